@@ -1,0 +1,283 @@
+"""Emission distributions and the marks that the label language puts on them.
+
+A model's emission is a label, a table of numbers, or one of the objects below. A :class:`Categorical` says which cells of
+a table are one value and which of them sum to one; :func:`substitution` has the usual ones for pairs of letters ready.
+They describe; the numbers live in the model (see :mod:`tiedseq.specification`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ArgumentError, ModelError
+
+
+class Letters(Protocol):
+    """What this module needs to know of an alphabet; `tiedseq.alphabet.Alphabet` has it."""
+
+    @property
+    def letters(self) -> str: ...
+    @property
+    def n_letters(self) -> int: ...
+    @property
+    def complement_index(self) -> NDArray[np.intp] | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class fixed:
+    """A value that training leaves alone.
+
+    In a row it is a number, among `values` or `emissions` a number or a table. A fixed table is a table of weights, used
+    as it stands, whatever its sum; a fixed number takes its share of the row it stands in.
+
+    Examples
+    --------
+    >>> fixed(0.02)
+    fixed(0.02)
+    """
+
+    value: Any
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, str):
+            raise ArgumentError(
+                f"fixed({self.value!r}) holds a label; fixed() takes a number or a table. To hold a label, give its value "
+                f"as values={{{self.value!r}: fixed(number)}}."
+            )
+
+    def __repr__(self) -> str:
+        return f"fixed({self.value!r})"
+
+
+@dataclass(frozen=True)
+class complement:
+    """The distribution `label` as the other strand shows it: the same values, under the complement of the letters.
+
+    For distributions of single letters and of pairs, where both letters are complemented. The alphabet needs a
+    complement (DNA and RNA have one).
+
+    Examples
+    --------
+    >>> complement("gap")
+    complement('gap')
+    """
+
+    label: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.label, str):
+            raise ArgumentError(f"complement({self.label!r}) needs the label of a distribution, a string.")
+
+    def __repr__(self) -> str:
+        return f"complement({self.label!r})"
+
+
+class Categorical:
+    """A distribution over letters or pairs of letters, with ties between its cells.
+
+    Parameters
+    ----------
+    alphabet : Alphabet, default None
+        Only checked: it must have as many letters as the model's. None takes the model's.
+    labels : array_like of hashables, shape (K,) or (K, K), default None
+        Cells with equal labels are one value, None is an impossible cell. In a pair state rows are letters of x (the
+        target), columns letters of y (the query). A string is a label of the model: the same string elsewhere is the
+        same parameter, and it has an entry in the model's `parameters`. Numbers and tuples tie within this table only.
+        None leaves every cell on its own.
+    values : array_like of float of the shape of the table, or fixed(table), default None
+        Starting values. None: drawn at random, or given by the model's ``values=``.
+    given : {None, "target", "query"}, default None
+        None: the whole table sums to one. "target": each row does, so that the table holds P(y | x). "query": each
+        column, P(x | y). Only for pairs.
+    name : str, default None
+        The label of the distribution; states that use the same label share it. None: the state's name, or the key under
+        which the object stands in ``values=``.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown `given`, or labels of a kind that a model file cannot hold.
+
+    Examples
+    --------
+    >>> Categorical(labels=[["same", "other"], ["other", "same"]], name="pair")
+    Categorical(labels=[['same', 'other'], ['other', 'same']], name='pair')
+    """
+
+    def __init__(
+        self,
+        alphabet: Letters | None = None,
+        labels: ArrayLike | None = None,
+        values: ArrayLike | fixed | None = None,
+        given: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        if given not in (None, "target", "query"):
+            raise ArgumentError(f"given={given!r} is unknown; it is None, 'target' (rows sum to one) or 'query' (columns).")
+        self.alphabet = alphabet
+        self.labels = None if labels is None else _label_array(labels)
+        self.values = values
+        self.given = given
+        self.name = name
+
+    def cell_labels(self, shape: tuple[int, ...], alphabet: Letters | None) -> NDArray[np.object_]:
+        """Return the label of every cell for a table of `shape`; ModelError where they do not fit each other."""
+        if self.alphabet is not None and self.alphabet.n_letters != shape[-1]:
+            raise ModelError(f"{self!r} has an alphabet of {self.alphabet.n_letters} letters, the model has {shape[-1]}.")
+        if self.given is not None and len(shape) != 2:
+            raise ModelError(f"{self!r} has given={self.given!r}, which is for pairs of letters; here the shape is {shape}.")
+        if self.labels is None:
+            return letter_labels(shape, alphabet)
+        if self.labels.shape != shape:
+            raise ModelError(f"{self!r} has labels of shape {self.labels.shape}; this state needs {shape}.")
+        return self.labels
+
+    def structure(self) -> dict[str, Any]:
+        """Return what a model file says of the ties: a dictionary for JSON, without values and name."""
+        document: dict[str, Any] = {} if self.given is None else {"given": self.given}
+        if self.labels is not None:
+            document["labels"] = self.labels.tolist()
+        return document
+
+    def __repr__(self) -> str:
+        shown = {
+            "labels": None if self.labels is None else self.labels.tolist(),
+            "values": self.values,
+            "given": self.given,
+            "name": self.name,
+        }
+        return "Categorical(" + ", ".join(f"{key}={value!r}" for key, value in shown.items() if value is not None) + ")"
+
+
+class Substitution(Categorical):
+    """A pair table with the ties of a named substitution model; made by :func:`substitution`."""
+
+    def __init__(
+        self, kind: str, values: ArrayLike | fixed | None = None, given: str | None = None, name: str | None = None
+    ) -> None:
+        super().__init__(values=values, given=given, name=name)
+        if kind not in _CELL_RULES:
+            raise ArgumentError(f"substitution({kind!r}) is unknown; there are {', '.join(map(repr, _CELL_RULES))}.")
+        self.kind = kind
+
+    def cell_labels(self, shape: tuple[int, ...], alphabet: Letters | None) -> NDArray[np.object_]:
+        cells = super().cell_labels(shape, alphabet)
+        if len(shape) != 2:
+            raise ModelError(f"{self!r} is for pairs of letters; this state emits a single one.")
+        for place in product(*map(range, shape)):
+            cells[place] = _CELL_RULES[self.kind](cells[place], alphabet)
+        return cells
+
+    def structure(self) -> dict[str, Any]:
+        return {"substitution": self.kind, **super().structure()}
+
+    def __repr__(self) -> str:
+        shown = {"values": self.values, "given": self.given, "name": self.name}
+        return f"substitution({self.kind!r}" + "".join(f", {k}={v!r}" for k, v in shown.items() if v is not None) + ")"
+
+
+def substitution(
+    kind: str, values: ArrayLike | fixed | None = None, given: str | None = None, name: str | None = None
+) -> Substitution:
+    """Return a table for pairs of letters with the ties of a substitution model.
+
+    Parameters
+    ----------
+    kind : {"general", "symmetric", "strand-symmetric", "kimura", "jukes-cantor"}
+        - "general": all cells free (15 parameters for DNA).
+        - "symmetric": P(a, b) = P(b, a): target and query may be swapped (9).
+        - "strand-symmetric": P(a, b) = P(complement of a, complement of b): the strand does not matter (7).
+        - "kimura": three values, for matches, transitions (A-G, C-T) and transversions (2). DNA and RNA only.
+          (Kimura, J. Mol. Evol. 16:111, 1980.)
+        - "jukes-cantor": two values, match and mismatch (1). (Jukes and Cantor, 1969.)
+    values, given, name
+        As for :class:`Categorical`; `values` must respect the ties.
+
+    Returns
+    -------
+    Substitution
+        To stand among ``emissions=``, ``values=``, or both labels: ``emissions={"M": "pair"},
+        values={"pair": substitution("kimura")}`` is ``emissions={"M": substitution("kimura", name="pair")}``.
+
+    Raises
+    ------
+    ArgumentError
+        The kind is unknown. (An alphabet that does not suit it is a ModelError of the model.)
+
+    Examples
+    --------
+    >>> substitution("kimura", name="pair")
+    substitution('kimura', name='pair')
+    """
+    return Substitution(kind, values, given, name)
+
+
+def categorical_from_structure(document: Mapping[str, Any], shape: tuple[int, ...]) -> Categorical:
+    """Return the distribution whose `structure` was written to a model file."""
+    given = document.get("given")
+    if "substitution" in document:
+        return Substitution(document["substitution"], given=given)
+    if "labels" not in document:
+        return Categorical(given=given)
+    cells = np.empty(shape, dtype=object)
+    for place in product(*map(range, shape)):
+        cell = document["labels"]
+        for index in place:
+            cell = cell[index]
+        cells[place] = tuple(cell) if isinstance(cell, list) else cell
+    return Categorical(labels=cells, given=given)
+
+
+def letter_labels(shape: tuple[int, ...], alphabet: Letters | None) -> NDArray[np.object_]:
+    """Label each cell by its letters, or by their numbers where there is no alphabet: nothing is tied."""
+    cells = np.empty(shape, dtype=object)
+    for place in product(*map(range, shape)):
+        cells[place] = place if alphabet is None else tuple(alphabet.letters[index] for index in place)
+    return cells
+
+
+def _label_array(labels: ArrayLike) -> NDArray[np.object_]:
+    try:
+        array = np.array(labels, dtype=object)
+    except ValueError:
+        array = np.zeros((), dtype=object)
+    if array.ndim not in (1, 2):
+        raise ArgumentError("labels= of a Categorical is a table of one or two axes: a label for each cell.")
+    for label in array.ravel():
+        parts = label if isinstance(label, tuple) else (label,)
+        if not all(part is None or isinstance(part, str | int | np.integer) for part in parts):
+            raise ArgumentError(f"labels= holds {label!r}; a label is a string, a whole number, a tuple of these, or None.")
+    return array
+
+
+Cell = tuple[Any, ...]
+
+
+def _strand_cell(pair: Cell, alphabet: Letters | None) -> Hashable:
+    if alphabet is None or alphabet.complement_index is None:
+        raise ModelError("substitution('strand-symmetric') needs an alphabet with complements, such as DNA.")
+    other = tuple(alphabet.letters[alphabet.complement_index[alphabet.letters.index(letter)]] for letter in pair)
+    return min(pair, other)
+
+
+def _kimura_cell(pair: Cell, alphabet: Letters | None) -> Hashable:
+    if alphabet is None or set(alphabet.letters) not in (set("ACGT"), set("ACGU")):
+        raise ModelError("substitution('kimura') tells transitions from transversions; it needs DNA or RNA.")
+    if pair[0] == pair[1]:
+        return ("match",)
+    return ("transition",) if (pair[0] in "AG") == (pair[1] in "AG") else ("transversion",)
+
+
+_CELL_RULES = {
+    "general": lambda pair, alphabet: pair,
+    "symmetric": lambda pair, alphabet: tuple(sorted(pair)),
+    "strand-symmetric": _strand_cell,
+    "kimura": _kimura_cell,
+    "jukes-cantor": lambda pair, alphabet: ("match",) if pair[0] == pair[1] else ("mismatch",),
+}

@@ -1,0 +1,156 @@
+"""Where text goes: a file that appears whole or not at all, or a handle that is already open."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from tiedseq.errors import ResourceError
+
+
+class Sink:
+    """An open output whose failures are ResourceErrors that name it. A closed pipe stays a BrokenPipeError."""
+
+    def __init__(self, handle: Any, name: str) -> None:
+        self._handle = handle
+        self._binary = isinstance(handle, io.RawIOBase | io.BufferedIOBase) or "b" in str(getattr(handle, "mode", ""))
+        self._name = name
+
+    def write(self, text: str) -> None:
+        """Write text, as UTF-8 where the handle takes bytes."""
+        with _blame(self._name):
+            self._handle.write(text.encode() if self._binary else text)
+
+    def flush(self) -> None:
+        """Hand everything to the system, so that a full disk shows."""
+        if hasattr(self._handle, "flush"):
+            with _blame(self._name):
+                self._handle.flush()
+
+
+@contextlib.contextmanager
+def open_sink(target: str | os.PathLike[str] | Any) -> Iterator[Sink]:
+    """A `Sink` on a path or on an open handle (text or binary), which is flushed but not closed.
+
+    A regular file is written beside its place under a temporary name and renamed when all is done, so that an exception
+    leaves what was there before. Devices, pipes and sockets (/dev/stdout, /dev/full) are written directly. A name that
+    ends in ".gz" is compressed, with no time stamp: the same results give the same bytes.
+    """
+    if hasattr(target, "write"):
+        sink = Sink(target, _handle_name(target))
+        yield sink
+        sink.flush()
+        return
+    path = os.fspath(target)
+    with _blame(path):
+        mode = _mode(path)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise ResourceError(f"{path}: it is a directory: name a file to write to")
+    if mode is None or stat.S_ISREG(mode):
+        with _Replacement(path, mode) as handle, _encoded(handle, path) as sink:
+            yield sink
+    else:
+        with _blame(path):
+            handle = open(path, "wb")  # noqa: SIM115 - closed below, where a failure to close is ours
+        with _closing(handle, path), _encoded(handle, path) as sink:
+            yield sink
+
+
+class _Replacement:
+    """A binary file that takes the place of `path` on success and disappears on any exception."""
+
+    def __init__(self, path: str, mode: int | None) -> None:
+        self._path, self._mode = path, mode
+        self._place = os.path.realpath(path)  # a symbolic link stays one
+        folder, name = os.path.split(self._place)
+        self._temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.part")
+
+    def __enter__(self) -> io.BufferedWriter:
+        with _blame(self._path):
+            if self._mode is not None and not os.access(self._place, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            self._handle = open(self._temporary, "xb")
+        return self._handle
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with _blame(self._path):
+                self._handle.close()
+                if kind is None:
+                    if self._mode is not None:
+                        os.chmod(self._temporary, stat.S_IMODE(self._mode))
+                    os.replace(self._temporary, self._place)
+        except ResourceError:
+            if kind is None:
+                raise  # else the first exception is the one that counts
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
+
+
+@contextlib.contextmanager
+def _encoded(handle: io.BufferedWriter, path: str) -> Iterator[Sink]:
+    """UTF-8 over `handle`, through gzip if the path says so; complete and flushed at the end of the block."""
+    if not path.endswith(".gz"):
+        sink = Sink(handle, path)
+        yield sink
+        sink.flush()
+        return
+    compressed = gzip.GzipFile(filename="", mode="wb", fileobj=handle, mtime=0, compresslevel=6)
+    try:
+        yield Sink(compressed, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            compressed.close()  # now, rather than by the garbage collector after `handle` is closed
+        raise
+    with _blame(path):
+        compressed.close()
+        handle.flush()
+
+
+@contextlib.contextmanager
+def _closing(handle: io.BufferedWriter, path: str) -> Iterator[None]:
+    """Close at the end; after an exception, without a second one."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            handle.close()
+        raise
+    with _blame(path):
+        handle.close()
+
+
+@contextlib.contextmanager
+def _blame(name: str) -> Iterator[None]:
+    """Turn the system's errors on this output into one of ours that names it."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ResourceError(f"{name}: cannot write: {error.strerror or error}") from error
+
+
+def _mode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _handle_name(handle: Any) -> str:
+    name = getattr(handle, "name", None)
+    if not isinstance(name, str):
+        return "output"
+    return {"<stdout>": "standard output", "<stderr>": "standard error"}.get(name, name)

@@ -1,0 +1,531 @@
+"""Vectors of float64 lanes in Numba: what a kernel computes for sixteen cells at once.
+
+Numba leaves vectorising to LLVM, which gives up where many arrays meet in one loop. Here a vector is a Numba type of its
+own, an LLVM `<16 x double>`, that lives in registers: two of AVX-512, four of AVX2, eight of NEON. Tuples of vectors
+carry what a model has several of (states, letters), and the tuple's length, known when a kernel is compiled, unrolls the
+loop over them.
+
+With `NUMBA_DISABLE_JIT=1` a vector is a NumPy array of 16 elements and the same kernels run as plain Python. With
+`NUMBA_BOUNDSCHECK=1` every load and store is checked.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import config, types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+LANES = 16
+
+_DOUBLE = ir.DoubleType()
+_VECTOR = ir.VectorType(_DOUBLE, LANES)
+_INTEGERS = ir.VectorType(ir.IntType(64), LANES)
+_INDEX = ir.IntType(32)
+_FUSE = ("contract",)
+
+
+class VectorType(types.Type):
+    """Sixteen float64 values in registers."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"vector({LANES})")
+
+
+vector_type = VectorType()
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        super().__init__(manager, fe_type, _VECTOR)
+
+
+def _vectors(count: int) -> types.UniTuple:
+    return types.UniTuple(vector_type, count)
+
+
+def _items(builder: Any, value: Any, count: int) -> list[Any]:
+    return [builder.extract_value(value, i) for i in range(count)]
+
+
+def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), lanes))
+
+
+def _broadcast(builder: Any, scalar: Any) -> Any:
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
+    return _shuffle(builder, one, undefined, [0] * LANES)
+
+
+def _multiply_add(builder: Any, a: Any, b: Any, total: Any) -> Any:
+    product = builder.fmul(a, b, flags=_FUSE)
+    return product if total is None else builder.fadd(total, product, flags=_FUSE)
+
+
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any, count: int) -> Any:
+    """The address of array[index], where `count` elements are to be read or written; checked when asked for."""
+    proxy = context.make_array(array_type)(context, builder, array)
+    if config.BOUNDSCHECK:
+        last = builder.add(index, ir.Constant(index.type, count))
+        below = builder.icmp_signed("<", index, ir.Constant(index.type, 0))
+        outside = builder.or_(below, builder.icmp_signed(">", last, proxy.nitems))
+        with builder.if_then(outside, likely=False):
+            context.call_conv.return_user_exc(builder, IndexError, ("a vector reaches outside its array",))
+    return builder.gep(proxy.data, [index])
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    return builder.bitcast(_element(context, builder, array_type, array, index, LANES), _VECTOR.as_pointer())
+
+
+def _addresses(
+    context: Any, builder: Any, array_type: Any, array: Any, index: Any, stride: Any, count: int
+) -> list[Any]:
+    steps = [builder.mul(stride, ir.Constant(stride.type, i)) for i in range(count)]
+    return [_address(context, builder, array_type, array, builder.add(index, step)) for step in steps]
+
+
+# ---- arithmetic: a + b, a * b, a * scalar -------------------------------------------------------------------------
+
+
+class _Arithmetic(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        if len(args) == 2 and args[0] == vector_type and args[1] in (vector_type, types.float64):
+            return signature(vector_type, *args)
+        return None
+
+
+for _operation in (operator.add, operator.mul):
+    infer_global(_operation)(type("_Arithmetic", (_Arithmetic,), {}))
+
+
+@lower_builtin(operator.add, VectorType, VectorType)
+def _add(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.fadd(*args, flags=_FUSE)
+
+
+@lower_builtin(operator.mul, VectorType, VectorType)
+def _multiply(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.fmul(*args, flags=_FUSE)
+
+
+@lower_builtin(operator.mul, VectorType, types.Float)
+def _scale(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.fmul(args[0], _broadcast(builder, args[1]), flags=_FUSE)
+
+
+# ---- memory -----------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def load(typing: Any, array: Any, index: Any) -> Any:
+    """The vector array[index : index + 16] of a contiguous float64 array."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, array, args[0], args[1]), align=8)
+
+    return vector_type(array, types.intp), generate
+
+
+@intrinsic
+def load_each(typing: Any, array: Any, index: Any, stride: Any, like: Any) -> Any:
+    """As many vectors as the tuple `like` has items, from array[index], array[index + stride] and so on."""
+    count = len(like)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        places = _addresses(context, builder, array, args[0], args[1], args[2], count)
+        vectors = [builder.load(place, align=8) for place in places]
+        return context.make_tuple(builder, sig.return_type, vectors)
+
+    return _vectors(count)(array, types.intp, types.intp, like), generate
+
+
+@intrinsic
+def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write a vector to array[index : index + 16]."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[2], _address(context, builder, array, args[0], args[1]), align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), generate
+
+
+@intrinsic
+def store_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
+    """Write a tuple of vectors one after the other from array[index] on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        width = ir.Constant(args[1].type, LANES)
+        places = _addresses(context, builder, array, args[0], args[1], width, len(values))
+        for place, vector in zip(places, _items(builder, args[2], len(values)), strict=True):
+            builder.store(vector, place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, values), generate
+
+
+@intrinsic
+def store_rows(typing: Any, array: Any, index: Any, stride: Any, values: Any) -> Any:
+    """Write a tuple of vectors to array[index], array[index + stride] and so on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        places = _addresses(context, builder, array, args[0], args[1], args[2], len(values))
+        for place, vector in zip(places, _items(builder, args[3], len(values)), strict=True):
+            builder.store(vector, place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, values), generate
+
+
+@intrinsic
+def add_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
+    """Add a tuple of vectors to the array's, one after the other from array[index] on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        width = ir.Constant(args[1].type, LANES)
+        places = _addresses(context, builder, array, args[0], args[1], width, len(values))
+        for place, vector in zip(places, _items(builder, args[2], len(values)), strict=True):
+            builder.store(builder.fadd(builder.load(place, align=8), vector), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, values), generate
+
+
+@intrinsic
+def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
+    """Add every product a[s] * b[t] to the vectors from array[index] on, t running fastest."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        width = ir.Constant(args[1].type, LANES)
+        places = iter(_addresses(context, builder, array, args[0], args[1], width, len(a) * len(b)))
+        columns = _items(builder, args[3], len(b))
+        for left in _items(builder, args[2], len(a)):
+            for right in columns:
+                place = next(places)
+                total = _multiply_add(builder, left, right, builder.load(place, align=8))
+                builder.store(total, place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, a, b), generate
+
+
+@intrinsic
+def broadcast(typing: Any, scalar: Any) -> Any:
+    """The scalar in every lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _broadcast(builder, args[0])
+
+    return vector_type(types.float64), generate
+
+
+# ---- lanes ------------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def shift_up(typing: Any, vector: Any, scalar: Any) -> Any:
+    """Every lane takes its lower neighbour's value; `scalar` enters at lane 0."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        moved = _shuffle(builder, args[0], args[0], _UP)
+        return builder.insert_element(moved, args[1], ir.Constant(_INDEX, 0))
+
+    return vector_type(vector_type, types.float64), generate
+
+
+@intrinsic
+def shift_down(typing: Any, vector: Any, scalar: Any) -> Any:
+    """Every lane takes its upper neighbour's value; `scalar` enters at the last lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        moved = _shuffle(builder, args[0], args[0], _DOWN)
+        return builder.insert_element(moved, args[1], ir.Constant(_INDEX, LANES - 1))
+
+    return vector_type(vector_type, types.float64), generate
+
+
+def _enter(moved_from: list[int], entrance: int) -> Any:
+    """Typer of `enter_first` and `enter_last`: move every vector by a lane, let scaled array elements in."""
+
+    def typer(typing: Any, vectors: Any, array: Any, index: Any, stride: Any, factor: Any) -> Any:
+        count = len(vectors)
+
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            entered = []
+            for i, vector in enumerate(_items(builder, args[0], count)):
+                index = builder.add(args[2], builder.mul(args[3], ir.Constant(args[3].type, i)))
+                scalar = builder.load(_element(context, builder, array, args[1], index, 1))
+                moved = _shuffle(builder, vector, vector, moved_from)
+                scaled = builder.fmul(scalar, args[4])
+                entered.append(builder.insert_element(moved, scaled, ir.Constant(_INDEX, entrance)))
+            return context.make_tuple(builder, sig.return_type, entered)
+
+        return vectors(vectors, array, types.intp, types.intp, types.float64), generate
+
+    return typer
+
+
+_UP = [0, *range(LANES - 1)]
+_DOWN = [*range(1, LANES), LANES - 1]
+
+
+@intrinsic
+def enter_first(typing: Any, vectors: Any, array: Any, index: Any, stride: Any, factor: Any) -> Any:
+    """Every lane takes its lower neighbour's value; array[index + i * stride] * factor enters vector i at lane 0."""
+    return _enter(_UP, 0)(typing, vectors, array, index, stride, factor)
+
+
+@intrinsic
+def enter_last(typing: Any, vectors: Any, array: Any, index: Any, stride: Any, factor: Any) -> Any:
+    """Every lane takes its upper neighbour's value; array[index + i * stride] * factor enters at the last lane."""
+    return _enter(_DOWN, LANES - 1)(typing, vectors, array, index, stride, factor)
+
+
+def _exit(lane: int) -> Any:
+    """Typer of `exit_first` and `exit_last`: write one lane of every vector."""
+
+    def typer(typing: Any, array: Any, index: Any, stride: Any, vectors: Any) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            for i, vector in enumerate(_items(builder, args[3], len(vectors))):
+                index = builder.add(args[1], builder.mul(args[2], ir.Constant(args[2].type, i)))
+                scalar = builder.extract_element(vector, ir.Constant(_INDEX, lane))
+                builder.store(scalar, _element(context, builder, array, args[0], index, 1))
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, types.intp, vectors), generate
+
+    return typer
+
+
+@intrinsic
+def exit_first(typing: Any, array: Any, index: Any, stride: Any, vectors: Any) -> Any:
+    """array[index + i * stride] = lane 0 of vector i."""
+    return _exit(0)(typing, array, index, stride, vectors)
+
+
+@intrinsic
+def exit_last(typing: Any, array: Any, index: Any, stride: Any, vectors: Any) -> Any:
+    """array[index + i * stride] = the last lane of vector i."""
+    return _exit(LANES - 1)(typing, array, index, stride, vectors)
+
+
+@intrinsic
+def maximum(typing: Any, a: Any, b: Any) -> Any:
+    """The larger value in each lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _larger(builder, *args)
+
+    return vector_type(vector_type, vector_type), generate
+
+
+@intrinsic
+def power_of_two(typing: Any, exponents: Any) -> Any:
+    """2**exponents for whole numbers; 0 below -1022, and no more than 2**1000."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def constant(number: float) -> Any:
+            return ir.Constant(_VECTOR, [number] * LANES)
+
+        high = constant(1000.0)
+        bounded = builder.select(builder.fcmp_ordered(">", args[0], high), high, args[0])
+        tiny = builder.fcmp_ordered("<", bounded, constant(-1022.0))
+        safe = builder.select(tiny, constant(0.0), bounded)
+        biased = builder.add(builder.fptosi(safe, _INTEGERS), ir.Constant(_INTEGERS, [1023] * LANES))
+        bits = builder.shl(biased, ir.Constant(_INTEGERS, [52] * LANES))
+        return builder.select(tiny, constant(0.0), builder.bitcast(bits, _VECTOR))
+
+    return vector_type(vector_type), generate
+
+
+@intrinsic
+def exponents_of(typing: Any, vector: Any) -> Any:
+    """The whole number below or at log2 of each lane; -1e9 where a lane is zero or denormal."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], _INTEGERS)
+        shifted = builder.lshr(bits, ir.Constant(_INTEGERS, [52] * LANES))
+        biased = builder.and_(shifted, ir.Constant(_INTEGERS, [2047] * LANES))
+        exponent = builder.sitofp(builder.sub(biased, ir.Constant(_INTEGERS, [1023] * LANES)), _VECTOR)
+        nothing = builder.icmp_signed("==", biased, ir.Constant(_INTEGERS, [0] * LANES))
+        return builder.select(nothing, ir.Constant(_VECTOR, [-1e9] * LANES), exponent)
+
+    return vector_type(vector_type), generate
+
+
+@intrinsic
+def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
+    """Whether some lane is at least `threshold`."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        hits = builder.fcmp_ordered(">=", args[0], _broadcast(builder, args[1]))
+        mask = builder.bitcast(hits, ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", mask, ir.Constant(mask.type, 0))
+
+    return types.boolean(vector_type, types.float64), generate
+
+
+# ---- tuples of vectors ------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def dot(typing: Any, a: Any, b: Any) -> Any:
+    """The sum of the products of two tuples of vectors."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        total = None
+        for x, y in zip(_items(builder, args[0], len(a)), _items(builder, args[1], len(b)), strict=True):
+            total = _multiply_add(builder, x, y, total)
+        return total
+
+    return vector_type(a, b), generate
+
+
+@intrinsic
+def dots(typing: Any, array: Any, index: Any, letters: Any, like: Any) -> Any:
+    """For every item of `like` the sum over letters of array's next vectors times `letters`."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        width = ir.Constant(args[1].type, LANES)
+        places = iter(_addresses(context, builder, array, args[0], args[1], width, len(letters) * len(like)))
+        columns = _items(builder, args[2], len(letters))
+        results = []
+        for _ in range(len(like)):
+            total = None
+            for column in columns:
+                total = _multiply_add(builder, builder.load(next(places), align=8), column, total)
+            results.append(total)
+        return context.make_tuple(builder, sig.return_type, results)
+
+    return _vectors(len(like))(array, types.intp, letters, like), generate
+
+
+@intrinsic
+def products(typing: Any, a: Any, b: Any) -> Any:
+    """The products, item by item, of two tuples of vectors, or of a tuple and one vector."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        left = _items(builder, args[0], len(a))
+        right = [args[1]] * len(a) if b == vector_type else _items(builder, args[1], len(b))
+        return context.make_tuple(
+            builder, sig.return_type, [builder.fmul(x, y, flags=_FUSE) for x, y in zip(left, right, strict=True)]
+        )
+
+    return a(a, b), generate
+
+
+@intrinsic
+def sums(typing: Any, a: Any, b: Any) -> Any:
+    """The sums, item by item, of two tuples of vectors."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pairs = zip(_items(builder, args[0], len(a)), _items(builder, args[1], len(b)), strict=True)
+        return context.make_tuple(builder, sig.return_type, [builder.fadd(x, y, flags=_FUSE) for x, y in pairs])
+
+    return a(a, b), generate
+
+
+@intrinsic
+def weighted(typing: Any, weights: Any, vector: Any) -> Any:
+    """One vector times every weight of a tuple of floats."""
+    count = len(weights)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        scaled = [
+            builder.fmul(_broadcast(builder, w), args[1], flags=_FUSE) for w in _items(builder, args[0], count)
+        ]
+        return context.make_tuple(builder, sig.return_type, scaled)
+
+    return _vectors(count)(weights, vector_type), generate
+
+
+@intrinsic
+def weighted_sum(typing: Any, weights: Any, vectors: Any) -> Any:
+    """The sum of vectors, each times its weight in a tuple of floats."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        total = None
+        for weight, vector in zip(
+            _items(builder, args[0], len(weights)), _items(builder, args[1], len(vectors)), strict=True
+        ):
+            total = _multiply_add(builder, _broadcast(builder, weight), vector, total)
+        return total
+
+    return vector_type(weights, vectors), generate
+
+
+def _mix(along_rows: bool) -> Any:
+    """Intrinsics for `transition` (along_rows False: into[t] = sum_s w[s][t] v[s]) and its transpose."""
+
+    def typer(typing: Any, table: Any, vectors: Any) -> Any:
+        size = len(vectors)
+
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            rows = [_items(builder, row, size) for row in _items(builder, args[0], size)]
+            values = _items(builder, args[1], size)
+            mixed = []
+            for target in range(size):
+                total = None
+                # a state's own value last: it is the one that the next cell waits for
+                for source in sorted(range(size), key=lambda state: state == target):
+                    s, t = (target, source) if along_rows else (source, target)
+                    if isinstance(table[s][t], types.Float):
+                        total = _multiply_add(builder, _broadcast(builder, rows[s][t]), values[source], total)
+                mixed.append(ir.Constant(_VECTOR, [0.0] * LANES) if total is None else total)
+            return context.make_tuple(builder, sig.return_type, mixed)
+
+        return vectors(table, vectors), generate
+
+    return typer
+
+
+@intrinsic
+def leave(typing: Any, table: Any, vectors: Any) -> Any:
+    """into[t] = sum over s of table[s][t] * vectors[s]; an entry None of the nested tuple is no transition."""
+    return _mix(along_rows=False)(typing, table, vectors)
+
+
+@intrinsic
+def arrive(typing: Any, table: Any, vectors: Any) -> Any:
+    """from[s] = sum over t of table[s][t] * vectors[t]; an entry None of the nested tuple is no transition."""
+    return _mix(along_rows=True)(typing, table, vectors)
+
+
+@intrinsic
+def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any) -> Any:
+    """The tuple `vectors` cut into three that are as long as the three tuples after it."""
+    ends = np.cumsum([0, len(pairs), len(deletions), len(insertions)])
+    parts = [_vectors(int(b - a)) for a, b in zip(ends, ends[1:], strict=False)]
+    returned = types.Tuple(parts)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        items = _items(builder, args[0], len(vectors))
+        cut = [
+            context.make_tuple(builder, part, items[a:b])
+            for part, a, b in zip(parts, ends, ends[1:], strict=False)
+        ]
+        return context.make_tuple(builder, returned, cut)
+
+    return returned(vectors, pairs, deletions, insertions), generate
+
+
+@intrinsic
+def keep_apart(typing: Any) -> Any:
+    """Tell LLVM not to copy the function that calls this into its callers: it is large, and copies are compiled anew."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate

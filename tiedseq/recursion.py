@@ -1,0 +1,497 @@
+"""Pair-HMM passes on encoded sequences: a model's tables as the kernels want them, and their sums as probabilities.
+
+Everything is computed as odds over background letters (which keeps numbers near 1), in powers of two, and comes back here
+as natural logarithms. What a mode means is here too: how many boxes it admits, and what an empty one contributes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ArgumentError, ModelError, ResourceError, SequenceError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+MODES = ("global", "local", "glocal", "overlap")
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+
+_LN2 = math.log(2.0)
+_RANGE_BITS = 900.0  # of float64's 1022: how far values within a lane and a period may lie apart
+_STATE_BYTES = 256 * 2**20  # what forward may keep for backward before chunks grow longer
+_LOG_BYTES = 4 * 10**9  # the most that the path in logarithms may keep
+_LETTER_COUNTS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 256)
+
+
+def check_mode(mode: str) -> int:
+    """The kernels' number of a mode's name."""
+    if mode not in MODES:
+        raise ArgumentError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    return MODES.index(mode)
+
+
+def log_box_count(n: int, m: int, mode: str) -> float:
+    """ln of the number of boxes (target interval x query interval, empty ones included) that a mode admits."""
+    if mode == "global":
+        return 0.0
+    if mode == "glocal":
+        return math.log((n + 1) * (n + 2) // 2)
+    if mode == "local":
+        return math.log((n + 1) * (n + 2) // 2) + math.log((m + 1) * (m + 2) // 2)
+    return math.log((n + 1) * (n + 2) // 2 + 2 * m * (n + 1) + m * (m - 1) // 2)
+
+
+def empty_box_count(n: int, m: int, mode: str) -> int:
+    """How many of the admitted boxes hold no letter of either sequence."""
+    if mode == "global":
+        return int(n == m == 0)
+    if mode == "glocal":
+        return (n + 1) if m == 0 else 0
+    if mode == "local":
+        return (n + 1) * (m + 1)
+    return 2 if n and m else n + m + 1
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What a backward pass says of one pair of sequences."""
+
+    log_likelihood: float  # nats
+    pairs: csr_array  # float64 (len(target), len(query)): P(x_i aligned to y_j) where it reaches the threshold
+    target_unaligned: Floats  # P(letter is aligned to nothing), summed over all cells, whatever the threshold
+    query_unaligned: Floats
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A log-likelihood and its derivative with respect to every number of the model's tables."""
+
+    log_likelihood: float
+    start: Floats  # (S,)
+    start_end: float
+    transitions: Floats  # (S, S)
+    end: Floats  # (S,)
+    emissions: list[Floats]  # per state: (K, K) or (K,)
+
+
+class Recursion:
+    """One set of parameter values, ready to run.
+
+    kinds: per state "xy", "x" or "y". start (S,), transitions (S, S), end (S,), start_end: the probability of the empty
+    pair. emissions: per state (K, K) or (K,). observation: (symbols, K). background: (K,), or None where some letter has
+    none; then only global likelihoods exist.
+    """
+
+    def __init__(
+        self,
+        kinds: list[str],
+        start: Floats,
+        transitions: Floats,
+        end: Floats,
+        start_end: float,
+        emissions: list[Floats],
+        observation: Floats,
+        background: tuple[Floats, Floats],
+    ) -> None:
+        self.kinds, self.start, self.transitions, self.end = kinds, start, transitions, end
+        self.start_end, self.emissions, self.observation = start_end, emissions, observation
+        self.background = background
+        # the kernels want xy states first, then x, then y, and at least one of each: a state that nothing enters will do
+        self.order = [s for kind in ("xy", "x", "y") for s in range(len(kinds)) if kinds[s] == kind]
+        counts = [kinds.count(kind) for kind in ("xy", "x", "y")]
+        self.slots: list[int] = []
+        for count, first in zip(counts, np.cumsum([0, *counts]), strict=False):
+            self.slots += self.order[first : first + count] or [-1]
+        self.counts = [max(1, count) for count in counts]
+
+    # ---- the kernels' view ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _scale(self) -> tuple[Floats, Floats]:
+        """The letters' probabilities that everything is divided by: the background where it is positive."""
+        uniform = np.full(self.observation.shape[1], 1.0 / self.observation.shape[1])
+        return tuple(q if np.all(q > 0) else uniform for q in self.background)  # type: ignore[return-value]
+
+    def _placed(self, values: Floats) -> tuple[float, ...]:
+        return tuple(float(values[s]) if s >= 0 else 0.0 for s in self.slots)
+
+    @cached_property
+    def _model(self) -> Any:
+        from .kernels.pairhmm import Model
+
+        size = len(self.slots)
+        table = np.zeros((size, size))
+        for a, s in enumerate(self.slots):
+            for b, t in enumerate(self.slots):
+                if s >= 0 and t >= 0:
+                    table[a, b] = self.transitions[s, t]
+        pairs = self.counts[0]
+        # most models have no edges between different gap states; each pattern of edges compiles once, so there are two
+        spared = np.zeros((size, size), bool)
+        spared[pairs:, pairs:] = ~np.eye(size - pairs, dtype=bool)
+        if np.any(table[spared]):
+            spared[:] = False
+        rows = tuple(tuple(None if spared[a, b] else float(table[a, b]) for b in range(size)) for a in range(size))
+        letters = next(count for count in _LETTER_COUNTS if count >= self.observation.shape[1])
+        shape = [(0,) * count for count in (letters, *self.counts)]
+        return Model(rows, self._placed(self.start), self._placed(self.end), *shape)
+
+    @cached_property
+    def _tables(self) -> Any:
+        from .kernels.alignment import Tables
+
+        symbols, n_letters = self.observation.shape
+        letters = len(self._model.letters)
+        pairs, deletions, insertions = self.counts
+        x_scale, y_scale = (self.observation @ q for q in self._scale)
+        row_pair = np.zeros((symbols + 1, pairs, letters))
+        row_gap, column_gap = np.zeros((symbols + 1, deletions)), np.zeros((symbols + 1, insertions))
+        column_pair = np.zeros((symbols + 1, letters))
+        column_pair[:-1, :n_letters] = self.observation / y_scale[:, None]
+        for slot, s in enumerate(self.slots):
+            if s < 0:
+                continue
+            emission = self.emissions[s]
+            if slot < pairs:
+                row_pair[:-1, slot, :n_letters] = self.observation @ emission / x_scale[:, None]
+            elif slot < pairs + deletions:
+                row_gap[:-1, slot - pairs] = self.observation @ emission / x_scale
+            else:
+                column_gap[:-1, slot - pairs - deletions] = self.observation @ emission / y_scale
+        return Tables(row_pair.reshape(symbols + 1, pairs * letters), row_gap, column_pair, column_gap)
+
+    @cached_property
+    def steepness(self) -> float:
+        """Bits by which values may change from a cell to its neighbour; infinity where gaps do not bound it.
+
+        Cells next to each other lead to the same places by way of gaps: what the one can reach the other reaches at the
+        price of one more gap letter on each side. So their values differ by that price and what a pair is worth, unless
+        some gap is impossible.
+        """
+        with np.errstate(divide="ignore"):
+            prices = []
+            for kind, scale in zip(("x", "y"), self._scale, strict=True):
+                states = [s for s in range(len(self.kinds)) if self.kinds[s] == kind]
+                odds = [self.transitions[s, s] * np.min(self.emissions[s] / scale) for s in states]
+                prices.append(-np.log2(max(odds, default=0.0)))
+            worth = max(
+                (
+                    np.max(self.emissions[s] / np.outer(*self._scale))
+                    for s in range(len(self.kinds))
+                    if self.kinds[s] == "xy"
+                ),
+                default=1.0,
+            )
+        if not _strongly_connected(self.transitions > 0) or not np.any(self.start > 0):
+            return math.inf
+        return float(max(prices[0], 0) + max(prices[1], 0) + 2 * max(0.0, math.log2(worth)) + 1)
+
+    @cached_property
+    def _toll(self) -> float:
+        """Bits that opening and closing gaps may cost on top, once."""
+        used = self.transitions[self.transitions > 0]
+        return 4 * float(-np.log2(used.min())) if used.size else 0.0
+
+    def _plan(self, m: int, n: int, keep: bool) -> Any:
+        from .kernels.alignment import Plan
+        from .kernels.simd import LANES
+
+        reach = max(1, int((_RANGE_BITS - self._toll) / self.steepness))
+        height = max(1, min(16, reach // 3, (n + LANES) // LANES))
+        period = max(1, min(32, reach - height))
+        chunk = m + LANES
+        if keep:
+            tiles = -(-(n + 1) // (LANES * height))
+            bytes_a_state = 8 * LANES * (height * len(self.slots) + 2 * sum(self.counts[:2]))
+            chunk = min(chunk, max(128, math.ceil(tiles * (m + LANES) * bytes_a_state / _STATE_BYTES)))
+        return Plan(height, period, chunk)
+
+    @property
+    def is_moderate(self) -> bool:
+        """Whether float64 with one exponent a lane holds every value that matters (else: logarithms, cell by cell)."""
+        return self.steepness * 3 + self._toll <= _RANGE_BITS
+
+    # ---- probabilities ------------------------------------------------------------------------------------------------
+
+    def log_background(self, target: Codes, query: Codes) -> float:
+        """ln of the probability of both sequences as independent background letters."""
+        with np.errstate(divide="ignore"):
+            x, y = (np.log(self.observation @ q) for q in self.background)
+        return float(x[target].sum() + y[query].sum())
+
+    def _log_scale(self, target: Codes, query: Codes) -> float:
+        x, y = (np.log(self.observation @ q) for q in self._scale)
+        return float(x[target].sum() + y[query].sum())
+
+    def require_background(self, mode: str) -> None:
+        if mode != "global" and any(np.any(q <= 0) for q in self.background):
+            raise ModelError(
+                f"mode={mode!r} explains flanks by background letters, and the model's background (by default its gap "
+                "distribution) gives some letter probability 0: pass background= with a positive value for every letter"
+            )
+
+    def log_likelihoods(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
+        """ln P of every pair under a mode, -inf where no alignment explains it."""
+        from .kernels.alignment import Saved, forward
+
+        number = check_mode(mode)
+        self.require_background(mode)
+        if not self.is_moderate:
+            from .kernels.logspace import log_forward
+
+            logs = [log_forward(*self._log_arguments(x, y, mode), False)[0] for x, y in pairs]
+            return np.array([self._log_total(log, x, y, mode)[0] for log, (x, y) in zip(logs, pairs, strict=True)])
+        scores = np.zeros((len(pairs), 2))
+        if pairs:
+            lengths = np.array([(x.size, y.size) for x, y in pairs])
+            ends = np.concatenate([np.zeros((1, 2), np.int64), np.cumsum(lengths, axis=0)])
+            targets, queries = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
+            nothing = Saved(np.zeros((0, 0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0)))
+            plan = self._plan(int(lengths[:, 1].max()), int(lengths[:, 0].max()), keep=False)
+            x_ends, y_ends = np.ascontiguousarray(ends[:, 0]), np.ascontiguousarray(ends[:, 1])
+            forward(self._model, self._tables, targets, x_ends, queries, y_ends, number, plan, scores, nothing)
+        return np.array(
+            [self._total(score, x, y, mode)[0] for score, (x, y) in zip(scores, pairs, strict=True)], dtype=np.float64
+        )
+
+    def _total(self, score: Floats, x: Codes, y: Codes, mode: str) -> tuple[float, Floats]:
+        """ln P, and the odds of all alignments with the empty ones: a mantissa and an exponent."""
+        empty = self.start_end * empty_box_count(x.size, y.size, mode)
+        mantissa, exponent = float(score[0]), float(score[1])
+        if empty > 0.0:
+            if mantissa == 0.0 or exponent < 0.0:
+                mantissa, exponent = math.ldexp(mantissa, int(max(exponent, -1100.0))) + empty, 0.0
+            else:
+                mantissa += math.ldexp(empty, -int(min(exponent, 1100.0)))
+        if mantissa == 0.0:
+            return -math.inf, np.array([0.0, 0.0])
+        odds = math.log(mantissa) + exponent * _LN2 - log_box_count(x.size, y.size, mode)
+        return odds + self._log_scale(x, y), np.array([mantissa, exponent])
+
+    def posterior(self, x: Codes, y: Codes, mode: str, threshold: float) -> Posterior:
+        """Forward and backward: the aligned pairs of probability `threshold` and more, and what stays unaligned."""
+        log_likelihood, pairs, target, query, _ = self._run_backward(x, y, mode, threshold, want_gradient=False)
+        return Posterior(log_likelihood, pairs, target, query)
+
+    def gradient(self, x: Codes, y: Codes, mode: str) -> Gradient:
+        """Forward and backward: d ln P / d parameter for every number in the tables."""
+        log_likelihood, _, _, _, gradient = self._run_backward(x, y, mode, 2.0, want_gradient=True)
+        assert gradient is not None
+        return gradient
+
+    def _run_backward(self, x: Codes, y: Codes, mode: str, threshold: float, want_gradient: bool) -> Any:
+        number = check_mode(mode)
+        self.require_background(mode)
+        if not self.is_moderate:
+            return self._run_logspace(x, y, mode, threshold)
+        from .kernels import alignment as kernels
+        from .kernels.simd import LANES
+
+        n, m = x.size, y.size
+        plan = self._plan(m, n, keep=True)
+        saved = self._room(n, m, plan)
+        score = np.zeros((1, 2))
+        ends = np.array([0, n]), np.array([0, m])
+        kernels.forward(self._model, self._tables, x, ends[0], y, ends[1], number, plan, score, saved)
+        log_likelihood, norm = self._total(score[0], x, y, mode)
+        if norm[0] == 0.0:
+            raise SequenceError(impossible_message(n, m, mode))
+        found = max(1024, 4 * max(n, m))
+        posterior = kernels.Posterior(
+            np.zeros(plan.height * LANES),
+            np.zeros(m + 2 * LANES),
+            np.zeros(LANES),
+            np.array([threshold]),
+            np.zeros(1, np.int64),
+            np.zeros(1, np.int64),
+            np.empty(found, np.int32),
+            np.empty(found, np.int32),
+            np.empty(found),
+        )
+        tables, lanes = self._tables, self._lane_gradient(plan, m) if want_gradient else None
+        rows = np.zeros_like(tables.row_pair), np.zeros_like(tables.row_gap)
+        matched = np.zeros(n + 1)
+        posterior = kernels.backward(
+            self._model, tables, x, y, number, plan, norm, saved, posterior, matched, lanes, rows
+        )
+        query_matched = posterior.column[LANES : LANES + m][::-1]
+        pairs = _sparse(posterior, (n, m))
+        target, query = (np.clip(1.0 - p, 0.0, 1.0) for p in (matched[1:], query_matched))
+        gradient = None
+        if lanes is not None:
+            gradient = self._unload(lanes, rows, x, y, log_likelihood, norm, mode)
+        return log_likelihood, pairs, target, query, gradient
+
+    def _room(self, n: int, m: int, plan: Any) -> Any:
+        """Memory for what forward keeps for backward."""
+        from .kernels.alignment import Saved
+        from .kernels.simd import LANES
+
+        tiles, chunks = -(-(n + 1) // (LANES * plan.height)), -(-(m + LANES) // plan.chunk)
+        pairs, deletions = self.counts[:2]
+        state = (plan.height * len(self.slots) + 2 * pairs + deletions + 1) * LANES
+        width = m + 1 + 2 * LANES
+        wanted = 8 * (tiles * chunks * state + tiles * width * (pairs + deletions + 1))
+        try:
+            return Saved(
+                np.empty((tiles, chunks, state)),
+                np.empty((tiles, pairs + deletions, width)),
+                np.empty((tiles, width)),
+            )
+        except MemoryError as error:
+            raise ResourceError(
+                f"the posterior of sequences of {n:,} and {m:,} letters needs {wanted / 1e9:.1f} GB of memory, which this "
+                "machine does not have to spare: align shorter pieces"
+            ) from error
+
+    def _lane_gradient(self, plan: Any, m: int) -> Any:
+        from .kernels.alignment import Gradient as LaneGradient
+        from .kernels.simd import LANES
+
+        size, (pairs, deletions, insertions) = len(self.slots), self.counts
+        wide = pairs * len(self._model.letters)
+        return LaneGradient(
+            np.zeros(size * size * LANES),
+            np.zeros(size * LANES),
+            np.zeros(size * LANES),
+            np.zeros(plan.height * wide * LANES),
+            np.zeros(plan.height * deletions * LANES),
+            np.zeros((insertions, m + 2 * LANES)),
+        )
+
+    def _unload(
+        self, lanes: Any, rows: Any, x: Codes, y: Codes, log_likelihood: float, norm: Floats, mode: str
+    ) -> Gradient:
+        """Bring gradients from lanes, slots and symbols back to states and letters."""
+        from .kernels.simd import LANES
+
+        size, states, n_letters = len(self.slots), len(self.kinds), self.observation.shape[1]
+        by_slot = lanes.transitions.reshape(size, size, LANES).sum(axis=2)
+        start, end = (part.reshape(size, LANES).sum(axis=1) for part in (lanes.start, lanes.end))
+        x_scale, y_scale = (self.observation @ q for q in self._scale)
+        symbols, pairs, deletions = self.observation.shape[0], *self.counts[:2]
+        row_pair = rows[0][:symbols].reshape(symbols, pairs, -1)[:, :, :n_letters]
+        gap_y = np.zeros((symbols, self.counts[2]))
+        np.add.at(gap_y, y, lanes.gap_y[:, LANES : LANES + y.size][:, ::-1].T)
+        result = Gradient(
+            log_likelihood,
+            np.zeros(states),
+            empty_box_count(x.size, y.size, mode) / norm[0] * math.exp(-min(norm[1] * _LN2, 700.0)),
+            np.zeros((states, states)),
+            np.zeros(states),
+            [np.zeros(0)] * states,
+        )
+        for slot, s in enumerate(self.slots):
+            if s < 0:
+                continue
+            result.start[s], result.end[s] = start[slot], end[slot]
+            for other, t in enumerate(self.slots):
+                if t >= 0:
+                    result.transitions[s, t] = by_slot[slot, other]
+            if slot < pairs:
+                result.emissions[s] = (self.observation / x_scale[:, None]).T @ row_pair[:, slot]
+            elif slot < pairs + deletions:
+                result.emissions[s] = self.observation.T @ (rows[1][:symbols, slot - pairs] / x_scale)
+            else:
+                result.emissions[s] = self.observation.T @ (gap_y[:, slot - pairs - deletions] / y_scale)
+        return result
+
+    # ---- the slow path: logarithms --------------------------------------------------------------------------------
+
+    def _log_arguments(self, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
+        from .kernels.alignment import make_columns, make_rows
+        from .kernels.simd import LANES
+
+        number = check_mode(mode)
+        rows, columns = make_rows.py_func(x, self._tables, number), make_columns.py_func(y, self._tables, number)
+        weight = np.ascontiguousarray(columns.weight[:, LANES : LANES + y.size + 1][:, ::-1].T)
+        symbols, states = self.observation.shape[0], len(self.kinds)
+        pair, gap = np.zeros((states, symbols, symbols)), np.zeros((states, symbols))
+        x_scale, y_scale = (self.observation @ q for q in self._scale)
+        for s, kind in enumerate(self.kinds):
+            if kind == "xy":
+                pair[s] = self.observation @ self.emissions[s] @ self.observation.T / np.outer(x_scale, y_scale)
+            else:
+                gap[s] = self.observation @ self.emissions[s] / (x_scale if kind == "x" else y_scale)
+        kinds = np.array([("xy", "x", "y").index(kind) for kind in self.kinds])
+        with np.errstate(divide="ignore"):
+            logs = [np.log(part) for part in (self.start, self.transitions, self.end, pair, gap)]
+        return (kinds, *logs, x, y, rows.weight, weight)
+
+    def _log_total(self, log_odds: float, x: Codes, y: Codes, mode: str) -> tuple[float, float]:
+        """ln P, and ln of the odds of all alignments with the empty ones."""
+        empty = self.start_end * empty_box_count(x.size, y.size, mode)
+        total = np.logaddexp(log_odds, math.log(empty)) if empty > 0.0 else log_odds
+        return float(total - log_box_count(x.size, y.size, mode) + self._log_scale(x, y)), float(total)
+
+    def _run_logspace(self, x: Codes, y: Codes, mode: str, threshold: float) -> Any:
+        from scipy.sparse import csr_array
+
+        from .kernels.logspace import log_backward, log_forward
+
+        arguments = self._log_arguments(x, y, mode)
+        wanted = 8 * (x.size + 1) * (y.size + 1) * (len(self.kinds) + 1)
+        if wanted > _LOG_BYTES:
+            raise ResourceError(
+                f"the parameters are too extreme for float64 without logarithms, and in logarithms the posterior of "
+                f"{x.size:,} and {y.size:,} letters needs {wanted / 1e9:.1f} GB of memory, {_LOG_BYTES / 1e9:.0f} GB being "
+                "the limit: align shorter pieces, or give the gap states a positive probability for every letter and length"
+            )
+        log_odds, value = log_forward(*arguments, True)
+        log_likelihood, total = self._log_total(log_odds, x, y, mode)
+        if total == -math.inf:
+            raise SequenceError(impossible_message(x.size, y.size, mode))
+        _, start, transitions, end, pair, gap = arguments[:6]
+        sums = tuple(np.zeros_like(part) for part in (start, transitions, end, pair, gap))
+        matched = log_backward(*arguments, value, total, sums)
+        emissions = []
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for s, kind in enumerate(self.kinds):
+                # a posterior count of symbols, divided by the symbols' probability, is the derivative per symbol
+                if kind == "xy":
+                    table = self.observation @ self.emissions[s] @ self.observation.T
+                    emissions.append(self.observation.T @ _ratio(sums[3][s], table) @ self.observation)
+                else:
+                    emissions.append(self.observation.T @ _ratio(sums[4][s], self.observation @ self.emissions[s]))
+            start_end = empty_box_count(x.size, y.size, mode) * math.exp(-total)
+        gradient = Gradient(log_likelihood, sums[0], start_end, sums[1], sums[2], emissions)
+        target, query = (np.clip(1.0 - matched.sum(axis=axis), 0.0, 1.0) for axis in (1, 0))
+        kept = np.where((matched >= threshold) & (matched > 0.0), matched, 0.0)
+        return log_likelihood, csr_array(kept), target, query, gradient
+
+
+def impossible_message(n: int, m: int, mode: str) -> str:
+    return (
+        f"the model gives sequences of {n:,} and {m:,} letters probability 0 under mode={mode!r}: no path of states "
+        "emits them; look for zeros among the transitions, the emissions or the start row"
+    )
+
+
+def _ratio(counts: Floats, probabilities: Floats) -> Floats:
+    return np.divide(counts, probabilities, out=np.zeros_like(counts), where=probabilities > 0)
+
+
+def _sparse(posterior: Any, shape: tuple[int, int]) -> csr_array:
+    from scipy.sparse import csr_array
+
+    count = posterior.count[0]
+    rows, columns = posterior.found_row[:count], posterior.found_column[:count]
+    matrix = csr_array((posterior.found_value[:count], (rows, columns)), shape=shape)
+    matrix.sort_indices()
+    return matrix
+
+
+def _strongly_connected(edges: NDArray[np.bool_]) -> bool:
+    """Whether every state can reach every other."""
+    reach = edges | np.eye(len(edges), dtype=bool)
+    for _ in range(len(edges)):
+        reach = (reach.astype(int) @ reach.astype(int)) > 0
+    return bool(reach.all())

@@ -1,0 +1,426 @@
+"""Sums to one beside ties: the number of free parameters, and the M-step that respects both.
+
+Ties and sums to one meet in one convex problem. With expected counts c_g pooled over the uses of each value theta_g, and
+M[r, g] the number of times that row r uses it, the M-step is
+
+    maximise  sum_g c_g ln(theta_g)   subject to   M theta = mass,  theta >= 0,
+
+where the mass of a row is one less what its held entries take. Pooling the counts and then normalising every row solves
+it only where ties map whole rows onto whole rows. Rows that share no value fall apart into blocks. A block of one row
+has a closed form, theta_g = mass c_g / (M_g sum c); any other goes to a small interior-point method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ArgumentError, ModelError
+from .ties import Ties
+
+Vector = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+_TYPED = 1e-6  # how far held values may miss a sum of one: what people type has six digits or more
+_FEASIBLE = 1e-9  # how far current values may miss a sum and still count as fulfilling it
+_ZERO = 1e-12  # a mass or a value below this is the rounding of a zero
+_INFINITESIMAL = 1e-20  # what counts that are only to break a draw amount to, beside the smallest proper one
+
+
+class Simplex:
+    """Which entries of a tied parameter sum to one.
+
+    Parameters
+    ----------
+    ties : Ties
+        The ties of the full parameter, without signs.
+    rows : sequence of int index arrays
+        Each lists the entries of the flattened parameter that sum to one. Impossible entries count nothing.
+    held : mapping of int to float, default none
+        Values (by their index in the free vector) that stay as they are and take their share of each row.
+
+    Attributes
+    ----------
+    n_free : int
+        How many parameters can move: values that are not held, less the rank of the constraints on them. Values that
+        the constraints force count nothing.
+    forced : dict of int to float
+        The values that the constraints alone determine, by index.
+    held : dict of int to float
+
+    Raises
+    ------
+    ModelError
+        No values >= 0 fulfil all rows; the message names the labels.
+    ArgumentError
+        The ties carry signs, a row lies outside the parameter, a value is in no row and not held, a held value is
+        negative or not finite.
+
+    Examples
+    --------
+    >>> simplex = Simplex(Ties(["a", "a", "a", "b"]), [range(4)])
+    >>> simplex.n_free
+    1
+    >>> simplex.maximize([60, 40])  # not (.6, .4), which would sum to 2.2 over the four entries
+    array([0.2, 0.4])
+    """
+
+    def __init__(self, ties: Ties, rows: Iterable[ArrayLike], held: Mapping[int, float] | None = None) -> None:
+        if (ties.signs < 0).any():
+            raise ArgumentError("ties= carry signs; probabilities that sum to one cannot be tied to their negatives.")
+        self.ties = ties
+        self.held = _check_held(ties, held or {})
+        rows = list(rows)
+        self.forced: dict[int, float] = {}
+        for part in _connected(_distinct_rows(ties, rows, self.held), ties.n_free):
+            self.forced |= _forced_values(part, ties)
+        self._constant = np.zeros(ties.n_free)
+        for index, value in (self.held | self.forced).items():
+            self._constant[index] = value
+        blocks = [_Block.of(part) for part in _connected(_distinct_rows(ties, rows, self.held | self.forced), ties.n_free)]
+        self.n_free = sum(len(block.labels) - len(block.mass) for block in blocks)
+        self._singles = _SingleRows.of([block for block in blocks if len(block.mass) == 1])
+        self._blocks = [block for block in blocks if len(block.mass) > 1]
+        settled = set(self.held).union(self.forced, *(block.labels.tolist() for block in blocks))
+        loose = set(range(ties.n_free)) - settled
+        if loose:
+            raise ArgumentError(f"rows= leave out {_names(ties, sorted(loose))}; every value is in a row or held.")
+
+    def maximize(self, counts: ArrayLike, current: ArrayLike | None = None) -> Vector:
+        """Return the values that maximise the sum of counts times logarithms: the tied M-step.
+
+        Parameters
+        ----------
+        counts : array_like of float, shape (n_values,), >= 0
+            Expected counts, pooled over the uses of each value. Those of held and forced values are ignored.
+        current : array_like of float, shape (n_values,), default None
+            The values before this step; they decide where the counts leave a choice. Rows without any counts keep them,
+            if they sum to one, and values without counts share by them what the others leave over. Without them every
+            use stands for one count there.
+
+        Returns
+        -------
+        float64 array of shape (n_values,)
+            All values, held ones included; every row sums to one to about 1e-15.
+
+        Raises
+        ------
+        ArgumentError
+            `counts` or `current` has another shape, or holds something negative or not finite.
+        """
+        weights = self._check("counts", counts)
+        before = None if current is None else self._check("current", current)
+        free = self._constant.copy()
+        self._singles.maximize(weights, before, free)
+        for block in self._blocks:
+            free[block.labels] = block.maximize(weights[block.labels], None if before is None else before[block.labels])
+        return free
+
+    def _check(self, name: str, values: ArrayLike) -> Vector:
+        array = np.asarray(values, dtype=np.float64)
+        if array.shape != (self.ties.n_free,):
+            raise ArgumentError(f"{name}= has the shape {array.shape}; these ties need {(self.ties.n_free,)}.")
+        good = np.isfinite(array) & (array >= 0)
+        if not good.all():
+            worst = int(np.flatnonzero(~good)[0])
+            raise ArgumentError(
+                f"{name}= holds {array[worst]} for {self.ties.names[worst]!r}; it must be finite and not negative."
+            )
+        return array
+
+
+@dataclass
+class _Row:
+    """One constraint on values that are not held: the sum of times * value is mass."""
+
+    labels: Index
+    times: Vector
+    mass: float
+
+
+@dataclass
+class _SingleRows:
+    """All blocks of a single row, side by side: entry i is `uses[i]` times value `labels[i]` in row `row[i]`."""
+
+    labels: Index
+    uses: Vector
+    row: Index
+    mass: Vector
+
+    @classmethod
+    def of(cls, blocks: Sequence[_Block]) -> _SingleRows:
+        empty = np.zeros(0)
+        return cls(
+            np.concatenate([empty, *(block.labels for block in blocks)]).astype(np.intp),
+            np.concatenate([empty, *(block.matrix[0] for block in blocks)]),
+            np.repeat(np.arange(len(blocks)), [len(block.labels) for block in blocks]),
+            np.concatenate([empty, *(block.mass for block in blocks)]),
+        )
+
+    def maximize(self, counts: Vector, before: Vector | None, free: Vector) -> None:
+        """Write the maximum in closed form into `free`."""
+        share = counts[self.labels]
+        total = np.bincount(self.row, share, len(self.mass))
+        bare = total == 0.0
+        if not bare.any():
+            free[self.labels] = self.mass[self.row] * (share / total[self.row]) / self.uses
+            return
+        share = np.where(bare[self.row], self.uses, share)
+        total = np.bincount(self.row, share, len(self.mass))
+        value = self.mass[self.row] * (share / total[self.row]) / self.uses
+        if before is not None:
+            old = before[self.labels]
+            fits = np.abs(np.bincount(self.row, old * self.uses, len(self.mass)) - self.mass) <= _FEASIBLE
+            value = np.where((bare & fits)[self.row], old, value)
+        free[self.labels] = value
+
+
+@dataclass
+class _Block:
+    """Rows that share values, none of them forced: matrix @ value = mass, with independent rows."""
+
+    labels: Index
+    matrix: Vector
+    mass: Vector
+
+    @classmethod
+    def of(cls, rows: Sequence[_Row]) -> _Block:
+        labels, matrix, mass = _system(rows)
+        keep, _ = _independent(matrix)
+        return cls(labels, matrix[keep], mass[keep])
+
+    def maximize(self, counts: Vector, before: Vector | None) -> Vector:
+        uses = self.matrix.sum(axis=0)
+        if not counts.any():
+            if before is not None and np.abs(self.matrix @ before - self.mass).max() <= _FEASIBLE:
+                return before
+            counts = uses
+        # Values without counts get infinitesimal ones: the limit is the maximum, and where that is not unique it is the
+        # point of it that shares by these weights. (before * uses has its own maximum at before.)
+        weights = uses if before is None or not before.any() else before * uses
+        weights = np.maximum(weights, 1e-10 * weights.max())
+        value, converged = _interior_point(self.matrix, self.mass, counts, weights)
+        if not converged:
+            raise ModelError(f"The tied M-step did not converge for the counts {counts.tolist()}; please report it.")
+        value = _onto_rows(self.matrix, self.mass, value)
+        # What the infinitesimal counts left of a zero; a zero of `before` had the floor of the weights.
+        trace = (counts == 0.0) & (value < (_ZERO if before is None else np.where(before == 0.0, 1e-9, _ZERO)))
+        cleaned = _onto_rows(self.matrix, self.mass, np.where(trace, 0.0, value))
+        return cleaned if np.allclose(cleaned[~trace], value[~trace], rtol=1e-6, atol=0.0) else value
+
+
+def _interior_point(matrix: Vector, mass: Vector, counts: Vector, weights: Vector) -> tuple[Vector, bool]:
+    """Maximise sum counts ln(value) under matrix @ value = mass; return the values and whether that was reached.
+
+    The optimum has multipliers with value * (matrix.T @ multipliers) = counts. Newton steps on both follow the path on
+    which the right side is max(counts, mu * weights) while mu -> 0, so that every value stays positive until its limit
+    is plain. `weights` > 0 decide between several optima. (Roos, Terlaky and Vial, Interior Point Methods for Linear
+    Optimization, 2nd ed. 2005, part III: target following.)
+    """
+    counts, weights = counts / counts.sum(), weights / weights.sum()
+    counted = counts > 0.0
+    mu, end = 1.0, max(_INFINITESIMAL * counts[counted].min(), 1e-100)
+    slack = matrix.sum(axis=0)  # all multipliers are 1
+    value = np.maximum(counts, weights) / slack
+    for _ in range(200):
+        target = np.maximum(counts, mu * weights)
+        rows, sums = _pivoted(matrix, mass, value / slack)
+        slack_step = rows.T @ _solve_normal(rows, value / slack, rows @ (target / slack) - sums)
+        value_step = (target - value * slack_step) / slack - value
+        length = min(1.0, 0.98 * _longest(value, value_step), 0.98 * _longest(slack, slack_step))
+        value, slack = value + length * value_step, slack + length * slack_step
+        if not (length > 1e-12 and np.isfinite(value).all() and np.isfinite(slack).all()):
+            break  # there is no interior
+        if mu > end:
+            mu = max(end, mu * (0.05 if length == 1.0 else 1.0 - 0.8 * length))
+        elif np.abs(value_step).max() < 1e-12 and np.abs(value_step / value)[counted].max() < 1e-9:
+            return value, bool(np.abs(matrix @ value - mass).max() < _FEASIBLE)
+    return value, False
+
+
+def _longest(point: Vector, step: Vector) -> float:
+    """Return how many steps lead from a positive point to the border of the positive orthant."""
+    return float(1.0 / max((-step / point).max(), 1e-300))
+
+
+def _pivoted(matrix: Vector, mass: Vector, scale: Vector) -> tuple[Vector, Vector]:
+    """Return equivalent rows (Gauss-Jordan) in which each has one of the values with the largest scales to itself.
+
+    As values approach zero their scales fall by many orders of magnitude, and rows that share a large one look alike to
+    rounding. With a basis of heaviest columns the normal equations stay well conditioned whatever the scales.
+    """
+    rows = np.column_stack([matrix, mass])
+    done = 0
+    for column in np.argsort(-scale, kind="stable"):
+        pivot = done + int(np.abs(rows[done:, column]).argmax())
+        if abs(rows[pivot, column]) > _FEASIBLE:
+            rows[[done, pivot]] = rows[[pivot, done]]
+            rows[done] /= rows[done, column]
+            others = rows[:, column].copy()
+            others[done] = 0.0
+            rows -= np.outer(others, rows[done])
+            done += 1
+            if done == len(rows):
+                break
+    return rows[:, :-1], rows[:, -1]
+
+
+def _solve_normal(rows: Vector, scale: Vector, right: Vector) -> Vector:
+    """Solve (rows diag(scale) rows.T) x = right, equilibrated, since scales span many orders of magnitude."""
+    normal = (rows * scale) @ rows.T
+    balance = 1.0 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    normal *= np.outer(balance, balance)
+    try:
+        return np.asarray(balance * np.linalg.solve(normal, balance * right))
+    except np.linalg.LinAlgError:
+        return np.asarray(balance * np.linalg.lstsq(normal, balance * right, rcond=None)[0])
+
+
+def _onto_rows(matrix: Vector, mass: Vector, value: Vector) -> Vector:
+    """Move values, each in proportion to itself, until the rows hold to rounding."""
+    rows, sums = _pivoted(matrix, mass, value)
+    for _ in range(2):
+        change = rows.T @ _solve_normal(rows, value, sums - rows @ value)
+        value = value * np.clip(1.0 + change, 0.5, 2.0)
+    return value
+
+
+def _system(rows: Sequence[_Row]) -> tuple[Index, Vector, Vector]:
+    """Return the labels that rows use, their matrix of multiplicities and their masses."""
+    labels = np.unique(np.concatenate([row.labels for row in rows]))
+    matrix = np.zeros((len(rows), len(labels)))
+    for number, row in enumerate(rows):
+        matrix[number, np.searchsorted(labels, row.labels)] = row.times
+    return labels, matrix, np.array([row.mass for row in rows])
+
+
+def _forced_values(rows: Sequence[_Row], ties: Ties) -> dict[int, float]:
+    """Return the values that connected rows determine by themselves; ModelError if nothing fulfils them."""
+    labels, matrix, mass = _system(rows)
+    positive = _can_be_positive(matrix, mass)
+    if positive is None:
+        raise ModelError(
+            f"No values of {_names(ties, labels.tolist())} fulfil all rows that must sum to one and use them: "
+            + "; ".join(_equation(ties, row) for row in rows[:6])
+            + ("; ..." if len(rows) > 6 else "")
+            + ". Untie or free some of them."
+        )
+    forced = dict.fromkeys(labels[~positive].tolist(), 0.0)
+    labels, matrix = labels[positive], matrix[:, positive]
+    keep, basis = _independent(matrix)
+    # A value is determined exactly if its unit vector lies in the span of the rows.
+    determined = 1.0 - (basis**2).sum(axis=0) < _FEASIBLE
+    if determined.any():
+        solution = np.linalg.lstsq(matrix[keep], mass[keep], rcond=None)[0]
+        forced |= dict(zip(labels[determined].tolist(), solution[determined].tolist(), strict=True))
+    return forced
+
+
+def _can_be_positive(matrix: Vector, mass: Vector) -> NDArray[np.bool_] | None:
+    """Return which values are above zero in some solution of matrix @ value = mass, value >= 0; None without any."""
+    if len(mass) == 1:
+        return np.full(matrix.shape[1], mass[0] > 0.0)
+    keep, _ = _independent(matrix)
+    uses = matrix.sum(axis=0)
+    with np.errstate(all="ignore"):
+        centre, converged = _interior_point(matrix[keep], mass[keep], uses, uses)
+    if converged and centre.min() > _FEASIBLE and np.abs(matrix @ centre - mass).max() <= _TYPED:
+        return np.full(len(centre), True)
+    # The rows have no interior, or no solution at all; one linear program tells. Any solution times a scale >= 1 solves
+    # matrix @ (scale * value) = scale * mass, and with a scale large enough every value that can be positive reaches 1.
+    from scipy.optimize import linprog  # slow to import and seldom needed
+
+    n = matrix.shape[1]  # unknowns: n values times the scale, n capped copies of them, the scale
+    found = linprog(
+        np.concatenate([np.zeros(n), -np.ones(n), [0.0]]),
+        A_eq=np.hstack([matrix, np.zeros_like(matrix), -mass[:, None]]),
+        b_eq=np.zeros(len(mass)),
+        A_ub=np.hstack([-np.eye(n), np.eye(n), np.zeros((n, 1))]),
+        b_ub=np.zeros(n),
+        bounds=[(0, None)] * n + [(0, 1)] * n + [(1, None)],
+    )
+    return np.asarray(found.x[n : 2 * n] > 0.5) if found.status == 0 else None
+
+
+def _independent(matrix: Vector) -> tuple[Index, Vector]:
+    """Return a largest set of linearly independent rows and an orthonormal basis of their span (Gram-Schmidt)."""
+    keep: list[int] = []
+    basis = np.zeros((0, matrix.shape[1]))
+    for number, row in enumerate(matrix):
+        norm = np.linalg.norm(row)
+        if norm == 0.0:
+            continue
+        rest = row / norm
+        for _ in range(2):  # once more for the rounding of the first time
+            rest = rest - basis.T @ (basis @ rest)
+        if np.linalg.norm(rest) > _FEASIBLE:
+            keep.append(number)
+            basis = np.vstack([basis, rest / np.linalg.norm(rest)])
+    return np.array(keep, dtype=np.intp), basis
+
+
+def _check_held(ties: Ties, held: Mapping[int, float]) -> dict[int, float]:
+    for index, value in held.items():
+        if not 0 <= index < ties.n_free:
+            raise ArgumentError(f"held= names value {index}; there are {ties.n_free}, counted from 0.")
+        if not (np.isfinite(value) and value >= 0):
+            raise ArgumentError(f"held= gives {value} to {ties.names[index]!r}; it must be finite and not negative.")
+    return {int(index): float(value) for index, value in held.items()}
+
+
+def _distinct_rows(ties: Ties, rows: Iterable[ArrayLike], held: Mapping[int, float]) -> list[_Row]:
+    """Read the constraints on values that are not held, each once, as ties of whole rows onto whole rows repeat them."""
+    labels = ties.labels.ravel()
+    is_held = np.zeros(ties.n_free, dtype=bool)
+    is_held[list(held)] = True
+    amount = np.zeros(ties.n_free)
+    amount[list(held)] = list(held.values())
+    distinct: dict[tuple[bytes, bytes], _Row] = {}
+    for number, places in enumerate(rows):
+        entries = np.asarray(places, dtype=np.intp).ravel()
+        if ((entries < 0) | (entries >= labels.size)).any():
+            raise ArgumentError(f"rows[{number}] lies outside the {labels.size} entries of the parameter.")
+        used, times = np.unique(labels[entries][labels[entries] >= 0], return_counts=True)
+        mass = 1.0 - float(times @ amount[used])
+        free = ~is_held[used]
+        if mass < -_TYPED or (mass > _TYPED and not free.any()):
+            raise ModelError(
+                f"A row that must sum to one has held values that sum to {1.0 - mass:.7g} and "
+                f"{'nothing else' if not free.any() else 'more'}: {_names(ties, used.tolist())}."
+            )
+        row = _Row(used[free], times[free].astype(np.float64), mass if mass > _ZERO else 0.0)
+        other = distinct.setdefault((row.labels.tobytes(), row.times.tobytes()), row)
+        if abs(other.mass - row.mass) > _TYPED:
+            raise ModelError(
+                f"{_equation(ties, row)} and {_equation(ties, other)} contradict each other; the held values beside them "
+                "differ. Untie or free some of them."
+            )
+    return [row for row in distinct.values() if len(row.labels)]
+
+
+def _connected(rows: Sequence[_Row], n_values: int) -> list[list[_Row]]:
+    """Split rows into groups that share no value, in the order of their first rows."""
+    group_of = np.arange(n_values)
+    for row in rows:
+        joined = np.unique(group_of[row.labels])
+        group_of[np.isin(group_of, joined)] = joined[0]
+    groups: dict[int, list[_Row]] = {}
+    for row in rows:
+        groups.setdefault(int(group_of[row.labels[0]]), []).append(row)
+    return list(groups.values())
+
+
+def _names(ties: Ties, indices: Sequence[int]) -> str:
+    shown = ", ".join(repr(ties.names[index]) for index in indices[:8])
+    return shown + (f" and {len(indices) - 8} more" if len(indices) > 8 else "")
+
+
+def _equation(ties: Ties, row: _Row) -> str:
+    terms = [
+        (f"{times:g} " if times != 1 else "") + repr(ties.names[g])
+        for g, times in zip(row.labels.tolist(), row.times.tolist(), strict=True)
+    ]
+    return " + ".join(terms[:8] + ["..."] * (len(terms) > 8)) + f" = {row.mass:.7g}"
