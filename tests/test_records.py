@@ -205,11 +205,16 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 
 
 def test_a_pipe_gives_each_record_as_soon_as_the_next_begins() -> None:
-    reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb", buffering=0) as sink:
-        found = read(source)
-        sink.write(b">a\nACGT\n>b\n")
-        assert next(found).sequence == "ACGT"  # would wait for ever if the reader waited for a full block
+    class Pipe:
+        """`read1` gives what there is; `read` would wait for a full block."""
+
+        def read1(self, size: int) -> bytes:
+            return b">a\nACGT\n>b\n"
+
+        def read(self, size: int) -> bytes:
+            raise AssertionError("the reader waits")
+
+    assert next(read(cast(Any, Pipe()))).sequence == "ACGT"
 
 
 def test_a_file_is_closed_at_the_end_after_an_error_and_when_dropped(tmp_path: Path) -> None:
@@ -438,7 +443,7 @@ def test_memory_does_not_grow_with_the_file(unit: bytes) -> None:
     assert peak < 3_000_000, f"{peak} bytes at the peak for a file of {n_bytes}"
 
 
-def test_a_long_record_is_held_three_times_at_most() -> None:
+def test_a_long_record_is_held_twice_at_most() -> None:
     n_bytes = 20_000_000
     unit = b"ACGTACGTAC" * 6 + b"\n"
     source = Endless(unit, n_bytes)
@@ -455,4 +460,4 @@ def test_a_long_record_is_held_three_times_at_most() -> None:
     finally:
         tracemalloc.stop()
     assert len(record) == n_bytes // len(unit) * 60
-    assert peak < 3.1 * n_bytes
+    assert peak < 2.2 * n_bytes, f"{peak / n_bytes:.2f} times its size"

@@ -275,11 +275,8 @@ class Alphabet:
         advice = _advice(self, letter, position, data)
         if letter in "-." and not advice:
             return SequenceError(f"gap letter {letter!r} at position {position + 1}: remove the gaps first", position)
-        has = self.letters
-        if self._ambiguity:
-            has += f", the ambiguity codes {''.join(self._ambiguity)}"
-        for alias, symbol in self._aliases.items():
-            has += f", and {alias} read as {symbol}"
+        has = self.letters + f", the ambiguity codes {''.join(self._ambiguity)}" * bool(self._ambiguity)
+        has += "".join(f", and {alias} read as {symbol}" for alias, symbol in self._aliases.items())
         known_as = f"alphabet {self.name}" if self.name else "alphabet"
         message = f"letter {letter!a} at position {position + 1} is not in the {known_as}, which has {has}{advice}"
         return SequenceError(message, position)

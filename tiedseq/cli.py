@@ -162,11 +162,12 @@ def _add_align_options(align: argparse.ArgumentParser) -> None:
 
 def _align(options: argparse.Namespace) -> int:
     _check_usage(options)
-    from tiedseq.aligning import align_all
     from tiedseq.formats import format_of, write
 
     output = None if options.output in (None, "-") else options.output
     format = options.format or (format_of(output) if output else None) or "text"
+    from tiedseq.aligning import align_all
+
     model = _load_model(options.model) if options.model else None
     targets, header = _targets(options, format)
     results = align_all(

@@ -10,23 +10,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .alphabet import Alphabet
 from .errors import ArgumentError, ModelError
-
-
-class Letters(Protocol):
-    """What this module needs to know of an alphabet; `tiedseq.alphabet.Alphabet` has it."""
-
-    @property
-    def letters(self) -> str: ...
-    @property
-    def n_letters(self) -> int: ...
-    @property
-    def complement_index(self) -> NDArray[np.intp] | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +73,7 @@ class Categorical:
 
     Parameters
     ----------
-    alphabet : Alphabet, default None
+    alphabet : Alphabet or str, default None
         Only checked: it must have as many letters as the model's. None takes the model's.
     labels : array_like of hashables, shape (K,) or (K, K), default None
         Cells with equal labels are one value, None is an impossible cell. In a pair state rows are letters of x (the
@@ -112,7 +102,7 @@ class Categorical:
 
     def __init__(
         self,
-        alphabet: Letters | None = None,
+        alphabet: Alphabet | str | None = None,
         labels: ArrayLike | None = None,
         values: ArrayLike | fixed | None = None,
         given: str | None = None,
@@ -120,13 +110,13 @@ class Categorical:
     ) -> None:
         if given not in (None, "target", "query"):
             raise ArgumentError(f"given={given!r} is unknown; it is None, 'target' (rows sum to one) or 'query' (columns).")
-        self.alphabet = alphabet
+        self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
         self.labels = None if labels is None else _label_array(labels)
         self.values = values
         self.given = given
         self.name = name
 
-    def cell_labels(self, shape: tuple[int, ...], alphabet: Letters | None) -> NDArray[np.object_]:
+    def cell_labels(self, shape: tuple[int, ...], alphabet: Alphabet | None) -> NDArray[np.object_]:
         """Return the label of every cell for a table of `shape`; ModelError where they do not fit each other."""
         if self.alphabet is not None and self.alphabet.n_letters != shape[-1]:
             raise ModelError(f"{self!r} has an alphabet of {self.alphabet.n_letters} letters, the model has {shape[-1]}.")
@@ -166,7 +156,7 @@ class Substitution(Categorical):
             raise ArgumentError(f"substitution({kind!r}) is unknown; there are {', '.join(map(repr, _CELL_RULES))}.")
         self.kind = kind
 
-    def cell_labels(self, shape: tuple[int, ...], alphabet: Letters | None) -> NDArray[np.object_]:
+    def cell_labels(self, shape: tuple[int, ...], alphabet: Alphabet | None) -> NDArray[np.object_]:
         cells = super().cell_labels(shape, alphabet)
         if len(shape) != 2:
             raise ModelError(f"{self!r} is for pairs of letters; this state emits a single one.")
@@ -234,7 +224,7 @@ def categorical_from_structure(document: Mapping[str, Any], shape: tuple[int, ..
     return Categorical(labels=cells, given=given)
 
 
-def letter_labels(shape: tuple[int, ...], alphabet: Letters | None) -> NDArray[np.object_]:
+def letter_labels(shape: tuple[int, ...], alphabet: Alphabet | None) -> NDArray[np.object_]:
     """Label each cell by its letters, or by their numbers where there is no alphabet: nothing is tied."""
     cells = np.empty(shape, dtype=object)
     for place in product(*map(range, shape)):
@@ -259,14 +249,14 @@ def _label_array(labels: ArrayLike) -> NDArray[np.object_]:
 Cell = tuple[Any, ...]
 
 
-def _strand_cell(pair: Cell, alphabet: Letters | None) -> Hashable:
+def _strand_cell(pair: Cell, alphabet: Alphabet | None) -> Hashable:
     if alphabet is None or alphabet.complement_index is None:
         raise ModelError("substitution('strand-symmetric') needs an alphabet with complements, such as DNA.")
     other = tuple(alphabet.letters[alphabet.complement_index[alphabet.letters.index(letter)]] for letter in pair)
     return min(pair, other)
 
 
-def _kimura_cell(pair: Cell, alphabet: Letters | None) -> Hashable:
+def _kimura_cell(pair: Cell, alphabet: Alphabet | None) -> Hashable:
     if alphabet is None or set(alphabet.letters) not in (set("ACGT"), set("ACGU")):
         raise ModelError("substitution('kimura') tells transitions from transversions; it needs DNA or RNA.")
     if pair[0] == pair[1]:

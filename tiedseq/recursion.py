@@ -207,12 +207,13 @@ class Recursion:
         reach = max(1, int((_RANGE_BITS - self._toll) / self.steepness))
         height = max(1, min(16, reach // 3, (n + LANES) // LANES))
         period = max(1, min(32, reach - height))
+        settling = max(1, reach // (2 * height))
         chunk = m + LANES
         if keep:
             tiles = -(-(n + 1) // (LANES * height))
             bytes_a_state = 8 * LANES * (height * len(self.slots) + 2 * sum(self.counts[:2]))
             chunk = min(chunk, max(128, math.ceil(tiles * (m + LANES) * bytes_a_state / _STATE_BYTES)))
-        return Plan(height, period, chunk)
+        return Plan(height, period, settling, chunk)
 
     @property
     def is_moderate(self) -> bool:
@@ -223,13 +224,17 @@ class Recursion:
 
     def log_background(self, target: Codes, query: Codes) -> float:
         """ln of the probability of both sequences as independent background letters."""
-        with np.errstate(divide="ignore"):
-            x, y = (np.log(self.observation @ q) for q in self.background)
+        x, y = self._log_letters(self.background)
         return float(x[target].sum() + y[query].sum())
 
     def _log_scale(self, target: Codes, query: Codes) -> float:
-        x, y = (np.log(self.observation @ q) for q in self._scale)
+        x, y = self._log_letters(self._scale)
         return float(x[target].sum() + y[query].sum())
+
+    def _log_letters(self, letters: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+        """ln of each symbol's probability in target and query."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.observation @ letters[0]), np.log(self.observation @ letters[1])
 
     def require_background(self, mode: str) -> None:
         if mode != "global" and any(np.any(q <= 0) for q in self.background):
@@ -249,32 +254,31 @@ class Recursion:
 
             logs = [log_forward(*self._log_arguments(x, y, mode), False)[0] for x, y in pairs]
             return np.array([self._log_total(log, x, y, mode)[0] for log, (x, y) in zip(logs, pairs, strict=True)])
+        if not pairs:
+            return np.zeros(0)
+        targets, x_ends = _joined([x for x, _ in pairs])
+        queries, y_ends = _joined([y for _, y in pairs])
+        n, m = np.diff(x_ends), np.diff(y_ends)
         scores = np.zeros((len(pairs), 2))
-        if pairs:
-            lengths = np.array([(x.size, y.size) for x, y in pairs])
-            ends = np.concatenate([np.zeros((1, 2), np.int64), np.cumsum(lengths, axis=0)])
-            targets, queries = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
-            nothing = Saved(np.zeros((0, 0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0)))
-            plan = self._plan(int(lengths[:, 1].max()), int(lengths[:, 0].max()), keep=False)
-            x_ends, y_ends = np.ascontiguousarray(ends[:, 0]), np.ascontiguousarray(ends[:, 1])
-            forward(self._model, self._tables, targets, x_ends, queries, y_ends, number, plan, scores, nothing)
-        return np.array(
-            [self._total(score, x, y, mode)[0] for score, (x, y) in zip(scores, pairs, strict=True)], dtype=np.float64
-        )
+        nothing = Saved(np.zeros((0, 0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0)))
+        plan = self._plan(int(m.max()), int(n.max()), keep=False)
+        forward(self._model, self._tables, targets, x_ends, queries, y_ends, number, plan, scores, nothing)
+        x_scale, y_scale = self._log_letters(self._scale)
+        scale = _segment_sums(x_scale[targets], x_ends) + _segment_sums(y_scale[queries], y_ends)
+        return np.array([self._odds(*pair, mode)[0] for pair in zip(scores.tolist(), n, m, strict=True)]) + scale
 
-    def _total(self, score: Floats, x: Codes, y: Codes, mode: str) -> tuple[float, Floats]:
-        """ln P, and the odds of all alignments with the empty ones: a mantissa and an exponent."""
-        empty = self.start_end * empty_box_count(x.size, y.size, mode)
-        mantissa, exponent = float(score[0]), float(score[1])
+    def _odds(self, score: Any, n: int, m: int, mode: str) -> tuple[float, Floats]:
+        """ln of P over the scale, and the odds of all alignments with the empty ones: a mantissa and an exponent."""
+        mantissa, exponent = score
+        empty = self.start_end * empty_box_count(n, m, mode)
         if empty > 0.0:
             if mantissa == 0.0 or exponent < 0.0:
                 mantissa, exponent = math.ldexp(mantissa, int(max(exponent, -1100.0))) + empty, 0.0
             else:
                 mantissa += math.ldexp(empty, -int(min(exponent, 1100.0)))
         if mantissa == 0.0:
-            return -math.inf, np.array([0.0, 0.0])
-        odds = math.log(mantissa) + exponent * _LN2 - log_box_count(x.size, y.size, mode)
-        return odds + self._log_scale(x, y), np.array([mantissa, exponent])
+            return -math.inf, np.zeros(2)
+        return math.log(mantissa) + exponent * _LN2 - log_box_count(n, m, mode), np.array([mantissa, exponent])
 
     def posterior(self, x: Codes, y: Codes, mode: str, threshold: float) -> Posterior:
         """Forward and backward: the aligned pairs of probability `threshold` and more, and what stays unaligned."""
@@ -301,7 +305,8 @@ class Recursion:
         score = np.zeros((1, 2))
         ends = np.array([0, n]), np.array([0, m])
         kernels.forward(self._model, self._tables, x, ends[0], y, ends[1], number, plan, score, saved)
-        log_likelihood, norm = self._total(score[0], x, y, mode)
+        log_odds, norm = self._odds(score[0], n, m, mode)
+        log_likelihood = log_odds + self._log_scale(x, y)
         if norm[0] == 0.0:
             raise SequenceError(impossible_message(n, m, mode))
         found = max(1024, 4 * max(n, m))
@@ -473,6 +478,22 @@ def impossible_message(n: int, m: int, mode: str) -> str:
         f"the model gives sequences of {n:,} and {m:,} letters probability 0 under mode={mode!r}: no path of states "
         "emits them; look for zeros among the transitions, the emissions or the start row"
     )
+
+
+def _joined(sequences: list[Codes]) -> tuple[Codes, NDArray[np.int64]]:
+    """Sequences one after the other, and where each begins and the last one ends."""
+    ends = np.zeros(len(sequences) + 1, np.int64)
+    np.cumsum([sequence.size for sequence in sequences], out=ends[1:])
+    return np.concatenate(sequences), ends
+
+
+def _segment_sums(values: Floats, ends: NDArray[np.int64]) -> Floats:
+    """The sum of values[ends[k] : ends[k + 1]] for every k."""
+    result = np.zeros(ends.size - 1)
+    filled = np.flatnonzero(np.diff(ends))
+    if filled.size:
+        result[filled] = np.add.reduceat(values, ends[filled])
+    return result
 
 
 def _ratio(counts: Floats, probabilities: Floats) -> Floats:

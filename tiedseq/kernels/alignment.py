@@ -49,6 +49,7 @@ class Plan(NamedTuple):
 
     height: int
     period: int
+    settling: int  # steps between two renewals while lanes fill: a value may cross a whole lane in each of them
     chunk: int
 
 
@@ -176,7 +177,7 @@ def copy_state(tile, plan, model, state, restore):
 def plain_steps(first_row, plan, n, m, mode):
     """The steps of a tile in which no lane is in a cell where an alignment may start or end."""
     last_row = first_row + LANES * plan.height - 1
-    if mode == LOCAL or first_row == 0 or last_row >= n:
+    if mode == LOCAL or (mode == OVERLAP and (first_row == 0 or last_row >= n)):
         return 0, 0
     return min(LANES, m), m
 
@@ -192,6 +193,7 @@ def forward_chunk(first, last, plain, plan, model, columns, tile, above, below, 
             first,
             plan.height,
             plan.period,
+            plan.settling,
             model,
             columns,
             tile,
@@ -218,7 +220,7 @@ def forward(model, tables, targets, target_ends, queries, query_ends, mode, plan
         rows, columns = make_rows(target, tables, mode), make_columns(query, tables, mode)
         n, m = target.size, query.size
         height = min(plan.height, (n + LANES) // LANES)
-        fitting = Plan(height, plan.period, plan.chunk if keeping else m + LANES)
+        fitting = Plan(height, plan.period, plan.settling, plan.chunk if keeping else m + LANES)
         tile = new_tile(height, model)
         above, below = new_border(model, m), new_border(model, m)
         for index in range((n + LANES * height) // (LANES * height)):
@@ -254,6 +256,7 @@ def backward_chunk(
             first,
             plan.height,
             plan.period,
+            plan.settling,
             model,
             columns,
             tile,

@@ -275,7 +275,7 @@ def _log2_at(border, column):
 
 
 @part
-def forward_steps(first, last, origin, height, period, model, columns, tile, above, below, history, score, edges):
+def forward_steps(first, last, origin, height, period, settling, model, columns, tile, above, below, history, score, edges):
     """Run steps first ... last - 1 of a tile: forward sums from the row above to the row below.
 
     `history`, if it has room, takes what entered every state and the exponents of each step, counted from `origin`.
@@ -340,14 +340,14 @@ def forward_steps(first, last, origin, height, period, model, columns, tile, abo
         store_each(tile.carry, crossing * LANES, up)
         exit_last(below.value, tau + 1, size, leaving + up)
         below.exponent[tau + 1] = tile.exponent[LANES - 1]
-        if (tau + 1) % period == 0 or tau < LANES:
+        if (tau + 1) % period == 0 or (tau < LANES and tau % settling == 0):
             renew_exponents(tile, height, model, score, False, _log2_at(above, tau + 1 + LANES))
             factor_for = math.nan
 
 
 @part
 def backward_steps(
-    first, last, origin, height, period, model, columns, tile, below, above, history, norm, posterior, gradient, edges
+    first, last, origin, height, period, settling, model, columns, tile, below, above, history, norm, posterior, gradient, edges
 ):
     """Run steps last - 1 down to first: backward products from the row below to the row above, times `history`.
 
@@ -435,7 +435,7 @@ def backward_steps(
         store_each(tile.carry, len(model.pairs) * LANES, down)
         exit_first(above.value, tau + LANES, size, leaving + down)
         above.exponent[tau + LANES] = tile.exponent[0]
-        if tau % period == 0 or tau >= m:
+        if tau % period == 0 or (tau >= m and tau % settling == 0):
             renew_exponents(tile, height, model, norm, True, _log2_at(below, tau))
             factor_for = math.nan
 

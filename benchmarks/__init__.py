@@ -1,0 +1,6 @@
+"""tiedseq and its peers, measured side by side in one run: ``python -m benchmarks``.
+
+A case (`benchmarks.cases`) is a function that returns named runs; the harness takes turns between them (A B A B), so
+that whatever else the machine does falls on all of them, and prints medians and ratios. Nothing here is a test: no time
+is ever asserted.
+"""

@@ -1,0 +1,40 @@
+"""``python -m benchmarks [CASE ...]``: run cases and print their tables."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+
+from .cases import CASES
+from .harness import measure, table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure tiedseq and its peers side by side.", epilog="; ".join(CASES)
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="cases to run (default: all)")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="counted calls of every run (default: 5)")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.cases if name not in CASES]
+    if unknown or arguments.repeat < 1:
+        parser.error(
+            f"no case {', '.join(unknown)}; there are {', '.join(CASES)}" if unknown else "--repeat is at least 1"
+        )
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, load {_load()}; ratios to each table's first line"
+    )
+    for name in arguments.cases or CASES:
+        case = CASES[name]()
+        print(f"\n[{name}] {table(case, *measure(case, arguments.repeat))}", flush=True)
+    return 0
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,364 @@
+"""Reading the label language: from what a user types to one name for each value, and what is known of each.
+
+The rules are those of the models' documentation. A string is the label of a parameter, equal strings are one parameter;
+a number is a parameter of its own, called after its place ("M->X"); `fixed` is held; what is absent or zero is
+impossible. Emissions are whole distributions, whose cells get names such as "pair[AC]". This module reads and finds
+contradictions between statements; what follows from sums to one is :mod:`tiedseq.specification`'s.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .alphabet import Alphabet
+from .distributions import Categorical, complement, fixed, letter_labels
+from .errors import ModelError
+
+Names = NDArray[np.object_]
+"""An array of value names, None where an entry is impossible."""
+
+TYPED = 1e-6  # how closely typed numbers must agree with each other and with sums to one
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Typed numbers, with the two things that a plain array does not tell."""
+
+    values: NDArray[np.float64]
+    impossible: NDArray[np.bool_]
+    held: bool
+
+    @classmethod
+    def typed(cls, entry: Any, place: str) -> Numbers:
+        """Read what a user gave as a value: a number or table, possibly `fixed`. Zero and None are impossible."""
+        if isinstance(entry, Numbers):
+            return entry
+        held = isinstance(entry, fixed)
+        numbers = cls.stored(entry.value if isinstance(entry, fixed) else entry, held, place)
+        return cls(numbers.values, numbers.impossible | (numbers.values == 0.0), held)
+
+    @classmethod
+    def stored(cls, entry: Any, held: bool, place: str) -> Numbers:
+        """Read numbers in which only None is impossible: a zero may have been reached by training."""
+        try:
+            cells = np.array(entry, dtype=object)
+            impossible = np.array([cell is None for cell in cells.ravel()], dtype=bool).reshape(cells.shape)
+            if any(isinstance(cell, bool | np.bool_ | str) for cell in cells.ravel()):
+                raise TypeError
+            values = np.where(impossible, 0.0, cells).astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{place} is {entry!r}; it needs numbers, in the shape of what they are for.") from error
+        if not (np.isfinite(values).all() and (values >= 0.0).all()):
+            wrong = values[~(np.isfinite(values) & (values >= 0.0))].flat[0]
+            raise ModelError(f"{place} holds {wrong}; probabilities and weights are finite and not negative.")
+        return cls(values, impossible, held)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A value that is given, and where."""
+
+    value: float
+    held: bool
+    place: str
+
+
+@dataclass
+class Table:
+    """One distribution: the names of its cells and how they are tied and sum to one."""
+
+    names: Names
+    structure: Categorical | None
+    inner: list[str]  # labels of the model that its cells carry
+
+
+@dataclass(frozen=True)
+class Use:
+    """A distribution in one place: a state's emission or an extra table."""
+
+    label: str
+    complemented: bool
+
+
+@dataclass
+class Reading:
+    """All statements about a model, free of contradictions between two of them."""
+
+    states: tuple[str, ...]
+    alphabet: Alphabet | None
+    transitions: Names = field(default_factory=lambda: np.empty(0, dtype=object))
+    start: Names = field(default_factory=lambda: np.empty(0, dtype=object))
+    scalars: dict[str, None] = field(default_factory=dict)  # labels of single values, in the order of first use
+    uses: dict[str, Use] = field(default_factory=dict)
+    extra: dict[str, Use] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    impossible: set[str] = field(default_factory=set)
+
+    def give(self, name: str, value: float, impossible: bool, held: bool, place: str) -> None:
+        """Note a value, unless it contradicts what is known already."""
+        before = self.known.setdefault(name, Known(value, held, place))
+        if before.held != held:
+            free, fix = (place, before.place) if before.held else (before.place, place)
+            raise ModelError(f"The label {name!r} is both free, in {free}, and held, in {fix}; decide for one of them.")
+        if abs(before.value - value) > TYPED:
+            raise ModelError(
+                f"The label {name!r} has two starting values: {before.value:.7g} in {before.place} and {value:.7g} in "
+                f"{place}. Equal labels are one parameter: give one value, or two labels."
+            )
+        if impossible:
+            self.impossible.add(name)
+
+
+def read(
+    states: Mapping[str, tuple[int, ...]],
+    transitions: Mapping[str, Mapping[str, Any]],
+    emissions: Mapping[str, Any],
+    start: Mapping[str, Any] | None,
+    values: Mapping[str, Any] | None,
+    alphabet: Alphabet | None,
+    start_like: str | None,
+    extra: Mapping[str, Any] | None,
+) -> Reading:
+    """Read a model; the arguments are those of :class:`tiedseq.specification.Specification`."""
+    _check_states(states)
+    reading = Reading(tuple(states), alphabet)
+    _read_rows(reading, transitions, start, start_like)
+    values = dict(values or {})
+    shapes = dict(states)
+    _check_keys("emissions=", emissions, states, "a state", complete=True)
+    extra = dict(extra or {})
+    distributions = _Distributions(reading, values)
+    for state in states:
+        reading.uses[state] = distributions.use(state, shapes[state], emissions[state], f"emissions[{state!r}]")
+    single = (next(iter(shapes.values()))[-1],) if alphabet is None else (alphabet.n_letters,)
+    for key, entry in extra.items():
+        reading.extra[key] = distributions.use(key, single, entry, f"{key}=")
+    distributions.finish()
+    _read_values(reading, values)
+    return reading
+
+
+def _check_states(states: Mapping[str, tuple[int, ...]]) -> None:
+    if not states:
+        raise ModelError("states= is empty; a model needs one state at least.")
+    for state in states:
+        if not isinstance(state, str) or not state:
+            raise ModelError(f"states= holds {state!r}; the name of a state is a string.")
+        if state in ("start", "end"):
+            raise ModelError(f"A state is called {state!r}; 'start' and 'end' are reserved, rename it.")
+        if "->" in state:
+            raise ModelError(f"A state is called {state!r}; '->' stands between states in labels, rename it.")
+
+
+def _check_keys(what: str, given: Any, known: Iterable[str], kind: str, complete: bool) -> None:
+    if not isinstance(given, Mapping):
+        raise ModelError(f"{what} is {given!r}; it needs a dictionary whose keys are states.")
+    known = list(known)
+    for key in given:
+        if key not in known:
+            raise ModelError(f"{what} has the key {key!r}, which is not {kind}{_did_you_mean(key, known)}.")
+    if complete:
+        for key in known:
+            if key not in given:
+                raise ModelError(f"{what} lacks the state {key!r}; every state needs an entry.")
+
+
+def _did_you_mean(word: Any, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(str(word), known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are {', '.join(map(repr, known[:12]))}" + (", ..." if len(known) > 12 else "") if known else ""
+
+
+def _read_rows(
+    reading: Reading, transitions: Mapping[str, Any], start: Mapping[str, Any] | None, start_like: str | None
+) -> None:
+    """Read `transitions`, with a last column for the end, and `start`."""
+    n = len(reading.states)
+    _check_keys("transitions=", transitions, reading.states, "a state", complete=True)
+    reading.transitions = np.full((n, n + 1), None, dtype=object)
+    for number, state in enumerate(reading.states):
+        # The order of labels is that of the text, so that parameters print as they were written.
+        reading.transitions[number] = _read_row(reading, state, transitions[state], f"transitions[{state!r}]")
+    if start is not None:
+        reading.start = _read_row(reading, "start", start, "start=")
+    elif start_like is not None:
+        reading.start = reading.transitions[reading.states.index(start_like)].copy()
+    else:
+        reading.start = _read_row(reading, "start", dict.fromkeys(reading.states, 1.0 / n), "start=")
+
+
+def _read_row(reading: Reading, source: str, row: Any, place: str) -> Names:
+    columns = [*reading.states, "end"]
+    _check_keys(place, row, columns, "a state or 'end'", complete=False)
+    names = np.full(len(columns), None, dtype=object)
+    for target, entry in row.items():
+        where = f"{place}[{target!r}]" if place != "start=" else f"start[{target!r}]"
+        names[columns.index(target)] = _read_scalar(reading, f"{source}->{target}", entry, where)
+    if all(name is None for name in names):
+        raise ModelError(f"{place} allows nothing; a row needs one possible entry at least, a state or 'end'.")
+    return names
+
+
+def _read_scalar(reading: Reading, own: str, entry: Any, place: str) -> str | None:
+    """Return the name of the value in one entry of a row; None if it is impossible."""
+    if isinstance(entry, str):
+        if not entry:
+            raise ModelError(f"{place} is an empty string; a label needs a letter at least.")
+        reading.scalars.setdefault(entry)
+        return entry
+    number = entry.value if isinstance(entry, fixed) else entry
+    if number is not None and (not isinstance(number, Real) or isinstance(number, bool | np.bool_)):
+        raise ModelError(f"{place} is {entry!r}; an entry of a row is a label (a string), a number or fixed(number).")
+    numbers = Numbers.typed(entry, place)
+    if numbers.impossible.all():
+        return None
+    reading.scalars.setdefault(own)
+    reading.give(own, float(numbers.values), False, numbers.held, place)
+    return own
+
+
+class _Distributions:
+    """Collects who uses which distribution, then names the cells of each."""
+
+    def __init__(self, reading: Reading, values: Mapping[str, Any]) -> None:
+        self.reading = reading
+        self.shapes: dict[str, tuple[tuple[int, ...], str]] = {}
+        self.owners: dict[str, str] = {}  # distributions without a label of their own, called after their place
+        self.structures: dict[str, Categorical] = {}
+        self.numbers: list[tuple[str, Any, str]] = []
+        self.values = values
+
+    def use(self, owner: str, shape: tuple[int, ...], entry: Any, place: str) -> Use:
+        """Read one entry of `emissions` or `extra`."""
+        complemented = isinstance(entry, complement)
+        if isinstance(entry, str | complement):
+            label = entry.label if isinstance(entry, complement) else entry
+            owned = False
+        else:
+            label = (entry.name if isinstance(entry, Categorical) else None) or owner
+            owned = label == owner and not (isinstance(entry, Categorical) and entry.name)
+            if isinstance(entry, Categorical):
+                self._set_structure(label, entry, place)
+            else:
+                self.numbers.append((label, entry, place))
+        if not label:
+            raise ModelError(f"{place} is an empty string; a label needs a letter at least.")
+        if complemented and (self.reading.alphabet is None or self.reading.alphabet.complement_index is None):
+            raise ModelError(f"{place} is {entry!r}, but the alphabet has no complement; DNA and RNA have one.")
+        self._check_label(label, owner if owned else None, shape, place)
+        return Use(label, complemented)
+
+    def _check_label(self, label: str, owner: str | None, shape: tuple[int, ...], place: str) -> None:
+        if label in self.reading.scalars:
+            raise ModelError(
+                f"The label {label!r} names a transition probability and, in {place}, a distribution; all labels share one "
+                f"namespace. Rename one"
+                + (f", or give the distribution a label: emissions={{{owner!r}: 'other'}}." if owner else ".")
+            )
+        known_shape, known_place = self.shapes.setdefault(label, (shape, place))
+        if known_shape != shape:
+            raise ModelError(
+                f"The label {label!r} names a distribution of shape {known_shape} in {known_place} and one of shape "
+                f"{shape} in {place}; they need two labels."
+            )
+        if known_place != place and (owner is not None or label in self.owners):
+            raise ModelError(
+                f"{known_place} and {place} both name a distribution {label!r}, which is one state's own; give it a label "
+                "of its own, as in emissions={'M': 'pair'}, values={'pair': table}."
+            )
+        if owner is not None:
+            self.owners[label] = owner
+
+    def _set_structure(self, label: str, entry: Categorical, place: str) -> None:
+        if self.structures.setdefault(label, entry) is not entry:
+            raise ModelError(f"The distribution {label!r} is described twice, the second time in {place}; once will do.")
+        if entry.values is not None:
+            self.numbers.append((label, entry.values, place))
+
+    def finish(self) -> None:
+        """Name the cells of every distribution and note the values given among `emissions` and by descriptions."""
+        for label, entry in self.values.items():
+            if isinstance(entry, Categorical) and label in self.shapes:
+                if entry.name not in (None, label):
+                    raise ModelError(f"values[{label!r}] is a distribution with name={entry.name!r}; leave the name out.")
+                self._set_structure(label, entry, f"values[{label!r}]")
+        for label, (shape, place) in self.shapes.items():
+            self.reading.tables[label] = self._table(label, shape, place)
+        for label, entry, place in self.numbers:
+            _give_table(self.reading, label, entry, place)
+
+    def _table(self, label: str, shape: tuple[int, ...], place: str) -> Table:
+        structure = self.structures.get(label)
+        alphabet = self.reading.alphabet
+        cells = letter_labels(shape, alphabet) if structure is None else structure.cell_labels(shape, alphabet)
+        names = np.full(shape, None, dtype=object)
+        inner: dict[str, None] = {}
+        for index, cell in np.ndenumerate(cells):
+            if isinstance(cell, str):
+                inner.setdefault(cell)
+                names[index] = cell
+            elif cell is not None:
+                names[index] = f"{label}[{_cell_text(cell)}]"
+        for name in inner:
+            if name in self.shapes:
+                raise ModelError(f"{place} uses {name!r} as the label of a cell, but it is the label of a distribution.")
+            self.reading.scalars.setdefault(name)
+        return Table(names, structure, list(inner))
+
+
+def _cell_text(cell: Any) -> str:
+    parts = [str(part) for part in (cell if isinstance(cell, tuple) else (cell,))]
+    return ("" if all(len(part) == 1 and not part.isdigit() for part in parts) else ",").join(parts)
+
+
+def _give_table(reading: Reading, label: str, entry: Any, place: str) -> None:
+    """Note the numbers of a whole distribution; tied cells must agree."""
+    numbers = Numbers.typed(entry, place)
+    names = reading.tables[label].names
+    if numbers.values.shape != names.shape:
+        raise ModelError(f"{place} has the shape {numbers.values.shape}; the distribution {label!r} needs {names.shape}.")
+    cells: dict[str, list[float]] = {}
+    impossible: dict[str, bool] = {}
+    for name, value, zero in zip(names.ravel(), numbers.values.ravel(), numbers.impossible.ravel(), strict=True):
+        if name is None:
+            if value > 0.0:
+                raise ModelError(f"{place} gives {value:.7g} to an impossible cell of the distribution {label!r}.")
+            continue
+        cells.setdefault(name, []).append(float(value))
+        impossible[name] = impossible.get(name, True) and bool(zero)
+    for name, tied in cells.items():
+        if max(tied) - min(tied) > TYPED:
+            raise ModelError(
+                f"The label {name!r} has two starting values, {min(tied):.7g} and {max(tied):.7g}, in {place}: these cells "
+                f"of the distribution {label!r} are tied."
+            )
+        value = tied[0] if max(tied) == min(tied) else sum(tied) / len(tied)
+        reading.give(name, value, impossible[name], numbers.held, place)
+
+
+def _read_values(reading: Reading, values: Mapping[str, Any]) -> None:
+    for label, entry in values.items():
+        place = f"values[{label!r}]"
+        if label in reading.tables:
+            if not isinstance(entry, Categorical):
+                _give_table(reading, label, entry, place)
+        elif label in reading.scalars:
+            if isinstance(entry, Categorical):
+                raise ModelError(f"{place} is a distribution, but {label!r} labels a single probability.")
+            numbers = Numbers.typed(entry, place)
+            if numbers.values.shape != ():
+                raise ModelError(f"{place} has the shape {numbers.values.shape}, but {label!r} labels a single probability.")
+            reading.give(label, float(numbers.values), bool(numbers.impossible), numbers.held, place)
+        else:
+            labels = [*reading.scalars, *reading.tables]
+            raise ModelError(f"values= has {label!r}, a label that the model lacks{_did_you_mean(label, labels)}.")
