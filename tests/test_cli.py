@@ -25,6 +25,7 @@ REAL = importlib.util.find_spec("tiedseq.aligning") is not None
 STAND_IN = "" if REAL else "import stand_in_aligning as s; sys.modules['tiedseq.aligning'] = s;"
 START = f"import sys; {STAND_IN} from tiedseq.cli import main; sys.exit(main())"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # errors that show when a buffer is flushed are to be met as users meet them
 TARGET = "ACGTTGCATGCCATTGACCGATAGGCTAACGT" * 3
 FASTA = f">t1 first\n{TARGET}\n>t2\n{TARGET[::-1]}\n"
 READS = f"@r1\n{TARGET[5:40]}\n+\n{'I' * 35}\n@empty\n\n+\n\n@r2\n{TARGET[20:50].lower()}\n+\n{'5' * 30}\n"
@@ -335,6 +336,16 @@ def test_unwritable_output(files: Path) -> None:
     assert done.stderr == "tiedseq: error: none/out.sam: cannot write: No such file or directory\n"
 
 
+@pytest.mark.parametrize("words", [["align", "t.fa", "r.fq"], ["--help"]])
+def test_pipe_that_nobody_reads(words: list[str], files: Path) -> None:
+    """A short output fails when it is flushed, the help page when the interpreter exits."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run(*words, capture_output=False, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (cli.CLOSED_PIPE if words[0] == "align" else 0, "")
+
+
 def test_closed_pipe_is_silent(files: Path) -> None:
     (files / "many.fa").write_text("".join(f">{n}\n{TARGET}\n" for n in range(300)))
     command = [sys.executable, "-c", START, "align", "t.fa", "many.fa", "--format", "tsv"]
@@ -351,16 +362,16 @@ def test_closed_pipe_is_silent(files: Path) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, cli.INTERRUPTED), (signal.SIGTERM, cli.TERMINATED)])
 def test_signals(number: signal.Signals, status: int, files: Path) -> None:
-    """Stopped while it waits for standard input: no traceback, no file, the status of the signal."""
+    """Stopped while it reads standard input: no traceback, no file, the status of the signal."""
     command = [sys.executable, "-c", START, "align", "t.fa", "-", "--mode", "local", "-o", "out.maf"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     ) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        process.stdin.write(f">a\n{TARGET}\n>b\n{TARGET}\n" * 3)
+        for n in range(5000):  # more than a pipe holds: when the last of it is written, reading has begun
+            process.stdin.write(f">{n}\n{TARGET}\n")
         process.stdin.flush()
-        time.sleep(2.0)
         process.send_signal(number)
         assert process.wait(60) == status
         assert process.stderr.read() == ""

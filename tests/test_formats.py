@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -369,8 +370,9 @@ def test_suffixes(tmp_path: Path) -> None:
         write(result, tmp_path / "x", "xml")
 
 
-def test_compressed_bytes_repeat(tmp_path: Path) -> None:
-    for name in ("a.sam.gz", "b.sam.gz"):
+def test_compressed_bytes_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for hour, name in enumerate(("a.sam.gz", "b.sam.gz")):
+        monkeypatch.setattr(time, "time", lambda hour=hour: 3600.0 * hour)
         write(make_result("ACGT", "ACGT", "MMMM"), tmp_path / name)
     assert (tmp_path / "a.sam.gz").read_bytes() == (tmp_path / "b.sam.gz").read_bytes()
 
@@ -394,6 +396,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, error: BaseException
         write(failing(error, after), path)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_header_before_the_first_result(format: str) -> None:
+    handle = io.StringIO()
+    with pytest.raises(InputError):
+        write(failing(InputError("bad"), after=0), handle, format, targets=[("t", 4)])
+    assert handle.getvalue() == ""
 
 
 def test_a_file_is_replaced_at_the_end_only(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _align(options: argparse.Namespace) -> int:
 
     output = None if options.output in (None, "-") else options.output
     format = options.format or (format_of(output) if output else None) or "text"
-    from tiedseq.aligning import align_all
+    from tiedseq.aligning import align_all  # not earlier: it brings Numba
 
     model = _load_model(options.model) if options.model else None
     targets, header = _targets(options, format)

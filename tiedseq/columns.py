@@ -60,8 +60,7 @@ def take_apart(columns: Integers, rejected: npt.NDArray[np.bool_], *, clip_ends:
     deleted = np.flatnonzero(apart & ~lost & (columns[0] >= 0))
     order = np.concatenate([whole, inserted, deleted])
     row = np.repeat([-1, 0, 1], [whole.size, inserted.size, deleted.size])
-    rank = np.where(kept[order], -1, row)  # the kept column of a run comes first, then insertions, then deletions
-    rearranged = np.lexsort((order, rank, run[order]))
+    rearranged = np.lexsort((order, row, run[order]))  # in every run: columns that stay, insertions, deletions
     return order[rearranged], row[rearranged]
 
 

@@ -1,13 +1,13 @@
 """Emission distributions and the marks that the label language puts on them.
 
-A model's emission is a label, a table of numbers, or one of the objects below. A :class:`Categorical` says which cells of
-a table are one value and which of them sum to one; :func:`substitution` has the usual ones for pairs of letters ready.
-They describe; the numbers live in the model (see :mod:`tiedseq.specification`).
+A model's emission is a label, a table of numbers, or one of the objects below. A :class:`Categorical` says which cells
+of a table are one value and which of them sum to one; :func:`substitution` has the usual ones for pairs of letters
+ready. They describe; the numbers live in the model (see :mod:`tiedseq.specification`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -23,8 +23,9 @@ from .errors import ArgumentError, ModelError
 class fixed:
     """A value that training leaves alone.
 
-    In a row it is a number, among `values` or `emissions` a number or a table. A fixed table is a table of weights, used
-    as it stands, whatever its sum; a fixed number takes its share of the row it stands in.
+    In a row it is a number, among `values` or `emissions` a number or a table. A fixed table is a table of weights,
+    used as it stands, whatever its sum; a fixed number takes its share of the row it stands in. (A row of fixed numbers
+    only is likewise used as it stands.)
 
     Examples
     --------
@@ -37,8 +38,8 @@ class fixed:
     def __post_init__(self) -> None:
         if isinstance(self.value, str):
             raise ArgumentError(
-                f"fixed({self.value!r}) holds a label; fixed() takes a number or a table. To hold a label, give its value "
-                f"as values={{{self.value!r}: fixed(number)}}."
+                f"fixed({self.value!r}) holds a label; fixed() takes a number or a table. To hold a label, give its "
+                f"value as values={{{self.value!r}: fixed(number)}}."
             )
 
     def __repr__(self) -> str:
@@ -109,7 +110,9 @@ class Categorical:
         name: str | None = None,
     ) -> None:
         if given not in (None, "target", "query"):
-            raise ArgumentError(f"given={given!r} is unknown; it is None, 'target' (rows sum to one) or 'query' (columns).")
+            raise ArgumentError(
+                f"given={given!r} is unknown; it is None, 'target' (each row sums to one) or 'query' (each column)."
+            )
         self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
         self.labels = None if labels is None else _label_array(labels)
         self.values = values
@@ -119,9 +122,11 @@ class Categorical:
     def cell_labels(self, shape: tuple[int, ...], alphabet: Alphabet | None) -> NDArray[np.object_]:
         """Return the label of every cell for a table of `shape`; ModelError where they do not fit each other."""
         if self.alphabet is not None and self.alphabet.n_letters != shape[-1]:
-            raise ModelError(f"{self!r} has an alphabet of {self.alphabet.n_letters} letters, the model has {shape[-1]}.")
+            raise ModelError(
+                f"{self!r} has an alphabet of {self.alphabet.n_letters} letters, but the model has {shape[-1]}."
+            )
         if self.given is not None and len(shape) != 2:
-            raise ModelError(f"{self!r} has given={self.given!r}, which is for pairs of letters; here the shape is {shape}.")
+            raise ModelError(f"{self!r} has given=, which is for pairs of letters; this state needs the shape {shape}.")
         if self.labels is None:
             return letter_labels(shape, alphabet)
         if self.labels.shape != shape:
@@ -242,7 +247,7 @@ def _label_array(labels: ArrayLike) -> NDArray[np.object_]:
     for label in array.ravel():
         parts = label if isinstance(label, tuple) else (label,)
         if not all(part is None or isinstance(part, str | int | np.integer) for part in parts):
-            raise ArgumentError(f"labels= holds {label!r}; a label is a string, a whole number, a tuple of these, or None.")
+            raise ArgumentError(f"labels= holds {label!r}; a label is a string, a number, a tuple of these, or None.")
     return array
 
 
@@ -264,7 +269,7 @@ def _kimura_cell(pair: Cell, alphabet: Alphabet | None) -> Hashable:
     return ("transition",) if (pair[0] in "AG") == (pair[1] in "AG") else ("transversion",)
 
 
-_CELL_RULES = {
+_CELL_RULES: dict[str, Callable[[Cell, Alphabet | None], Hashable]] = {
     "general": lambda pair, alphabet: pair,
     "symmetric": lambda pair, alphabet: tuple(sorted(pair)),
     "strand-symmetric": _strand_cell,

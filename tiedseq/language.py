@@ -216,8 +216,8 @@ def _read_scalar(reading: Reading, own: str, entry: Any, place: str) -> str | No
             raise ModelError(f"{place} is an empty string; a label needs a letter at least.")
         reading.scalars.setdefault(entry)
         return entry
-    number = entry.value if isinstance(entry, fixed) else entry
-    if number is not None and (not isinstance(number, Real) or isinstance(number, bool | np.bool_)):
+    number: Any = entry.value if isinstance(entry, fixed) else entry
+    if number is not None and (isinstance(number, bool | np.bool_) or not isinstance(number, Real)):
         raise ModelError(f"{place} is {entry!r}; an entry of a row is a label (a string), a number or fixed(number).")
     numbers = Numbers.typed(entry, place)
     if numbers.impossible.all():
@@ -261,8 +261,8 @@ class _Distributions:
     def _check_label(self, label: str, owner: str | None, shape: tuple[int, ...], place: str) -> None:
         if label in self.reading.scalars:
             raise ModelError(
-                f"The label {label!r} names a transition probability and, in {place}, a distribution; all labels share one "
-                f"namespace. Rename one"
+                f"The label {label!r} names a transition probability and, in {place}, a distribution; all labels share "
+                "one namespace. Rename one"
                 + (f", or give the distribution a label: emissions={{{owner!r}: 'other'}}." if owner else ".")
             )
         known_shape, known_place = self.shapes.setdefault(label, (shape, place))
@@ -273,15 +273,15 @@ class _Distributions:
             )
         if known_place != place and (owner is not None or label in self.owners):
             raise ModelError(
-                f"{known_place} and {place} both name a distribution {label!r}, which is one state's own; give it a label "
-                "of its own, as in emissions={'M': 'pair'}, values={'pair': table}."
+                f"{known_place} and {place} both name a distribution {label!r}, which is one state's own; give it "
+                "a label, as in emissions={'M': 'pair'}, values={'pair': table}."
             )
         if owner is not None:
             self.owners[label] = owner
 
     def _set_structure(self, label: str, entry: Categorical, place: str) -> None:
         if self.structures.setdefault(label, entry) is not entry:
-            raise ModelError(f"The distribution {label!r} is described twice, the second time in {place}; once will do.")
+            raise ModelError(f"{place} describes the distribution {label!r} a second time; once is enough.")
         if entry.values is not None:
             self.numbers.append((label, entry.values, place))
 
@@ -290,7 +290,7 @@ class _Distributions:
         for label, entry in self.values.items():
             if isinstance(entry, Categorical) and label in self.shapes:
                 if entry.name not in (None, label):
-                    raise ModelError(f"values[{label!r}] is a distribution with name={entry.name!r}; leave the name out.")
+                    raise ModelError(f"values[{label!r}] is a distribution with name={entry.name!r}; leave that out.")
                 self._set_structure(label, entry, f"values[{label!r}]")
         for label, (shape, place) in self.shapes.items():
             self.reading.tables[label] = self._table(label, shape, place)
@@ -311,7 +311,9 @@ class _Distributions:
                 names[index] = f"{label}[{_cell_text(cell)}]"
         for name in inner:
             if name in self.shapes:
-                raise ModelError(f"{place} uses {name!r} as the label of a cell, but it is the label of a distribution.")
+                raise ModelError(
+                    f"{place} has a cell with the label {name!r}, the label of a distribution; rename one."
+                )
             self.reading.scalars.setdefault(name)
         return Table(names, structure, list(inner))
 
@@ -326,10 +328,12 @@ def _give_table(reading: Reading, label: str, entry: Any, place: str) -> None:
     numbers = Numbers.typed(entry, place)
     names = reading.tables[label].names
     if numbers.values.shape != names.shape:
-        raise ModelError(f"{place} has the shape {numbers.values.shape}; the distribution {label!r} needs {names.shape}.")
-    cells: dict[str, list[float]] = {}
+        raise ModelError(f"{place} has the shape {numbers.values.shape}, but {label!r} needs the shape {names.shape}.")
+    cells: dict[Any, list[float]] = {}
     impossible: dict[str, bool] = {}
     for name, value, zero in zip(names.ravel(), numbers.values.ravel(), numbers.impossible.ravel(), strict=True):
+        if np.isnan(value):
+            continue  # left to the label of the cell, in a model file
         if name is None:
             if value > 0.0:
                 raise ModelError(f"{place} gives {value:.7g} to an impossible cell of the distribution {label!r}.")
@@ -339,11 +343,11 @@ def _give_table(reading: Reading, label: str, entry: Any, place: str) -> None:
     for name, tied in cells.items():
         if max(tied) - min(tied) > TYPED:
             raise ModelError(
-                f"The label {name!r} has two starting values, {min(tied):.7g} and {max(tied):.7g}, in {place}: these cells "
-                f"of the distribution {label!r} are tied."
+                f"The label {name!r} has two starting values, {min(tied):.7g} and {max(tied):.7g}, in {place}: these "
+                f"cells of the distribution {label!r} are tied."
             )
-        value = tied[0] if max(tied) == min(tied) else sum(tied) / len(tied)
-        reading.give(name, value, impossible[name], numbers.held, place)
+        mean = tied[0] if max(tied) == min(tied) else sum(tied) / len(tied)
+        reading.give(name, mean, impossible[name], numbers.held, place)
 
 
 def _read_values(reading: Reading, values: Mapping[str, Any]) -> None:
@@ -354,10 +358,10 @@ def _read_values(reading: Reading, values: Mapping[str, Any]) -> None:
                 _give_table(reading, label, entry, place)
         elif label in reading.scalars:
             if isinstance(entry, Categorical):
-                raise ModelError(f"{place} is a distribution, but {label!r} labels a single probability.")
+                raise ModelError(f"{place} is a distribution, but {label!r} labels one probability.")
             numbers = Numbers.typed(entry, place)
             if numbers.values.shape != ():
-                raise ModelError(f"{place} has the shape {numbers.values.shape}, but {label!r} labels a single probability.")
+                raise ModelError(f"{place} has the shape {numbers.values.shape}, but {label!r} labels one probability.")
             reading.give(label, float(numbers.values), bool(numbers.impossible), numbers.held, place)
         else:
             labels = [*reading.scalars, *reading.tables]

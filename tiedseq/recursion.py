@@ -142,7 +142,7 @@ class Recursion:
         rows = tuple(tuple(None if spared[a, b] else float(table[a, b]) for b in range(size)) for a in range(size))
         letters = next(count for count in _LETTER_COUNTS if count >= self.observation.shape[1])
         shape = [(0,) * count for count in (letters, *self.counts)]
-        return Model(rows, self._placed(self.start), self._placed(self.end), *shape)
+        return Model(rows, self._placed(self.start), self._placed(self.end), *shape, None)
 
     @cached_property
     def _tables(self) -> Any:
@@ -252,7 +252,7 @@ class Recursion:
         if not self.is_moderate:
             from .kernels.logspace import log_forward
 
-            logs = [log_forward(*self._log_arguments(x, y, mode), False)[0] for x, y in pairs]
+            logs = [log_forward(*self._log_arguments(x, y, mode), False, False)[0] for x, y in pairs]
             return np.array([self._log_total(log, x, y, mode)[0] for log, (x, y) in zip(logs, pairs, strict=True)])
         if not pairs:
             return np.zeros(0)
@@ -409,6 +409,78 @@ class Recursion:
                 result.emissions[s] = self.observation.T @ (gap_y[:, slot - pairs - deletions] / y_scale)
         return result
 
+    # ---- the likeliest path ---------------------------------------------------------------------------------------
+
+    def viterbi(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
+        """ln P of the likeliest path, and its cells (i, j, state): i and j letters are emitted when it leaves the cell.
+
+        The path is empty where an empty box is likelier than any path (local, glocal and overlap alignment only).
+        """
+        number = check_mode(mode)
+        self.require_background(mode)
+        path = np.empty((x.size + y.size + 1, 3), np.int64)
+        if self.is_moderate:
+            from .kernels.viterbi import viterbi
+
+            plan = self._plan(y.size, x.size, keep=True)
+            numbers = (np.array(self._placed(part)) for part in (self.start, self.end))
+            start, end = numbers
+            model = self._model._replace(best=0)
+            transitions = np.array([[weight or 0.0 for weight in row] for row in model.transitions])
+            saved = self._room(x.size, y.size, plan)
+            count = viterbi(model, start, transitions, end, self._tables, x, y, number, plan, saved, path)
+            path[: max(count, 0), 2] = np.array(self.slots)[path[: max(count, 0), 2]]
+        else:
+            from .kernels.logspace import log_forward, log_trace
+
+            self._require_log_memory(x.size, y.size)
+            arguments = self._log_arguments(x, y, mode)
+            count = log_trace(*arguments, log_forward(*arguments, True, True)[1], path)
+        cells = path[: max(count, 0)][::-1].copy()
+        return self._better_than_empty(x, y, cells, mode)
+
+    def _better_than_empty(
+        self, x: Codes, y: Codes, cells: NDArray[np.int64], mode: str
+    ) -> tuple[float, NDArray[np.int64]]:
+        nothing = cells[:0]
+        empty = -math.inf
+        if empty_box_count(x.size, y.size, mode) and self.start_end > 0.0:
+            empty = self.log_path(x, y, nothing, mode)
+        best = self.log_path(x, y, cells, mode) if cells.size else -math.inf
+        if max(best, empty) == -math.inf:
+            raise SequenceError(impossible_message(x.size, y.size, mode))
+        return (best, cells) if best >= empty else (empty, nothing)
+
+    def log_path(self, x: Codes, y: Codes, cells: NDArray[np.int64], mode: str) -> float:
+        """ln P of the sequences and one path, given as `viterbi` gives it, under a mode; -inf if it is impossible."""
+        with np.errstate(divide="ignore"):
+            if not len(cells):
+                possible = empty_box_count(x.size, y.size, mode) > 0 and self.start_end > 0.0
+                inside = math.log(self.start_end) if possible else -math.inf
+                outside = np.ones(x.size, bool), np.ones(y.size, bool)
+            else:
+                i, j, states = cells.T
+                inside = float(np.log(self.start[states[0]]) + np.log(self.end[states[-1]]))
+                inside += float(np.log(self.transitions[states[:-1], states[1:]]).sum())
+                for s, kind in enumerate(self.kinds):
+                    here = states == s
+                    a, b = x[i[here] - 1] if kind != "y" else None, y[j[here] - 1] if kind != "x" else None
+                    table = self.observation @ self.emissions[s]
+                    if a is not None and b is not None:
+                        inside += float(np.log((table @ self.observation.T)[a, b]).sum())
+                    else:
+                        inside += float(np.log(table[b if a is None else a]).sum())
+                outside = np.ones(x.size, bool), np.ones(y.size, bool)
+                first_i = i[0] - (self.kinds[states[0]] != "y")
+                first_j = j[0] - (self.kinds[states[0]] != "x")
+                outside[0][first_i : i[-1]] = False
+                outside[1][first_j : j[-1]] = False
+                if not _admitted((first_i, first_j), (int(i[-1]), int(j[-1])), x.size, y.size, mode):
+                    return -math.inf
+            letters = self._log_letters(self.background)
+            flanks = float(letters[0][x[outside[0]]].sum() + letters[1][y[outside[1]]].sum())
+        return inside + flanks - log_box_count(x.size, y.size, mode)
+
     # ---- the slow path: logarithms --------------------------------------------------------------------------------
 
     def _log_arguments(self, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
@@ -437,20 +509,23 @@ class Recursion:
         total = np.logaddexp(log_odds, math.log(empty)) if empty > 0.0 else log_odds
         return float(total - log_box_count(x.size, y.size, mode) + self._log_scale(x, y)), float(total)
 
+    def _require_log_memory(self, n: int, m: int) -> None:
+        wanted = 8 * (n + 1) * (m + 1) * (len(self.kinds) + 1)
+        if wanted > _LOG_BYTES:
+            raise ResourceError(
+                f"the parameters are too extreme for float64 without logarithms, and in logarithms sequences of {n:,} and "
+                f"{m:,} letters need {wanted / 1e9:.1f} GB of memory, {_LOG_BYTES / 1e9:.0f} GB being the limit: align "
+                "shorter pieces, or give the gap states a positive probability for every letter and length"
+            )
+
     def _run_logspace(self, x: Codes, y: Codes, mode: str, threshold: float) -> Any:
         from scipy.sparse import csr_array
 
         from .kernels.logspace import log_backward, log_forward
 
         arguments = self._log_arguments(x, y, mode)
-        wanted = 8 * (x.size + 1) * (y.size + 1) * (len(self.kinds) + 1)
-        if wanted > _LOG_BYTES:
-            raise ResourceError(
-                f"the parameters are too extreme for float64 without logarithms, and in logarithms the posterior of "
-                f"{x.size:,} and {y.size:,} letters needs {wanted / 1e9:.1f} GB of memory, {_LOG_BYTES / 1e9:.0f} GB being "
-                "the limit: align shorter pieces, or give the gap states a positive probability for every letter and length"
-            )
-        log_odds, value = log_forward(*arguments, True)
+        self._require_log_memory(x.size, y.size)
+        log_odds, value = log_forward(*arguments, True, False)
         log_likelihood, total = self._log_total(log_odds, x, y, mode)
         if total == -math.inf:
             raise SequenceError(impossible_message(x.size, y.size, mode))
@@ -471,6 +546,17 @@ class Recursion:
         target, query = (np.clip(1.0 - matched.sum(axis=axis), 0.0, 1.0) for axis in (1, 0))
         kept = np.where((matched >= threshold) & (matched > 0.0), matched, 0.0)
         return log_likelihood, csr_array(kept), target, query, gradient
+
+
+def _admitted(first: tuple[int, int], last: tuple[int, int], n: int, m: int, mode: str) -> bool:
+    """Whether a mode admits the box from one corner to the other."""
+    if mode == "global":
+        return first == (0, 0) and last == (n, m)
+    if mode == "glocal":
+        return first[1] == 0 and last[1] == m
+    if mode == "overlap":
+        return 0 in first and (last[0] == n or last[1] == m)
+    return True
 
 
 def impossible_message(n: int, m: int, mode: str) -> str:

@@ -1,7 +1,7 @@
 """Sums to one beside ties: the number of free parameters, and the M-step that respects both.
 
-Ties and sums to one meet in one convex problem. With expected counts c_g pooled over the uses of each value theta_g, and
-M[r, g] the number of times that row r uses it, the M-step is
+Ties and sums to one meet in one convex problem. With expected counts c_g pooled over the uses of each value theta_g,
+and M[r, g] the number of times that row r uses it, the M-step is
 
     maximise  sum_g c_g ln(theta_g)   subject to   M theta = mass,  theta >= 0,
 
@@ -80,7 +80,8 @@ class Simplex:
         self._constant = np.zeros(ties.n_free)
         for index, value in (self.held | self.forced).items():
             self._constant[index] = value
-        blocks = [_Block.of(part) for part in _connected(_distinct_rows(ties, rows, self.held | self.forced), ties.n_free)]
+        moving = _distinct_rows(ties, rows, self.held | self.forced)
+        blocks = [_Block.of(part) for part in _connected(moving, ties.n_free)]
         self.n_free = sum(len(block.labels) - len(block.mass) for block in blocks)
         self._singles = _SingleRows.of([block for block in blocks if len(block.mass) == 1])
         self._blocks = [block for block in blocks if len(block.mass) > 1]
@@ -120,7 +121,7 @@ class Simplex:
         return free
 
     def _check(self, name: str, values: ArrayLike) -> Vector:
-        array = np.asarray(values, dtype=np.float64)
+        array: Vector = np.asarray(values, dtype=np.float64)
         if array.shape != (self.ties.n_free,):
             raise ArgumentError(f"{name}= has the shape {array.shape}; these ties need {(self.ties.n_free,)}.")
         good = np.isfinite(array) & (array >= 0)
@@ -372,7 +373,7 @@ def _check_held(ties: Ties, held: Mapping[int, float]) -> dict[int, float]:
 
 
 def _distinct_rows(ties: Ties, rows: Iterable[ArrayLike], held: Mapping[int, float]) -> list[_Row]:
-    """Read the constraints on values that are not held, each once, as ties of whole rows onto whole rows repeat them."""
+    """Read the constraints on values that are not held, each once: ties of whole rows onto whole rows repeat them."""
     labels = ties.labels.ravel()
     is_held = np.zeros(ties.n_free, dtype=bool)
     is_held[list(held)] = True
@@ -395,8 +396,8 @@ def _distinct_rows(ties: Ties, rows: Iterable[ArrayLike], held: Mapping[int, flo
         other = distinct.setdefault((row.labels.tobytes(), row.times.tobytes()), row)
         if abs(other.mass - row.mass) > _TYPED:
             raise ModelError(
-                f"{_equation(ties, row)} and {_equation(ties, other)} contradict each other; the held values beside them "
-                "differ. Untie or free some of them."
+                f"{_equation(ties, row)} and {_equation(ties, other)} contradict each other; the held values beside "
+                "them differ. Untie or free some of them."
             )
     return [row for row in distinct.values() if len(row.labels)]
 

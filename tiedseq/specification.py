@@ -19,7 +19,7 @@ from .distributions import Categorical, categorical_from_structure
 from .distributions import complement as complement
 from .distributions import fixed as fixed
 from .errors import ArgumentError, ModelError
-from .language import TYPED, Known, Names, Numbers, Use, read
+from .language import TYPED, Names, Numbers, Use, read
 from .simplex import Simplex
 from .ties import Ties
 
@@ -132,20 +132,359 @@ class Specification:
     ) -> None:
         self._reading = reading = read(states, transitions, emissions, start, values, alphabet, start_like, extra)
         self.states, self.alphabet = reading.states, alphabet
-        blocks = [block for _, block, _ in self._blocks()]
+        blocks = [reading.transitions, reading.start, *(self._names(use) for use in self._all_uses())]
+        self._ends = np.cumsum([block.size for block in blocks])[:-1]
+        self._shapes = [block.shape for block in blocks]
         names = np.concatenate([block.ravel() for block in blocks])
-        possible = [None if name in reading.impossible else name for name in names]
-        self.ties = Ties(np.array(possible, dtype=object))
+        self.ties = Ties(np.array([None if name in reading.impossible else name for name in names], dtype=object))
         self._index = {str(name): index for index, name in enumerate(self.ties.names)}
         self.has_end = any(name is not None for name in [*reading.transitions[:, -1], reading.start[-1]])
-        self._ends = np.cumsum([0, *(block.size for block in blocks)])
         self._given = np.full(self.ties.n_free, np.nan)
         self.is_held = np.zeros(self.ties.n_free, dtype=bool)
         for name, known in reading.known.items():
             if name in self._index:
                 self._given[self._index[name]] = known.value
                 self.is_held[self._index[name]] = known.held
-        self._cells = {label: self._cell_indices(table.names) for label, table in reading.tables.items()}
         self.labels = tuple(self._ordered_labels())
-        self._constrain(names)
-        self.free = self.draw(random_state, distributions_only=True)
+        rows = list(self._sums_to_one())
+        self.simplex, self._completion = _constrain(self.ties, rows, self._given, self.is_held)
+        self._rows = rows
+        self.held = tuple(label for label in self.labels if self._is_label_held(label))
+        weights = self._first_uses()
+        emitted = slice(self._ends[1], None)  # all after transitions and start
+        weights[emitted] *= _generator(random_state).exponential(size=weights[emitted].shape)
+        self.free = self._complete(weights)
+
+    @property
+    def n_free_parameters(self) -> int:
+        """Degrees of freedom: values that are not held, less what sums to one take away."""
+        return self.simplex.n_free
+
+    @property
+    def parameters(self) -> dict[str, float | Vector]:
+        """The current values by label, a float or a table, held ones included."""
+        return self.by_label(self.free)
+
+    def tables(self, free: ArrayLike | None = None) -> Tables:
+        """Return the model's arrays.
+
+        Parameters
+        ----------
+        free : array_like of shape (n_values,), default None
+            The values; None takes the current ones.
+
+        Returns
+        -------
+        Tables
+            New arrays. Without any "end" the last columns of transitions and start are 1: ending costs nothing.
+        """
+        full = self.ties.expand(self.free if free is None else np.asarray(free, dtype=np.float64))
+        parts = [part.reshape(shape) for part, shape in zip(np.split(full, self._ends), self._shapes, strict=True)]
+        if not self.has_end:
+            parts[0][:, -1] = parts[1][-1] = 1.0
+        n = 2 + len(self.states)
+        return {
+            "transitions": parts[0],
+            "start": parts[1],
+            "emissions": dict(zip(self.states, parts[2:n], strict=True)),
+            "extra": dict(zip(self._reading.extra, parts[n:], strict=True)),
+        }
+
+    def pool(self, tables: Tables) -> Vector:
+        """Sum counts (or gradients), in the structure that :meth:`tables` returns, over all uses of each value."""
+        return np.asarray(self.ties.pool(self._join(tables)), dtype=np.float64)
+
+    def maximize(self, counts: ArrayLike) -> Vector:
+        """Return the values that the M-step makes of pooled counts; held values stay. See ``Simplex.maximize``."""
+        return self.simplex.maximize(counts, self.free)
+
+    def by_label(self, free: ArrayLike) -> dict[str, float | Vector]:
+        """Return a vector of values by label: a float each, or a table for a distribution.
+
+        Values that are zero by construction have no place in the vector and are 0 here.
+        """
+        vector = np.append(np.asarray(free, dtype=np.float64), 0.0)  # place -1 is the zero
+        tables = self._reading.tables
+        return {
+            label: vector[self._places(tables[label].names)]
+            if label in tables
+            else float(vector[self._index.get(label, -1)])
+            for label in self.labels
+        }
+
+    def counts_by_label(self, tables: Tables) -> dict[str, float | Vector]:
+        """Return counts by label: summed over all uses, and for a distribution cell by cell.
+
+        Unlike the pooled vector the cells of a distribution are not summed over ties within it, so that a table of
+        counts adds up to the letters (or pairs) that it emitted. Uses through ``complement`` are turned back.
+        """
+        result = self.by_label(self.pool(tables))
+        for label in self._reading.tables:
+            result[label] = np.zeros(self._reading.tables[label].names.shape)
+        for use, counts in zip(self._all_uses(), np.split(self._join(tables), self._ends)[2:], strict=True):
+            table = self._reading.tables[use.label].names
+            result[use.label] += self._turned(counts.reshape(table.shape), use)
+        return result
+
+    def redraw(self, random_state: RandomState = None) -> Vector:
+        """Return random values for all that was not given, for a restart; given values are as they were given."""
+        return self._complete(_generator(random_state).exponential(size=self.ties.labels.shape) * self._first_uses())
+
+    def describe(self) -> list[Parameter]:
+        """Return one line for each label: its value, in how many places it is used, and whether it is held."""
+        users = [use.label for use in self._all_uses()]
+        return [
+            Parameter(
+                label,
+                value,
+                users.count(label) if label in self._reading.tables else self._count_uses(label),
+                label in self.held,
+            )
+            for label, value in self.parameters.items()
+        ]
+
+    def copy(self) -> Specification:
+        """Return a specification with the same structure and values of its own."""
+        other = copy.copy(self)
+        other.free = self.free.copy()
+        return other
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the alphabet as a dictionary for JSON that a person can read.
+
+        Rows and emissions hold labels only, `values` what belongs to each: a number or nested lists, ``{"fixed": ...}``
+        around what is held, null for what is impossible. Floats survive JSON to the last bit.
+        """
+        reading = self._reading
+        columns = [*self.states, "end"]
+
+        def row(names: Names) -> dict[str, str]:
+            return {column: name for column, name in zip(columns, names.tolist(), strict=True) if name is not None}
+
+        document: dict[str, Any] = {
+            "states": {state: list(self._names(reading.uses[state]).shape) for state in self.states},
+            "transitions": {state: row(names) for state, names in zip(self.states, reading.transitions, strict=True)},
+            "start": row(reading.start),
+            "emissions": {state: _use_to_json(use) for state, use in reading.uses.items()},
+        }
+        if reading.extra:
+            document["extra"] = {name: _use_to_json(use) for name, use in reading.extra.items()}
+        structures = {
+            label: table.structure.structure() for label, table in reading.tables.items() if table.structure is not None
+        }
+        if structures:
+            document["distributions"] = structures
+        document["values"] = {label: self._value_to_json(label, value) for label, value in self.parameters.items()}
+        return document
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], alphabet: Alphabet | None = None) -> Specification:
+        """Return the specification that :meth:`to_dict` described, with the same bits in every value.
+
+        Raises
+        ------
+        ModelError
+            The document lacks something, or contradicts itself as arguments of the constructor might.
+        """
+        try:
+            states = {state: tuple(shape) for state, shape in document["states"].items()}
+            uses = {
+                section: {
+                    key: complement(entry["complement"]) if isinstance(entry, dict) else entry
+                    for key, entry in document.get(section, {}).items()
+                }
+                for section in ("emissions", "extra")
+            }
+            values: dict[str, Any] = {
+                label: _value_from_json(label, value) for label, value in document["values"].items()
+            }
+            for label, structure in document.get("distributions", {}).items():
+                values[label] = _with_structure(structure, values[label])
+            rows, start = document["transitions"], document["start"]
+            spec = cls(states, rows, uses["emissions"], start, values, alphabet, extra=uses["extra"])
+        except (KeyError, AttributeError, TypeError, IndexError) as error:
+            raise ModelError(f"The description of the model is incomplete or damaged ({error!r}).") from error
+        spec.free = np.where(np.isnan(spec._given), spec.free, spec._given)
+        return spec
+
+    def _all_uses(self) -> list[Use]:
+        return [*self._reading.uses.values(), *self._reading.extra.values()]
+
+    def _names(self, use: Use) -> Names:
+        return self._turned(self._reading.tables[use.label].names, use)
+
+    def _turned(self, table: NDArray[Any], use: Use) -> NDArray[Any]:
+        """Return a distribution's table as the place shows it, or the other way round: complements undo themselves."""
+        if not use.complemented or self.alphabet is None or self.alphabet.complement_index is None:
+            return table
+        return table[np.ix_(*[self.alphabet.complement_index] * table.ndim)]
+
+    def _join(self, tables: Tables) -> Vector:
+        parts = [
+            tables["transitions"],
+            tables["start"],
+            *(tables["emissions"][state] for state in self.states),
+            *(tables["extra"][name] for name in self._reading.extra),
+        ]
+        for part, shape in zip(parts, self._shapes, strict=True):
+            if np.shape(part) != shape:
+                raise ArgumentError(f"tables= holds an array of shape {np.shape(part)}; the model's has {shape}.")
+        return np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in parts])
+
+    def _ordered_labels(self) -> Iterator[str]:
+        in_rows = {*self._reading.transitions.ravel(), *self._reading.start}
+        seen = {label: None for label in self._reading.scalars if label in in_rows}
+        for label, table in self._reading.tables.items():
+            seen.update(dict.fromkeys([label, *table.inner]))
+        return iter(seen)
+
+    def _is_label_held(self, label: str) -> bool:
+        table = self._reading.tables.get(label)
+        names = [label] if table is None else [name for name in table.names.ravel() if name is not None]
+        return all(self.is_held[self._index[name]] for name in names if name in self._index)
+
+    def _count_uses(self, label: str) -> int:
+        cells = [self._reading.transitions, self._reading.start, *(self._names(use) for use in self._all_uses())]
+        return sum(int((block == label).sum()) for block in cells)
+
+    def _sums_to_one(self) -> Iterator[_SumToOne]:
+        """Yield all rows and tables that sum to one, each distribution in its first place only."""
+        places = np.split(np.arange(self.ties.labels.size), self._ends)
+        for state, row in zip(self.states, places[0].reshape(self._shapes[0]), strict=True):
+            yield _SumToOne(f"The row of state {state!r}", row)
+        yield _SumToOne("The start row", places[1])
+        seen = set()
+        for use, part, shape in zip(self._all_uses(), places[2:], self._shapes[2:], strict=True):
+            if use.label in seen:
+                continue
+            seen.add(use.label)
+            table = part.reshape(shape)
+            structure = self._reading.tables[use.label].structure
+            given = None if structure is None else structure.given
+            title = f"The distribution {use.label!r}"
+            if given is None:
+                yield _SumToOne(title, table.ravel())
+                continue
+            for number, line in enumerate(table if given == "target" else table.T, start=1):
+                yield _SumToOne(f"{'Row' if given == 'target' else 'Column'} {number} of t{title[1:]}", line)
+
+    def _first_uses(self) -> Vector:
+        """Return 1 for every entry of the flat vector but those of distributions that had their place before."""
+        weights = np.ones(self.ties.labels.size)
+        seen = set()
+        for use, part in zip(self._all_uses(), np.split(weights, self._ends)[2:], strict=True):
+            part *= use.label not in seen
+            seen.add(use.label)
+        return weights
+
+    def _complete(self, weights: Vector) -> Vector:
+        """Return starting values: the given ones, and for the others the M-step of `weights` as counts."""
+        free = self._completion.maximize(self.ties.pool(weights))
+        full = self.ties.expand(free)
+        rows = [row.places for row in self._rows if not _all_held(self.ties, row, self.is_held)]
+        if max((abs(float(full[places].sum()) - 1.0) for places in rows), default=0.0) > 1e-12:
+            free = self.simplex.maximize(free * self.ties.uses, free)  # typed numbers, rounded to six digits or so
+        return free
+
+    def _value_to_json(self, label: str, value: float | Vector) -> Any:
+        table = self._reading.tables.get(label)
+        if table is None:
+            number = value if label in self._index else None
+            return {"fixed": number} if number is not None and self.is_held[self._index[label]] else number
+        places = self._places(table.names)
+        cells = np.where(places < 0, None, value).tolist()  # type: ignore[call-overload]
+        own = places[(places >= 0) & ~np.isin(table.names, table.inner)]  # cells with a label have a value of their own
+        return {"fixed": cells} if own.size and self.is_held[own].all() else cells
+
+    def _places(self, names: Names) -> NDArray[np.intp]:
+        """Return where the named values are in the free vector, -1 for impossible ones."""
+        return np.array([self._index.get(name, -1) for name in names.ravel()], dtype=np.intp).reshape(names.shape)
+
+
+def _constrain(ties: Ties, rows: list[_SumToOne], given: Vector, is_held: NDArray[np.bool_]) -> tuple[Simplex, Simplex]:
+    """Return the constraints of the model, and those on the values that are not given yet; or raise ModelError."""
+    rows = [row for row in rows if not _all_held(ties, row, is_held)]
+    for known in (np.where(is_held, given, np.nan), given):
+        for row in rows:
+            _check_sum(ties, row, known)
+    held = np.flatnonzero(is_held)
+    simplex = Simplex(ties, [row.places for row in rows], dict(zip(held.tolist(), given[held].tolist(), strict=True)))
+    known = given.copy()
+    for index, value in simplex.forced.items():
+        name = ties.names[index]
+        if not np.isnan(given[index]) and abs(given[index] - value) > TYPED:
+            raise ModelError(
+                f"Sums to one force {name!r} to be {value:.7g}, because of its ties, but its starting value is "
+                f"{given[index]:.7g}. Leave the value out, or untie it."
+            )
+        if value <= 0.0 and np.isnan(given[index]):
+            raise ModelError(f"Sums to one force {name!r} to be 0, as other labels fill its rows; untie or remove it.")
+        known[index] = value
+    open_rows = [row.places for row in rows if np.isnan(_values_in(ties, row, known)).any()]
+    settled = np.flatnonzero(~np.isnan(known))
+    try:
+        rest = Simplex(ties, open_rows, dict(zip(settled.tolist(), known[settled].tolist(), strict=True)))
+    except ModelError as error:
+        raise ModelError(f"The given values leave no way to fill their rows. {error}") from error
+    return simplex, rest
+
+
+def _values_in(ties: Ties, row: _SumToOne, known: Vector) -> Vector:
+    indices = ties.labels[row.places]
+    return known[indices[indices >= 0]]
+
+
+def _all_held(ties: Ties, row: _SumToOne, is_held: NDArray[np.bool_]) -> bool:
+    indices = ties.labels[row.places]
+    return bool((indices >= 0).any() and is_held[indices[indices >= 0]].all())
+
+
+def _check_sum(ties: Ties, row: _SumToOne, known: Vector) -> None:
+    """Raise ModelError unless the known values of a row sum to one, or leave something for the others."""
+    indices, times = np.unique(ties.labels[row.places], return_counts=True)
+    indices, times = indices[indices >= 0], times[indices >= 0]
+    total = float(times @ np.nan_to_num(known[indices], nan=0.0))
+    terms = [
+        (f"{m} x " if m > 1 else "") + f"{ties.names[g]!r} {known[g]:.7g}"
+        for g, m in zip(indices.tolist(), times.tolist(), strict=True)
+        if not np.isnan(known[g])
+    ]
+    shown = f" ({', '.join(terms[:8])}{', ...' if len(terms) > 8 else ''})" if terms else ""
+    missing = [repr(ties.names[g]) for g in indices.tolist() if np.isnan(known[g])]
+    if not missing and abs(total - 1.0) > TYPED:
+        raise ModelError(f"{row.title} sums to {total:.9g}{shown}; it must sum to 1, within 1e-6.")
+    if missing and total > 1.0 - 1e-12:
+        raise ModelError(
+            f"{row.title} has values that sum to {total:.9g}{shown}, which leaves nothing for "
+            f"{', '.join(missing[:8])}; lower them, or remove what is impossible."
+        )
+
+
+def _generator(random_state: RandomState) -> np.random.Generator:
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31, size=4))
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"random_state={random_state!r} is no whole number >= 0, generator or None.") from error
+
+
+def _use_to_json(use: Use) -> str | dict[str, str]:
+    return {"complement": use.label} if use.complemented else use.label
+
+
+def _value_from_json(label: str, value: Any) -> Numbers:
+    held = isinstance(value, dict)
+    return Numbers.stored(value["fixed"] if held else value, held, f"values[{label!r}]")
+
+
+def _with_structure(structure: Mapping[str, Any], numbers: Numbers) -> Categorical:
+    """Return a distribution with stored ties and values; cells with labels of the model leave their values to them."""
+    distribution = categorical_from_structure(structure, numbers.values.shape)
+    if distribution.labels is not None:
+        labelled = np.array([isinstance(cell, str) for cell in distribution.labels.ravel()])
+        numbers.values[labelled.reshape(numbers.values.shape)] = np.nan
+    distribution.values = numbers  # type: ignore[assignment]
+    return distribution

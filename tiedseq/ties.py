@@ -205,7 +205,7 @@ def _index_labels(labels: ArrayLike) -> tuple[NDArray[np.intp], tuple[Hashable, 
     try:
         array = labels if isinstance(labels, np.ndarray) else np.asarray(labels, dtype=object)
     except ValueError as error:
-        raise ArgumentError("labels= is ragged; give it the shape of the parameter, with None where it is 0.") from error
+        raise ArgumentError("labels= is ragged; give it the shape of the parameter, with None for zeros.") from error
     if array.dtype.kind in "iu":
         numbers, index = np.unique(array, return_inverse=True)
         return index.reshape(array.shape).astype(np.intp), tuple(numbers.tolist())
@@ -224,7 +224,7 @@ def _index_labels(labels: ArrayLike) -> tuple[NDArray[np.intp], tuple[Hashable, 
         ) from error
     names = list(position)
     if all(isinstance(name, int | np.integer) for name in names):
-        names.sort()  # type: ignore[type-var]
+        names = sorted(position, key=int)  # type: ignore[arg-type]
         position = {name: rank for rank, name in enumerate(names)}
     index = np.array([-1 if entry is None else position[entry] for entry in entries], dtype=np.intp)
     return index.reshape(array.shape), tuple(names)

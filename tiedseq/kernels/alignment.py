@@ -205,6 +205,33 @@ def forward_chunk(first, last, plain, plan, model, columns, tile, above, below, 
         )
 
 
+@part
+def sweep(model, rows, columns, mode, plan, scores, saved):
+    """Forward over all tiles of a pair. `scores` has one row for the pair, or one for each tile."""
+    n, m = rows.codes.size - 1, columns.pair.shape[1] - 2 * LANES
+    keeping = saved.state.size > 0
+    history = no_history()
+    tile = new_tile(plan.height, model)
+    above, below = new_border(model, m), new_border(model, m)
+    for index in range((n + LANES * plan.height) // (LANES * plan.height)):
+        first_row = index * LANES * plan.height
+        score = scores[min(index, scores.shape[0] - 1)]
+        fill_tile(tile, first_row, plan.height, model, rows)
+        clear_tile(tile, plan.height, model, False, _log2_at(above, LANES))
+        plain = plain_steps(first_row, plan, n, m, mode)
+        if keeping:
+            for k in range(above.value.shape[0]):
+                copy(above.value[k], 0, saved.border[index, k], 0, above.exponent.size)
+            copy(above.exponent, 0, saved.exponent[index], 0, above.exponent.size)
+        for first in range(0, m + LANES, plan.chunk):
+            if keeping:
+                copy_state(tile, plan, model, saved.state[index, first // plan.chunk], False)
+            last = min(first + plan.chunk, m + LANES)
+            forward_chunk(first, last, plain, plan, model, columns, tile, above, below, history, score)
+        _add_total(tile, model, score)
+        above, below = below, above
+
+
 @kernel
 def forward(model, tables, targets, target_ends, queries, query_ends, mode, plan, scores, saved):
     """Forward over many pairs, one after the other: scores[k] = mantissa and exponent (of two) of pair k's probability.
@@ -213,34 +240,13 @@ def forward(model, tables, targets, target_ends, queries, query_ends, mode, plan
     `saved`, if it has room, takes what `backward` needs of one pair.
     """
     keeping = saved.state.size > 0
-    history = no_history()
     for pair in range(scores.shape[0]):
         target = targets[target_ends[pair] : target_ends[pair + 1]]
         query = queries[query_ends[pair] : query_ends[pair + 1]]
         rows, columns = make_rows(target, tables, mode), make_columns(query, tables, mode)
-        n, m = target.size, query.size
-        height = min(plan.height, (n + LANES) // LANES)
-        fitting = Plan(height, plan.period, plan.settling, plan.chunk if keeping else m + LANES)
-        tile = new_tile(height, model)
-        above, below = new_border(model, m), new_border(model, m)
-        for index in range((n + LANES * height) // (LANES * height)):
-            first_row = index * LANES * height
-            fill_tile(tile, first_row, height, model, rows)
-            clear_tile(tile, height, model, False, _log2_at(above, LANES))
-            plain = plain_steps(first_row, fitting, n, m, mode)
-            if keeping:
-                for k in range(above.value.shape[0]):
-                    copy(above.value[k], 0, saved.border[index, k], 0, above.exponent.size)
-                copy(above.exponent, 0, saved.exponent[index], 0, above.exponent.size)
-            for first in range(0, m + LANES, fitting.chunk):
-                if keeping:
-                    copy_state(tile, fitting, model, saved.state[index, first // fitting.chunk], False)
-                last = min(first + fitting.chunk, m + LANES)
-                forward_chunk(
-                    first, last, plain, fitting, model, columns, tile, above, below, history, scores[pair]
-                )
-            _add_total(tile, scores[pair])
-            above, below = below, above
+        height = min(plan.height, (target.size + LANES) // LANES)
+        fitting = Plan(height, plan.period, plan.settling, plan.chunk if keeping else query.size + LANES)
+        sweep(model, rows, columns, mode, fitting, scores[pair : pair + 1], saved)
 
 
 @part

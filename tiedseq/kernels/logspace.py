@@ -24,6 +24,11 @@ def _add(a, b):
 
 
 @part
+def _join(a, b, best):
+    return max(a, b) if best else _add(a, b)
+
+
+@part
 def _emission(kind, pair, gap, s, x, y, i, j):
     if kind == BOTH:
         return pair[s, x[i - 1], y[j - 1]]
@@ -37,8 +42,10 @@ def _log_weight(rows, columns, i, j, k):
 
 
 @kernel
-def log_forward(kinds, start, transitions, end, pair, gap, x, y, rows, columns, keep):
+def log_forward(kinds, start, transitions, end, pair, gap, x, y, rows, columns, keep, best):
     """ln of the total, and every state's ln v per cell (of the last two rows only, unless `keep`).
+
+    With `best` the total is that of the likeliest alignment instead of all.
 
     kinds (S,): BOTH, TARGET, QUERY. All parameters are logarithms; pair (S, symbols, symbols), gap (S, symbols).
     rows (n + 1, 4), columns (m + 1, 4): where alignments may start and end, as in `kernels.pairhmm`.
@@ -55,12 +62,12 @@ def log_forward(kinds, start, transitions, end, pair, gap, x, y, rows, columns, 
                 if a >= 0 and b >= 0:
                     entering = start[t] + _log_weight(rows, columns, a, b, 0)
                     for s in range(states):
-                        entering = _add(entering, value[a % held, b, s] + transitions[s, t])
+                        entering = _join(entering, value[a % held, b, s] + transitions[s, t], best)
                     entering += _emission(kinds[t], pair, gap, t, x, y, i, j)
                 value[i % held, j, t] = entering
             ending = _log_weight(rows, columns, i, j, 2)
             for s in range(states):
-                total = _add(total, value[i % held, j, s] + end[s] + ending)
+                total = _join(total, value[i % held, j, s] + end[s] + ending, best)
     return total, value
 
 
@@ -102,3 +109,30 @@ def log_backward(kinds, start, transitions, end, pair, gap, x, y, rows, columns,
                 elif kinds[s] == QUERY and j > 0:
                     gradient[4][s, y[j - 1]] += posterior
     return matched
+
+
+@kernel
+def log_trace(kinds, start, transitions, end, pair, gap, x, y, rows, columns, value, path):
+    """Follow the likeliest path back through the table of `log_forward(..., best)`; see `kernels.viterbi.viterbi`."""
+    n, m, states = x.size, y.size, kinds.size
+    best, i, j, state = -math.inf, -1, -1, -1
+    for row in range(n + 1):
+        for column in range(m + 1):
+            for s in range(states):
+                ended = value[row, column, s] + end[s] + _log_weight(rows, columns, row, column, 2)
+                if ended > best:
+                    best, i, j, state = ended, row, column, s
+    count = 0
+    while state >= 0:
+        path[count, 0], path[count, 1], path[count, 2] = i, j, state
+        count += 1
+        if kinds[state] != QUERY:
+            i -= 1
+        if kinds[state] != TARGET:
+            j -= 1
+        previous, largest = -1, start[state] + _log_weight(rows, columns, i, j, 0)
+        for s in range(states):
+            if value[i, j, s] + transitions[s, state] > largest:
+                previous, largest = s, value[i, j, s] + transitions[s, state]
+        state = previous
+    return count

@@ -41,6 +41,7 @@ from .simd import (
     exit_first,
     exit_last,
     exponents_of,
+    joined,
     keep_apart,
     leave,
     load,
@@ -54,7 +55,6 @@ from .simd import (
     store,
     store_each,
     store_rows,
-    sums,
     weighted,
     weighted_sum,
 )
@@ -73,6 +73,7 @@ class Model(NamedTuple):
     pairs: Any  # as many zeros as xy states
     deletions: Any  # as many zeros as x states
     insertions: Any  # as many zeros as y states
+    best: Any  # None: sums over alignments; 0: the largest term (Viterbi). Part of the type
 
 
 class Rows(NamedTuple):
@@ -204,7 +205,7 @@ def renew_exponents(tile, height, model, score, backward, flowing):
     crossing = len(model.pairs) + len(model.deletions)
     at = (len(model.letters) * len(model.pairs) + len(model.deletions) + (states if backward else 0)) * LANES
     stride = (len(model.letters) * len(model.pairs) + len(model.deletions) + 2 * states) * LANES
-    _add_total(tile, score)
+    _add_total(tile, model, score)
     leaving = load(tile.carry, 0)
     for k in range(1, crossing):
         leaving = maximum(leaving, load(tile.carry, k * LANES))
@@ -252,7 +253,7 @@ def _two_to(exponent):
 
 
 @part
-def _add_total(tile, score):
+def _add_total(tile, model, score):
     """Move what has ended in the lanes into `score`: a mantissa and an exponent of two."""
     for lane in range(LANES):
         value = tile.total[lane]
@@ -261,7 +262,11 @@ def _add_total(tile, score):
             if score[0] == 0.0 or exponent > score[1]:
                 score[0] *= _two_to(score[1] - exponent)
                 score[1] = exponent
-            score[0] += value * _two_to(exponent - score[1])
+            value *= _two_to(exponent - score[1])
+            if model.best is None:
+                score[0] += value
+            else:
+                score[0] = max(score[0], value)
             tile.total[lane] = 0.0
 
 
@@ -326,12 +331,16 @@ def forward_steps(first, last, origin, height, period, settling, model, columns,
                 store_each(history.value, kept, entering)
                 kept += states * LANES
             value = products(emission + gap_x + gap_y, entering)
-            into = leave(model.transitions, value)
+            into = leave(model.transitions, value, model.best)
             if edges:
                 weight = load_each(tile.weight, r * 4 * LANES, LANES, (0, 0, 0, 0))
                 begin = (weight[0] * start1 + weight[1] * start2) * unit
-                into = sums(into, weighted(model.start, begin))
-                total = total + weighted_sum(model.end, value) * (weight[2] * end1 + weight[3] * end2)
+                into = joined(into, weighted(model.start, begin), model.best)
+                ended = weighted_sum(model.end, value, model.best) * (weight[2] * end1 + weight[3] * end2)
+                if model.best is None:
+                    total = total + ended
+                else:
+                    total = maximum(total, ended)
             store_each(tile.record, at + sums_at, into)
             leaving, up, _ = split(into, model.pairs, model.deletions, model.insertions)
             diagonal = next_diagonal
@@ -399,11 +408,11 @@ def backward_steps(
             right = load_each(tile.record, at + products_at + crossing * LANES, LANES, model.insertions)
             entered = load_each(history.value, ((tau - origin) * height + r) * states * LANES, LANES, emission)
             following = diagonal + down + right
-            rest = arrive(model.transitions, following)
+            rest = arrive(model.transitions, following, model.best)
             if edges:
                 weight = load_each(tile.weight, r * 4 * LANES, LANES, (0, 0, 0, 0))
                 ending = weight[2] * end1 + weight[3] * end2
-                rest = sums(rest, weighted(model.end, ending * unit))
+                rest = joined(rest, weighted(model.end, ending * unit), None)
             product = products(emission, rest)
             store_each(tile.record, at + products_at, product)
             leaving, down, _ = split(product, model.pairs, model.deletions, model.insertions)
@@ -427,7 +436,7 @@ def backward_steps(
                 rest_pair, rest_x, rest_y = split(rest, model.pairs, model.deletions, model.insertions)
                 add_outer(gradient.pair, r * wide * LANES, products(products(entered_pair, rest_pair), scale), letters)
                 add_each(gradient.gap_x, r * len(model.deletions) * LANES, products(products(entered_x, rest_x), scale))
-                gap_total = sums(gap_total, products(products(entered_y, rest_y), scale))
+                gap_total = joined(gap_total, products(products(entered_y, rest_y), scale), None)
         if gradient is not None:
             store_rows(gradient.gap_y, base, width, gap_total)
         store(posterior.column, base, matched)

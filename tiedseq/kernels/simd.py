@@ -72,6 +72,14 @@ def _larger(builder: Any, a: Any, b: Any) -> Any:
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
+def _collect(builder: Any, a: Any, b: Any, total: Any, best: Any) -> Any:
+    """total + a b, or, where `best` is not None's type, the larger of total and a b."""
+    if isinstance(best, types.NoneType):
+        return _multiply_add(builder, a, b, total)
+    product = builder.fmul(a, b)
+    return product if total is None else _larger(builder, total, product)
+
+
 def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any, count: int) -> Any:
     """The address of array[index], where `count` elements are to be read or written; checked when asked for."""
     proxy = context.make_array(array_type)(context, builder, array)
@@ -426,14 +434,15 @@ def products(typing: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
-def sums(typing: Any, a: Any, b: Any) -> Any:
-    """The sums, item by item, of two tuples of vectors."""
+def joined(typing: Any, a: Any, b: Any, best: Any) -> Any:
+    """The sums, item by item, of two tuples of vectors; the larger items if `best` is not None."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        join = builder.fadd if isinstance(best, types.NoneType) else lambda x, y: _larger(builder, x, y)
         pairs = zip(_items(builder, args[0], len(a)), _items(builder, args[1], len(b)), strict=True)
-        return context.make_tuple(builder, sig.return_type, [builder.fadd(x, y, flags=_FUSE) for x, y in pairs])
+        return context.make_tuple(builder, sig.return_type, [join(x, y) for x, y in pairs])
 
-    return a(a, b), generate
+    return a(a, b, best), generate
 
 
 @intrinsic
@@ -451,24 +460,24 @@ def weighted(typing: Any, weights: Any, vector: Any) -> Any:
 
 
 @intrinsic
-def weighted_sum(typing: Any, weights: Any, vectors: Any) -> Any:
-    """The sum of vectors, each times its weight in a tuple of floats."""
+def weighted_sum(typing: Any, weights: Any, vectors: Any, best: Any) -> Any:
+    """The sum of vectors, each times its weight in a tuple of floats; the largest of them if `best` is not None."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         total = None
         for weight, vector in zip(
             _items(builder, args[0], len(weights)), _items(builder, args[1], len(vectors)), strict=True
         ):
-            total = _multiply_add(builder, _broadcast(builder, weight), vector, total)
+            total = _collect(builder, _broadcast(builder, weight), vector, total, best)
         return total
 
-    return vector_type(weights, vectors), generate
+    return vector_type(weights, vectors, best), generate
 
 
 def _mix(along_rows: bool) -> Any:
-    """Intrinsics for `transition` (along_rows False: into[t] = sum_s w[s][t] v[s]) and its transpose."""
+    """Typer of `leave` (into[t] = sum_s w[s][t] v[s]) and of its transpose `arrive`."""
 
-    def typer(typing: Any, table: Any, vectors: Any) -> Any:
+    def typer(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
         size = len(vectors)
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -481,25 +490,28 @@ def _mix(along_rows: bool) -> Any:
                 for source in sorted(range(size), key=lambda state: state == target):
                     s, t = (target, source) if along_rows else (source, target)
                     if isinstance(table[s][t], types.Float):
-                        total = _multiply_add(builder, _broadcast(builder, rows[s][t]), values[source], total)
+                        total = _collect(builder, _broadcast(builder, rows[s][t]), values[source], total, best)
                 mixed.append(ir.Constant(_VECTOR, [0.0] * LANES) if total is None else total)
             return context.make_tuple(builder, sig.return_type, mixed)
 
-        return vectors(table, vectors), generate
+        return vectors(table, vectors, best), generate
 
     return typer
 
 
 @intrinsic
-def leave(typing: Any, table: Any, vectors: Any) -> Any:
-    """into[t] = sum over s of table[s][t] * vectors[s]; an entry None of the nested tuple is no transition."""
-    return _mix(along_rows=False)(typing, table, vectors)
+def leave(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
+    """into[t] = sum over s of table[s][t] * vectors[s], or the largest product if `best` is not None.
+
+    An entry None of the nested tuple `table` is no transition.
+    """
+    return _mix(along_rows=False)(typing, table, vectors, best)
 
 
 @intrinsic
-def arrive(typing: Any, table: Any, vectors: Any) -> Any:
-    """from[s] = sum over t of table[s][t] * vectors[t]; an entry None of the nested tuple is no transition."""
-    return _mix(along_rows=True)(typing, table, vectors)
+def arrive(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
+    """from[s] = sum over t of table[s][t] * vectors[t], or the largest product if `best` is not None."""
+    return _mix(along_rows=True)(typing, table, vectors, best)
 
 
 @intrinsic
