@@ -137,7 +137,10 @@ class Categorical:
         """Return what a model file says of the ties: a dictionary for JSON, without values and name."""
         document: dict[str, Any] = {} if self.given is None else {"given": self.given}
         if self.labels is not None:
-            document["labels"] = self.labels.tolist()
+            as_lists = [list(cell) if isinstance(cell, tuple) else cell for cell in self.labels.ravel()]
+            columns = self.labels.shape[-1]
+            rows = [as_lists[first : first + columns] for first in range(0, len(as_lists), columns)]
+            document["labels"] = rows if self.labels.ndim == 2 else as_lists
         return document
 
     def __repr__(self) -> str:

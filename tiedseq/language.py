@@ -175,8 +175,8 @@ def _did_you_mean(word: Any, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(str(word), known, n=1)
     if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there are {', '.join(map(repr, known[:12]))}" + (", ..." if len(known) > 12 else "") if known else ""
+        return f" (did you mean {close[0]!r}?)"
+    return f" (there are {', '.join(map(repr, known[:12]))}{', ...' if len(known) > 12 else ''})" if known else ""
 
 
 def _read_rows(

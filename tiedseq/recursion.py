@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ArgumentError, ModelError, ResourceError, SequenceError
+from .errors import ArgumentError, ResourceError, SequenceError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -80,14 +80,14 @@ class Gradient:
     transitions: Floats  # (S, S)
     end: Floats  # (S,)
     emissions: list[Floats]  # per state: (K, K) or (K,)
+    background: Floats  # (K,): what explains the flanks
 
 
 class Recursion:
     """One set of parameter values, ready to run.
 
     kinds: per state "xy", "x" or "y". start (S,), transitions (S, S), end (S,), start_end: the probability of the empty
-    pair. emissions: per state (K, K) or (K,). observation: (symbols, K). background: (K,), or None where some letter has
-    none; then only global likelihoods exist.
+    pair. emissions: per state (K, K) or (K,). observation: (symbols, K). background: (K,), positive.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Recursion:
         start_end: float,
         emissions: list[Floats],
         observation: Floats,
-        background: tuple[Floats, Floats],
+        background: Floats,
     ) -> None:
         self.kinds, self.start, self.transitions, self.end = kinds, start, transitions, end
         self.start_end, self.emissions, self.observation = start_end, emissions, observation
@@ -115,10 +115,9 @@ class Recursion:
     # ---- the kernels' view ------------------------------------------------------------------------------------------
 
     @cached_property
-    def _scale(self) -> tuple[Floats, Floats]:
-        """The letters' probabilities that everything is divided by: the background where it is positive."""
-        uniform = np.full(self.observation.shape[1], 1.0 / self.observation.shape[1])
-        return tuple(q if np.all(q > 0) else uniform for q in self.background)  # type: ignore[return-value]
+    def _symbol_background(self) -> Floats:
+        """The probability of every symbol as a background letter: what all is divided by."""
+        return np.asarray(self.observation @ self.background)
 
     def _placed(self, values: Floats) -> tuple[float, ...]:
         return tuple(float(values[s]) if s >= 0 else 0.0 for s in self.slots)
@@ -151,21 +150,21 @@ class Recursion:
         symbols, n_letters = self.observation.shape
         letters = len(self._model.letters)
         pairs, deletions, insertions = self.counts
-        x_scale, y_scale = (self.observation @ q for q in self._scale)
+        background = self._symbol_background
         row_pair = np.zeros((symbols + 1, pairs, letters))
         row_gap, column_gap = np.zeros((symbols + 1, deletions)), np.zeros((symbols + 1, insertions))
         column_pair = np.zeros((symbols + 1, letters))
-        column_pair[:-1, :n_letters] = self.observation / y_scale[:, None]
+        column_pair[:-1, :n_letters] = self.observation / background[:, None]
         for slot, s in enumerate(self.slots):
             if s < 0:
                 continue
             emission = self.emissions[s]
             if slot < pairs:
-                row_pair[:-1, slot, :n_letters] = self.observation @ emission / x_scale[:, None]
+                row_pair[:-1, slot, :n_letters] = self.observation @ emission / background[:, None]
             elif slot < pairs + deletions:
-                row_gap[:-1, slot - pairs] = self.observation @ emission / x_scale
+                row_gap[:-1, slot - pairs] = self.observation @ emission / background
             else:
-                column_gap[:-1, slot - pairs - deletions] = self.observation @ emission / y_scale
+                column_gap[:-1, slot - pairs - deletions] = self.observation @ emission / background
         return Tables(row_pair.reshape(symbols + 1, pairs * letters), row_gap, column_pair, column_gap)
 
     @cached_property
@@ -178,13 +177,13 @@ class Recursion:
         """
         with np.errstate(divide="ignore"):
             prices = []
-            for kind, scale in zip(("x", "y"), self._scale, strict=True):
+            for kind in ("x", "y"):
                 states = [s for s in range(len(self.kinds)) if self.kinds[s] == kind]
-                odds = [self.transitions[s, s] * np.min(self.emissions[s] / scale) for s in states]
+                odds = [self.transitions[s, s] * np.min(self.emissions[s] / self.background) for s in states]
                 prices.append(-np.log2(max(odds, default=0.0)))
             worth = max(
                 (
-                    np.max(self.emissions[s] / np.outer(*self._scale))
+                    np.max(self.emissions[s] / np.outer(self.background, self.background))
                     for s in range(len(self.kinds))
                     if self.kinds[s] == "xy"
                 ),
@@ -224,31 +223,14 @@ class Recursion:
 
     def log_background(self, target: Codes, query: Codes) -> float:
         """ln of the probability of both sequences as independent background letters."""
-        x, y = self._log_letters(self.background)
-        return float(x[target].sum() + y[query].sum())
-
-    def _log_scale(self, target: Codes, query: Codes) -> float:
-        x, y = self._log_letters(self._scale)
-        return float(x[target].sum() + y[query].sum())
-
-    def _log_letters(self, letters: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-        """ln of each symbol's probability in target and query."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.observation @ letters[0]), np.log(self.observation @ letters[1])
-
-    def require_background(self, mode: str) -> None:
-        if mode != "global" and any(np.any(q <= 0) for q in self.background):
-            raise ModelError(
-                f"mode={mode!r} explains flanks by background letters, and the model's background (by default its gap "
-                "distribution) gives some letter probability 0: pass background= with a positive value for every letter"
-            )
+        letters = np.log(self._symbol_background)
+        return float(letters[target].sum() + letters[query].sum())
 
     def log_likelihoods(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """ln P of every pair under a mode, -inf where no alignment explains it."""
         from .kernels.alignment import Saved, forward
 
         number = check_mode(mode)
-        self.require_background(mode)
         if not self.is_moderate:
             from .kernels.logspace import log_forward
 
@@ -263,12 +245,12 @@ class Recursion:
         nothing = Saved(np.zeros((0, 0, 0)), np.zeros((0, 0, 0)), np.zeros((0, 0)))
         plan = self._plan(int(m.max()), int(n.max()), keep=False)
         forward(self._model, self._tables, targets, x_ends, queries, y_ends, number, plan, scores, nothing)
-        x_scale, y_scale = self._log_letters(self._scale)
-        scale = _segment_sums(x_scale[targets], x_ends) + _segment_sums(y_scale[queries], y_ends)
-        return np.array([self._odds(*pair, mode)[0] for pair in zip(scores.tolist(), n, m, strict=True)]) + scale
+        letters = np.log(self._symbol_background)
+        background = _segment_sums(letters[targets], x_ends) + _segment_sums(letters[queries], y_ends)
+        return np.array([self._odds(*pair, mode)[0] for pair in zip(scores.tolist(), n, m, strict=True)]) + background
 
     def _odds(self, score: Any, n: int, m: int, mode: str) -> tuple[float, Floats]:
-        """ln of P over the scale, and the odds of all alignments with the empty ones: a mantissa and an exponent."""
+        """ln of P over the background, and the odds of all alignments with the empty ones: a mantissa and an exponent."""
         mantissa, exponent = score
         empty = self.start_end * empty_box_count(n, m, mode)
         if empty > 0.0:
@@ -293,7 +275,6 @@ class Recursion:
 
     def _run_backward(self, x: Codes, y: Codes, mode: str, threshold: float, want_gradient: bool) -> Any:
         number = check_mode(mode)
-        self.require_background(mode)
         if not self.is_moderate:
             return self._run_logspace(x, y, mode, threshold)
         from .kernels import alignment as kernels
@@ -306,7 +287,7 @@ class Recursion:
         ends = np.array([0, n]), np.array([0, m])
         kernels.forward(self._model, self._tables, x, ends[0], y, ends[1], number, plan, score, saved)
         log_odds, norm = self._odds(score[0], n, m, mode)
-        log_likelihood = log_odds + self._log_scale(x, y)
+        log_likelihood = log_odds + self.log_background(x, y)
         if norm[0] == 0.0:
             raise SequenceError(impossible_message(n, m, mode))
         found = max(1024, 4 * max(n, m))
@@ -381,7 +362,7 @@ class Recursion:
         size, states, n_letters = len(self.slots), len(self.kinds), self.observation.shape[1]
         by_slot = lanes.transitions.reshape(size, size, LANES).sum(axis=2)
         start, end = (part.reshape(size, LANES).sum(axis=1) for part in (lanes.start, lanes.end))
-        x_scale, y_scale = (self.observation @ q for q in self._scale)
+        background = self._symbol_background
         symbols, pairs, deletions = self.observation.shape[0], *self.counts[:2]
         row_pair = rows[0][:symbols].reshape(symbols, pairs, -1)[:, :, :n_letters]
         gap_y = np.zeros((symbols, self.counts[2]))
@@ -393,6 +374,7 @@ class Recursion:
             np.zeros((states, states)),
             np.zeros(states),
             [np.zeros(0)] * states,
+            np.zeros(n_letters),
         )
         for slot, s in enumerate(self.slots):
             if s < 0:
@@ -402,12 +384,26 @@ class Recursion:
                 if t >= 0:
                     result.transitions[s, t] = by_slot[slot, other]
             if slot < pairs:
-                result.emissions[s] = (self.observation / x_scale[:, None]).T @ row_pair[:, slot]
+                result.emissions[s] = (self.observation / background[:, None]).T @ row_pair[:, slot]
             elif slot < pairs + deletions:
-                result.emissions[s] = self.observation.T @ (rows[1][:symbols, slot - pairs] / x_scale)
+                result.emissions[s] = self.observation.T @ (rows[1][:symbols, slot - pairs] / background)
             else:
-                result.emissions[s] = self.observation.T @ (gap_y[:, slot - pairs - deletions] / y_scale)
+                result.emissions[s] = self.observation.T @ (gap_y[:, slot - pairs - deletions] / background)
+        result.background[:] = self._flanks(x, y, result.emissions)
         return result
+
+    def _flanks(self, x: Codes, y: Codes, emissions: list[Floats]) -> Floats:
+        """d ln P / d background letter: the letters of both sequences that no state emitted.
+
+        Exact for letters. Ambiguity codes that the states explain by several letters count as those letters.
+        """
+        explained = np.zeros(self.observation.shape[1])
+        for s, kind in enumerate(self.kinds):
+            counts = self.emissions[s] * emissions[s]
+            explained += counts.sum(axis=0) + counts.sum(axis=1) if kind == "xy" else counts
+        symbols = np.bincount(np.concatenate([x, y]), minlength=self.observation.shape[0])
+        shares = self.observation * self.background / self._symbol_background[:, None]
+        return (symbols @ shares - explained) / self.background
 
     # ---- the likeliest path ---------------------------------------------------------------------------------------
 
@@ -417,7 +413,6 @@ class Recursion:
         The path is empty where an empty box is likelier than any path (local, glocal and overlap alignment only).
         """
         number = check_mode(mode)
-        self.require_background(mode)
         path = np.empty((x.size + y.size + 1, 3), np.int64)
         if self.is_moderate:
             from .kernels.viterbi import viterbi
@@ -477,8 +472,8 @@ class Recursion:
                 outside[1][first_j : j[-1]] = False
                 if not _admitted((first_i, first_j), (int(i[-1]), int(j[-1])), x.size, y.size, mode):
                     return -math.inf
-            letters = self._log_letters(self.background)
-            flanks = float(letters[0][x[outside[0]]].sum() + letters[1][y[outside[1]]].sum())
+            letters = np.log(self._symbol_background)
+            flanks = float(letters[x[outside[0]]].sum() + letters[y[outside[1]]].sum())
         return inside + flanks - log_box_count(x.size, y.size, mode)
 
     # ---- the slow path: logarithms --------------------------------------------------------------------------------
@@ -492,12 +487,12 @@ class Recursion:
         weight = np.ascontiguousarray(columns.weight[:, LANES : LANES + y.size + 1][:, ::-1].T)
         symbols, states = self.observation.shape[0], len(self.kinds)
         pair, gap = np.zeros((states, symbols, symbols)), np.zeros((states, symbols))
-        x_scale, y_scale = (self.observation @ q for q in self._scale)
+        background = self._symbol_background
         for s, kind in enumerate(self.kinds):
             if kind == "xy":
-                pair[s] = self.observation @ self.emissions[s] @ self.observation.T / np.outer(x_scale, y_scale)
+                pair[s] = self.observation @ self.emissions[s] @ self.observation.T / np.outer(background, background)
             else:
-                gap[s] = self.observation @ self.emissions[s] / (x_scale if kind == "x" else y_scale)
+                gap[s] = self.observation @ self.emissions[s] / background
         kinds = np.array([("xy", "x", "y").index(kind) for kind in self.kinds])
         with np.errstate(divide="ignore"):
             logs = [np.log(part) for part in (self.start, self.transitions, self.end, pair, gap)]
@@ -507,7 +502,7 @@ class Recursion:
         """ln P, and ln of the odds of all alignments with the empty ones."""
         empty = self.start_end * empty_box_count(x.size, y.size, mode)
         total = np.logaddexp(log_odds, math.log(empty)) if empty > 0.0 else log_odds
-        return float(total - log_box_count(x.size, y.size, mode) + self._log_scale(x, y)), float(total)
+        return float(total - log_box_count(x.size, y.size, mode) + self.log_background(x, y)), float(total)
 
     def _require_log_memory(self, n: int, m: int) -> None:
         wanted = 8 * (n + 1) * (m + 1) * (len(self.kinds) + 1)
@@ -542,7 +537,7 @@ class Recursion:
                 else:
                     emissions.append(self.observation.T @ _ratio(sums[4][s], self.observation @ self.emissions[s]))
             start_end = empty_box_count(x.size, y.size, mode) * math.exp(-total)
-        gradient = Gradient(log_likelihood, sums[0], start_end, sums[1], sums[2], emissions)
+        gradient = Gradient(log_likelihood, sums[0], start_end, sums[1], sums[2], emissions, self._flanks(x, y, emissions))
         target, query = (np.clip(1.0 - matched.sum(axis=axis), 0.0, 1.0) for axis in (1, 0))
         kept = np.where((matched >= threshold) & (matched > 0.0), matched, 0.0)
         return log_likelihood, csr_array(kept), target, query, gradient

@@ -202,7 +202,7 @@ class _Block:
         # Values without counts get infinitesimal ones: the limit is the maximum, and where that is not unique it is the
         # point of it that shares by these weights. (before * uses has its own maximum at before.)
         weights = uses if before is None or not before.any() else before * uses
-        weights = np.maximum(weights, 1e-10 * weights.max())
+        weights = np.maximum(weights, 1e-15 * weights.max())
         value, converged = _interior_point(self.matrix, self.mass, counts, weights)
         if not converged:
             raise ModelError(f"The tied M-step did not converge for the counts {counts.tolist()}; please report it.")
@@ -223,7 +223,7 @@ def _interior_point(matrix: Vector, mass: Vector, counts: Vector, weights: Vecto
     """
     counts, weights = counts / counts.sum(), weights / weights.sum()
     counted = counts > 0.0
-    mu, end = 1.0, max(_INFINITESIMAL * counts[counted].min(), 1e-100)
+    mu, end = 1.0, max(_INFINITESIMAL * counts[counted].min(), 1e-280)
     slack = matrix.sum(axis=0)  # all multipliers are 1
     value = np.maximum(counts, weights) / slack
     for _ in range(200):
@@ -236,7 +236,7 @@ def _interior_point(matrix: Vector, mass: Vector, counts: Vector, weights: Vecto
         if not (length > 1e-12 and np.isfinite(value).all() and np.isfinite(slack).all()):
             break  # there is no interior
         if mu > end:
-            mu = max(end, mu * (0.05 if length == 1.0 else 1.0 - 0.8 * length))
+            mu = max(end, mu * (min(0.05, mu**0.5) if length == 1.0 else 1.0 - 0.8 * length))
         elif np.abs(value_step).max() < 1e-12 and np.abs(value_step / value)[counted].max() < 1e-9:
             return value, bool(np.abs(matrix @ value - mass).max() < _FEASIBLE)
     return value, False

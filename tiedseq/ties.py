@@ -214,9 +214,9 @@ def _index_labels(labels: ArrayLike) -> tuple[NDArray[np.intp], tuple[Hashable, 
     try:
         for entry in entries:
             if entry is not None:
+                position.setdefault(entry, len(position))
                 if entry != entry:
                     raise ArgumentError("labels= holds NaN, which equals nothing; write None for an impossible entry.")
-                position.setdefault(entry, len(position))
     except TypeError as error:
         raise ArgumentError(
             f"labels= holds {entry!r}, which cannot be compared with other labels; use strings or numbers, in an array "
