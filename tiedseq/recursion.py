@@ -476,6 +476,45 @@ class Recursion:
             flanks = float(letters[x[outside[0]]].sum() + letters[y[outside[1]]].sum())
         return inside + flanks - log_box_count(x.size, y.size, mode)
 
+    def log_columns(self, x: Codes, y: Codes, columns: NDArray[np.int64], mode: str) -> float:
+        """ln P of the sequences and an alignment, summed over the states that can emit its columns; -inf if none can.
+
+        columns: int64 (2, n_columns), positions or -1; positions in each row are consecutive.
+        """
+        number_of = check_mode(mode)
+        present = columns >= 0
+        corners = []
+        for row, length in ((0, x.size), (1, y.size)):
+            here = columns[row][present[row]]
+            corners.append((int(here[0]), int(here[-1]) + 1) if here.size else (0, length if number_of == 0 else 0))
+        (first_i, last_i), (first_j, last_j) = corners
+        if not columns.size or not _admitted((first_i, first_j), (last_i, last_j), x.size, y.size, mode):
+            nothing = np.zeros((0, 3), np.int64)
+            return self.log_path(x, y, nothing, mode) if not columns.size else -math.inf
+        emitted = np.zeros((columns.shape[1], len(self.kinds)))
+        for s, kind in enumerate(self.kinds):
+            table = self.observation @ self.emissions[s]
+            fits = (present[0] == (kind != "y")) & (present[1] == (kind != "x"))
+            a, b = columns[:, fits]
+            if kind == "xy":
+                emitted[fits, s] = (table @ self.observation.T)[x[a], y[b]]
+            else:
+                emitted[fits, s] = table[x[a] if kind == "x" else y[b]]
+        log_probability, value = 0.0, self.start * emitted[0]
+        for k in range(columns.shape[1]):
+            value = value if k == 0 else (value @ self.transitions) * emitted[k]
+            total = value.sum()
+            if total == 0.0:
+                return -math.inf
+            log_probability += math.log(total)
+            value = value / total
+        ending = float(value @ self.end)
+        letters = np.log(self._symbol_background)
+        flanks = letters[x[:first_i]].sum() + letters[x[last_i:]].sum()
+        flanks += letters[y[:first_j]].sum() + letters[y[last_j:]].sum()
+        log_probability += math.log(ending) if ending > 0.0 else -math.inf
+        return float(log_probability + flanks - log_box_count(x.size, y.size, mode))
+
     # ---- the slow path: logarithms --------------------------------------------------------------------------------
 
     def _log_arguments(self, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:

@@ -202,7 +202,7 @@ class _Block:
         # Values without counts get infinitesimal ones: the limit is the maximum, and where that is not unique it is the
         # point of it that shares by these weights. (before * uses has its own maximum at before.)
         weights = uses if before is None or not before.any() else before * uses
-        weights = np.maximum(weights, 1e-15 * weights.max())
+        weights = np.maximum(weights, 1e-12 * weights.max())
         value, converged = _interior_point(self.matrix, self.mass, counts, weights)
         if not converged:
             raise ModelError(f"The tied M-step did not converge for the counts {counts.tolist()}; please report it.")

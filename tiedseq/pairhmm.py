@@ -1,0 +1,549 @@
+"""Pair-HMMs with tied parameters: two sequences, explained together by states that emit from both or from one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import storage
+from .alphabet import DNA, Alphabet, Codes, SequenceLike
+from .biopython import alignment_of, columns_of, text_of
+from .distributions import complement, fixed, substitution
+from .errors import ArgumentError, ModelError
+from .records import encode
+from .recursion import Floats, Gradient, Posterior, Recursion, check_mode
+from .sampling import sample_pair
+from .specification import RandomState, Specification, Tables
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Pair = tuple[SequenceLike, SequenceLike]
+KINDS = ("xy", "x", "y")
+
+
+class PairHMM:
+    """A pair-HMM whose parameters belong to labels: the same label anywhere is the same parameter.
+
+    Parameters
+    ----------
+    alphabet : Alphabet or str
+        `ts.DNA`, `ts.RNA`, `ts.PROTEIN`, or a string of letters.
+    states : mapping of str to {"xy", "x", "y"}
+        Which sequences a state emits from: "x" is the target, "y" the query.
+    transitions : mapping of state to row
+        A row maps states (and "end", which ends both sequences) to a label, a number, or `ts.fixed(number)`. What is
+        absent or zero is impossible for good. A number is a parameter of its own, called "M->X". Rows sum to one.
+    emissions : mapping of state to entry
+        A label, a table ((K, K) for "xy": rows target, columns query; (K,) otherwise), `ts.fixed(table)`,
+        `ts.complement(label)` or a `ts.Categorical` such as `ts.substitution("symmetric")`.
+    start : row, default None
+        The distribution of the first column's state. None ties it to the row of the first xy state.
+    values : mapping of label to value, default none
+        Starting values. What is left out follows from its row, or is drawn from `random_state`.
+    background : label or array of shape (K,), default None
+        The letters outside a local, glocal or overlap alignment, and of the null that log-odds compare with. None takes
+        the mean of the first x and the first y state's distribution as they are now (uniform if that has zeros), held.
+    random_state : int, Generator or None, default None
+        Draws emissions that have no value.
+
+    Raises
+    ------
+    ModelError
+        Ties, labels, values or states contradict each other; the message names them.
+
+    Notes
+    -----
+    ln P is that of Durbin et al., Biological Sequence Analysis, section 4.2. Without any "end" it is the probability of
+    passing through the last letters of both, without a length term. Ambiguity codes are sums over what they stand for.
+
+    Examples
+    --------
+    >>> import tiedseq as ts
+    >>> model = ts.PairHMM(
+    ...     alphabet=ts.DNA,
+    ...     states={"M": "xy", "X": "x", "Y": "y"},
+    ...     transitions={
+    ...         "M": {"M": "match", "X": "open", "Y": "open"},
+    ...         "X": {"M": "close", "X": "extend"},
+    ...         "Y": {"M": "close", "Y": "extend"},
+    ...     },
+    ...     emissions={"M": ts.substitution("jukes-cantor", name="pair"), "X": "gap", "Y": "gap"},
+    ...     values={"open": 0.02, "extend": 0.6, "gap": [0.25] * 4, "pair": [[0.19 if a == b else 0.02 for b in range(4)]
+    ...                                                                      for a in range(4)]},
+    ... )
+    >>> round(model.log_likelihood("GATTACA", "GATACA"), 6)
+    -15.576869
+    >>> model.n_free_parameters
+    6
+    """
+
+    kind = "pair-hmm"
+
+    def __init__(
+        self,
+        alphabet: Alphabet | str,
+        states: Mapping[str, str],
+        transitions: Mapping[str, Mapping[str, Any]],
+        emissions: Mapping[str, Any],
+        start: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+        background: Any = None,
+        random_state: RandomState = None,
+    ) -> None:
+        self.alphabet = Alphabet.of(alphabet)
+        self.states = _checked_states(states)
+        extra = {"background": background} if isinstance(background, str | complement) else None
+        self._specification = Specification(
+            _shapes(self.states, self.alphabet),
+            transitions,
+            emissions,
+            start=start,
+            values=values,
+            alphabet=self.alphabet,
+            random_state=random_state,
+            start_like=next((s for s, kind in self.states.items() if kind == "xy"), next(iter(self.states))),
+            extra=extra,
+        )
+        self._background = None if extra else self._checked_background(background)
+        self._forget()
+
+    @classmethod
+    def affine(
+        cls,
+        symmetric: bool = True,
+        gap_open: float | Sequence[float] = 0.02,
+        gap_extend: float | Sequence[float] = 0.6,
+        substitution: str = "symmetric",
+        gaps: int = 1,
+        *,
+        alphabet: Alphabet | str = DNA,
+        identity: float = 0.8,
+        values: Mapping[str, Any] | None = None,
+        background: Any = None,
+    ) -> PairHMM:
+        """Return the model of affine gaps: one xy state M, and for each class of gaps a state X and a state Y.
+
+        Parameters
+        ----------
+        symmetric : bool, default True
+            Whether insertion and deletion are one thing: X and Y share `open`, `extend` and the letters `gap`. If not,
+            the labels are deletion_open, insertion_open, deletion_extend, insertion_extend, deletion and insertion; a
+            deletion holds letters of the target only.
+        gap_open, gap_extend : float or one float a class
+            Starting values. A second class opens 5 times as rarely and is 4 times as long unless they are given.
+        substitution : str, default "symmetric"
+            The ties within the pair table: see `ts.substitution`.
+        gaps : 1 or 2, default 1
+            Classes of gaps; the labels of the second end in 2.
+        identity : float, default 0.8
+            Starting value: the share of aligned pairs that are equal.
+        alphabet, values, background
+            As in the constructor; `values` overrides what the others say.
+
+        Examples
+        --------
+        >>> list(PairHMM.affine().parameters)
+        ['match', 'open', 'close', 'extend', 'pair', 'gap']
+        """
+        alphabet = Alphabet.of(alphabet)
+        if gaps not in (1, 2):
+            raise ArgumentError(f"gaps must be 1 or 2, not {gaps!r}; write other topologies with PairHMM(...)")
+        if not 0.0 < identity < 1.0:
+            raise ArgumentError(f"identity must lie between 0 and 1, not {identity!r}")
+        opens = _for_classes("gap_open", gap_open, gaps, lambda first: first / 5)
+        extends = _for_classes("gap_extend", gap_extend, gaps, lambda first: 1 - (1 - first) / 4)
+        letters = alphabet.n_letters
+        states, rows = {"M": "xy"}, {"M": {"M": "match"}}
+        emissions: dict[str, Any] = {"M": _substitution(substitution)}
+        start_values: dict[str, Any] = {"pair": _identity_table(letters, identity)}
+        for k, (opening, extending) in enumerate(zip(opens, extends, strict=True)):
+            suffix = "" if k == 0 else "2"
+            for state, kind, side in (("X", "x", "deletion"), ("Y", "y", "insertion")):
+                name, prefix = state + suffix, "" if symmetric else f"{side}_"
+                gap = ("gap" if symmetric else side) + suffix
+                states[name] = kind
+                rows["M"][name] = f"{prefix}open{suffix}"
+                rows[name] = {"M": f"{prefix}close{suffix}", name: f"{prefix}extend{suffix}"}
+                emissions[name] = gap
+                start_values |= {
+                    rows["M"][name]: opening,
+                    rows[name][name]: extending,
+                    gap: [1 / letters] * letters,
+                }
+        return cls(alphabet, states, rows, emissions, values=start_values | dict(values or {}), background=background)
+
+    # ---- parameters ---------------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, float | Floats]:
+        """The values by label, in the order of first use: a float, or an array for a distribution. Held ones included."""
+        return self._specification.parameters
+
+    @property
+    def n_free_parameters(self) -> int:
+        """Degrees of freedom: values that are not held, less what sums to one takes away."""
+        return self._specification.n_free_parameters
+
+    @property
+    def background(self) -> Floats:
+        """float64 (K,): the letters' probabilities outside an alignment, and in the null of the log-odds."""
+        if self._background is not None:
+            return self._background.copy()
+        background = self._specification.tables()["extra"]["background"]
+        return _positive_background(background)
+
+    def copy(self) -> PairHMM:
+        """Return an independent model with the same structure and values."""
+        other = PairHMM.__new__(PairHMM)
+        other.alphabet, other.states, other._background = self.alphabet, dict(self.states), self._background
+        other._specification = self._specification.copy()
+        other._forget()
+        return other
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{state}: {kind}" for state, kind in self.states.items())
+        lines = [f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"]
+        lines.append(f"{'parameter':<20} {'value':>12}  uses")
+        for label, value, uses, held in self._specification.describe():
+            shown = f"{value:12.6g}" if isinstance(value, float) else f"{'x'.join(map(str, value.shape)) + ' table':>12}"
+            lines.append(f"{label:<20} {shown}  {uses}{' held' if held else ''}")
+        lines.append(f"{self.n_free_parameters} free parameters")
+        return "\n".join(lines)
+
+    # ---- probabilities ------------------------------------------------------------------------------------------------
+
+    def log_likelihood(
+        self, target: SequenceLike, query: SequenceLike, *, mode: str = "global", strand: str = "forward"
+    ) -> float:
+        """Return ln P(target, query | model, mode) in nats, summed over all alignments; -inf if there is none.
+
+        Parameters
+        ----------
+        target, query : str, bytes, Seq, SeqRecord, Record or array of codes
+        mode : {"global", "local", "glocal", "overlap"}
+            A uniform mixture over the boxes that the mode admits (the whole; all; all intervals of the target with the
+            whole query; from border to border), the model inside, background letters outside.
+        strand : {"forward", "both"}
+            "both" is an even mixture of the query and its reverse complement.
+
+        Examples
+        --------
+        >>> model = PairHMM.affine()
+        >>> model.log_likelihood("ACGT", "ACGT") == model.log_likelihood("acgt", b"ACGT")
+        True
+        """
+        return float(self._log_likelihoods([(target, query)], mode, strand)[0])
+
+    def score(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
+        """Return the sum of ln P over pairs of sequences. See `log_likelihood`."""
+        return float(self._log_likelihoods(pairs, mode, strand).sum())
+
+    def posterior(
+        self,
+        target: SequenceLike,
+        query: SequenceLike,
+        threshold: float = 0.01,
+        *,
+        mode: str = "global",
+        strand: str = "forward",
+    ) -> csr_array:
+        """Return P(x_i aligned to y_j), summed over all xy states, where it is at least `threshold` (0.0 keeps all).
+
+        Returns
+        -------
+        scipy.sparse.csr_array, float64 of shape (len(target), len(query))
+            Indexed on both sequences as given, also where strand="both" mixes in the reverse complement.
+
+        Raises
+        ------
+        SequenceError
+            A letter that the alphabet lacks, or sequences that the model cannot emit.
+        """
+        x, y = self._encoded(target), self._encoded(query)
+        if strand == "forward":
+            return self.posterior_of(x, y, mode, _checked_threshold(threshold)).pairs
+        forward, reverse = self._both_strands(x, y, mode, _checked_threshold(threshold))
+        total = np.logaddexp(forward.log_likelihood, reverse.log_likelihood)
+        mixed = forward.pairs * np.exp(forward.log_likelihood - total)
+        return (mixed + reverse.pairs[:, ::-1] * np.exp(reverse.log_likelihood - total)).tocsr()
+
+    def posterior_of(self, x: Codes, y: Codes, mode: str, threshold: float) -> Posterior:
+        """Return all that a backward pass gives for encoded sequences: ln P, aligned pairs, unaligned letters."""
+        return self._recursion().posterior(x, y, mode, threshold)
+
+    def viterbi(
+        self, target: SequenceLike, query: SequenceLike, *, mode: str = "global", strand: str = "forward"
+    ) -> tuple[float, Any]:
+        """Return ln P of the likeliest path of states, and its Bio.Align.Alignment (target first).
+
+        With strand="both" it is the likelier strand's, one half times its probability.
+        """
+        x, y = self._encoded(target), self._encoded(query)
+        best, columns = self.viterbi_of(x, y, mode)
+        reverse = False
+        if strand == "both":
+            turned, turned_columns = self.viterbi_of(x, self.alphabet.reverse_complement(y), mode)
+            reverse = turned > best
+            best, columns = (turned, turned_columns) if reverse else (best, columns)
+            best -= float(np.log(2.0))
+        else:
+            _check_strand(strand)
+        return best, alignment_of(text_of(target, self.alphabet), text_of(query, self.alphabet), columns, reverse)
+
+    def viterbi_of(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
+        """Return ln P of the likeliest path between encoded sequences, and its columns.
+
+        Columns are int64 (2, n_columns): positions in target and query, -1 for a gap.
+        """
+        best, cells = self._recursion().viterbi(x, y, mode)
+        kinds = np.array(list(self.states.values()))[cells[:, 2]]
+        columns = cells[:, :2].T - 1
+        columns[0, kinds == "y"] = -1
+        columns[1, kinds == "x"] = -1
+        return best, columns
+
+    def expected_counts(
+        self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward"
+    ) -> dict[str, float | Floats]:
+        """Return the expected number of uses of every parameter, by label, summed over pairs and over all places.
+
+        For a distribution the counts are cell by cell. A count is parameter * d ln P / d parameter.
+        """
+        gradient = self._gradient_tables(pairs, mode, strand)
+        tables = self._specification.tables()
+        counts: Tables = {
+            "transitions": gradient["transitions"] * tables["transitions"],
+            "start": gradient["start"] * tables["start"],
+            "emissions": {state: gradient["emissions"][state] * tables["emissions"][state] for state in self.states},
+            "extra": {name: gradient["extra"][name] * tables["extra"][name] for name in tables["extra"]},
+        }
+        return self._specification.counts_by_label(counts)
+
+    def gradient(
+        self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward"
+    ) -> dict[str, float | Floats]:
+        """Return d ln P / d parameter by label, every parameter taken as free of the others; summed over pairs."""
+        tables = self._gradient_tables(pairs, mode, strand)
+        return self._specification.by_label(self._specification.pool(tables))
+
+    def log_joint(self, target: SequenceLike, query: SequenceLike, alignment: Any, *, mode: str = "global") -> float:
+        """Return ln P of two sequences and one alignment of them, summed over the states that can emit its columns.
+
+        Parameters
+        ----------
+        alignment : Bio.Align.Alignment, AlignmentResult, or int array (2, n_columns)
+            Positions in target and query, -1 for a gap; a global alignment holds every letter of both.
+
+        Raises
+        ------
+        ArgumentError
+            The alignment's columns do not fit the sequences.
+        """
+        x, y = self._encoded(target), self._encoded(query)
+        columns, reverse = columns_of(alignment, x.size, y.size)
+        if reverse:
+            y = self.alphabet.reverse_complement(y)
+        return self._recursion().log_columns(x, y, columns, mode)
+
+    def sample(self, columns: int | None = None, random_state: RandomState = None) -> tuple[str, str, Any]:
+        """Draw a target, a query and their true Bio.Align.Alignment.
+
+        Parameters
+        ----------
+        columns : int, default None
+            How many columns to draw. With an "end" in the model it may be left out, and is then an upper limit of none.
+        random_state : int, Generator or None
+
+        Examples
+        --------
+        >>> target, query, alignment = PairHMM.affine().sample(columns=50, random_state=1)
+        >>> alignment.length
+        50
+        """
+        x, y, drawn = sample_pair(
+            list(self.states.values()), self._specification.tables(), self._specification.has_end, columns, random_state
+        )
+        target, query = self.alphabet.decode(x), self.alphabet.decode(y)
+        return target, query, alignment_of(target, query, drawn, False)
+
+    # ---- files ----------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a readable, versioned JSON file; `ts.load` gives it back to the last bit."""
+        storage.save(self, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model as a dictionary for JSON."""
+        document = {"alphabet": self.alphabet.to_dict(), **self._specification.to_dict()}
+        document["states"] = dict(self.states)
+        if self._background is not None:
+            document["background"] = self._background.tolist()
+        return document
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> PairHMM:
+        """Return the model that `to_dict` described."""
+        model = cls.__new__(cls)
+        model.alphabet = Alphabet.from_dict(document["alphabet"])
+        model.states = _checked_states(document["states"])
+        shapes = {state: list(shape) for state, shape in _shapes(model.states, model.alphabet).items()}
+        model._specification = Specification.from_dict({**document, "states": shapes}, model.alphabet)
+        background = document.get("background")
+        model._background = None if background is None else _positive_background(np.array(background, np.float64))
+        model._forget()
+        return model
+
+    # ---- inside ---------------------------------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Drop what was computed from earlier parameter values."""
+        self._ready: Recursion | None = None
+
+    def _recursion(self) -> Recursion:
+        if self._ready is None:
+            tables = self._specification.tables()
+            self._ready = Recursion(
+                list(self.states.values()),
+                tables["start"][:-1],
+                np.ascontiguousarray(tables["transitions"][:, :-1]),
+                np.ascontiguousarray(tables["transitions"][:, -1]),
+                float(tables["start"][-1]),
+                [tables["emissions"][state] for state in self.states],
+                self.alphabet.observation,
+                self.background,
+            )
+        return self._ready
+
+    def _encoded(self, sequence: SequenceLike) -> Codes:
+        return encode(sequence, self.alphabet)
+
+    def _encoded_pairs(self, pairs: Iterable[Pair]) -> list[tuple[Codes, Codes]]:
+        encoded = []
+        for number, pair in enumerate(pairs):
+            if isinstance(pair, str | bytes) or len(pair) != 2:
+                raise ArgumentError(f"pairs must hold (target, query) tuples; item {number} is {type(pair).__name__}")
+            encoded.append((self._encoded(pair[0]), self._encoded(pair[1])))
+        return encoded
+
+    def _both_strands(self, x: Codes, y: Codes, mode: str, threshold: float) -> tuple[Posterior, Posterior]:
+        turned = self.alphabet.reverse_complement(y)
+        return self.posterior_of(x, y, mode, threshold), self.posterior_of(x, turned, mode, threshold)
+
+    def _log_likelihoods(self, pairs: Iterable[Pair], mode: str, strand: str) -> Floats:
+        check_mode(mode)
+        _check_strand(strand)
+        encoded = self._encoded_pairs(pairs)
+        forward = self._recursion().log_likelihoods(encoded, mode)
+        if strand == "forward":
+            return forward
+        turned = [(x, self.alphabet.reverse_complement(y)) for x, y in encoded]
+        return np.logaddexp(forward, self._recursion().log_likelihoods(turned, mode)) - np.log(2.0)
+
+    def _gradient_tables(self, pairs: Iterable[Pair], mode: str, strand: str) -> Tables:
+        """d ln P / d every entry of the tables, summed over pairs."""
+        _check_strand(strand)
+        tables = self._specification.tables()
+        total: Tables = {
+            "transitions": np.zeros_like(tables["transitions"]),
+            "start": np.zeros_like(tables["start"]),
+            "emissions": {state: np.zeros_like(table) for state, table in tables["emissions"].items()},
+            "extra": {name: np.zeros_like(table) for name, table in tables["extra"].items()},
+        }
+        for x, y in self._encoded_pairs(pairs):
+            here = [self._recursion().gradient(x, y, mode)]
+            weights = [1.0]
+            if strand == "both":
+                here.append(self._recursion().gradient(x, self.alphabet.reverse_complement(y), mode))
+                logs = [part.log_likelihood for part in here]
+                weights = [float(np.exp(log - np.logaddexp(*logs))) for log in logs]
+            for part, weight in zip(here, weights, strict=True):
+                self._add_gradient(total, part, weight)
+        return total
+
+    def _add_gradient(self, total: Tables, part: Gradient, weight: float) -> None:
+        total["start"][:-1] += weight * part.start
+        total["transitions"][:, :-1] += weight * part.transitions
+        if self._specification.has_end:
+            total["start"][-1] += weight * part.start_end
+            total["transitions"][:, -1] += weight * part.end
+        for state, table in zip(self.states, part.emissions, strict=True):
+            total["emissions"][state] += weight * table
+        if "background" in total["extra"]:
+            total["extra"]["background"] += weight * part.background
+
+    def _checked_background(self, background: Any) -> Floats:
+        if isinstance(background, fixed):
+            background = background.value
+        letters = self.alphabet.n_letters
+        if background is not None:
+            given = np.asarray(background, np.float64)
+            if given.shape != (letters,) or not np.isclose(given.sum(), 1.0, rtol=0.0, atol=1e-6):
+                raise ModelError(
+                    f"background must be a label or {letters} probabilities that sum to one, not an array of shape "
+                    f"{given.shape} with sum {given.sum():.6g}"
+                )
+            return _positive_background(given)
+        tables = self._specification.tables()["emissions"]
+        firsts = [next((s for s, kind in self.states.items() if kind == wanted), None) for wanted in ("x", "y")]
+        gaps = [tables[state] for state in firsts if state is not None]
+        mean = np.mean(gaps, axis=0) if gaps else np.full(letters, 1 / letters)
+        return mean / mean.sum() if np.all(mean > 0) else np.full(letters, 1 / letters)
+
+
+def _checked_states(states: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(states, Mapping) or not states:
+        raise ModelError('states must map names to "xy", "x" or "y", for example {"M": "xy", "X": "x", "Y": "y"}')
+    for state, kind in states.items():
+        if kind not in KINDS:
+            raise ModelError(f'state {state!r} emits from {kind!r}; it must be "xy" (both), "x" (target) or "y" (query)')
+    return dict(states)
+
+
+def _shapes(states: Mapping[str, str], alphabet: Alphabet) -> dict[str, tuple[int, ...]]:
+    letters = alphabet.n_letters
+    return {state: (letters, letters) if kind == "xy" else (letters,) for state, kind in states.items()}
+
+
+def _positive_background(background: Floats) -> Floats:
+    if not np.all(background > 0) or not np.all(np.isfinite(background)):
+        raise ModelError(
+            f"every letter of the background needs a positive probability, but it is {background.tolist()}: flanks and "
+            "log-odds divide by it"
+        )
+    return background
+
+
+def _substitution(structure: str) -> Any:
+    return substitution(structure, name="pair")
+
+
+def _identity_table(letters: int, identity: float) -> NDArray[np.float64]:
+    unequal = (1 - identity) / (letters * (letters - 1)) if letters > 1 else 0.0
+    table = np.full((letters, letters), unequal)
+    np.fill_diagonal(table, (identity if letters > 1 else 1.0) / letters)
+    return table
+
+
+def _for_classes(name: str, value: float | Sequence[float], gaps: int, second: Any) -> list[float]:
+    given = [float(v) for v in np.atleast_1d(np.asarray(value, np.float64))]
+    if len(given) == 1 and gaps == 2:
+        given.append(float(second(given[0])))
+    if len(given) != gaps or not all(0.0 < v < 1.0 for v in given):
+        raise ArgumentError(f"{name} must be a probability between 0 and 1, one or one for each of {gaps} classes, not {value!r}")
+    return given
+
+
+def _check_strand(strand: str) -> None:
+    if strand not in ("forward", "both"):
+        raise ArgumentError(f'strand must be "forward" or "both", not {strand!r}')
+
+
+def _checked_threshold(threshold: float) -> float:
+    if not 0.0 <= threshold <= 1.0:
+        raise ArgumentError(f"threshold must be a probability from 0 to 1, not {threshold!r}")
+    return float(threshold)
