@@ -266,15 +266,11 @@ class PairHMM:
         """
         x, y = self._encoded(target), self._encoded(query)
         if strand == "forward":
-            return self.posterior_of(x, y, mode, _checked_threshold(threshold)).pairs
+            return self.recursion.posterior(x, y, mode, _checked_threshold(threshold)).pairs
         forward, reverse = self._both_strands(x, y, mode, _checked_threshold(threshold))
         total = np.logaddexp(forward.log_likelihood, reverse.log_likelihood)
         mixed = forward.pairs * np.exp(forward.log_likelihood - total)
         return (mixed + reverse.pairs[:, ::-1] * np.exp(reverse.log_likelihood - total)).tocsr()
-
-    def posterior_of(self, x: Codes, y: Codes, mode: str, threshold: float) -> Posterior:
-        """Return all that a backward pass gives for encoded sequences: ln P, aligned pairs, unaligned letters."""
-        return self._recursion().posterior(x, y, mode, threshold)
 
     def viterbi(
         self, target: SequenceLike, query: SequenceLike, *, mode: str = "global", strand: str = "forward"
@@ -284,10 +280,10 @@ class PairHMM:
         With strand="both" it is the likelier strand's, one half times its probability.
         """
         x, y = self._encoded(target), self._encoded(query)
-        best, columns = self.viterbi_of(x, y, mode)
+        best, columns = self.viterbi_columns(x, y, mode)
         reverse = False
         if strand == "both":
-            turned, turned_columns = self.viterbi_of(x, self.alphabet.reverse_complement(y), mode)
+            turned, turned_columns = self.viterbi_columns(x, self.alphabet.reverse_complement(y), mode)
             reverse = turned > best
             best, columns = (turned, turned_columns) if reverse else (best, columns)
             best -= float(np.log(2.0))
@@ -295,12 +291,12 @@ class PairHMM:
             _check_strand(strand)
         return best, alignment_of(text_of(target, self.alphabet), text_of(query, self.alphabet), columns, reverse)
 
-    def viterbi_of(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
+    def viterbi_columns(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
         """Return ln P of the likeliest path between encoded sequences, and its columns.
 
         Columns are int64 (2, n_columns): positions in target and query, -1 for a gap.
         """
-        best, cells = self._recursion().viterbi(x, y, mode)
+        best, cells = self.recursion.viterbi(x, y, mode)
         kinds = np.array(list(self.states.values()))[cells[:, 2]]
         columns = cells[:, :2].T - 1
         columns[0, kinds == "y"] = -1
@@ -348,7 +344,7 @@ class PairHMM:
         columns, reverse = columns_of(alignment, x.size, y.size)
         if reverse:
             y = self.alphabet.reverse_complement(y)
-        return self._recursion().log_columns(x, y, columns, mode)
+        return self.recursion.log_columns(x, y, columns, mode)
 
     def sample(self, columns: int | None = None, random_state: RandomState = None) -> tuple[str, str, Any]:
         """Draw a target, a query and their true Bio.Align.Alignment.
@@ -404,7 +400,9 @@ class PairHMM:
         """Drop what was computed from earlier parameter values."""
         self._ready: Recursion | None = None
 
-    def _recursion(self) -> Recursion:
+    @property
+    def recursion(self) -> Recursion:
+        """The passes over encoded sequences, at the current parameter values."""
         if self._ready is None:
             tables = self._specification.tables()
             self._ready = Recursion(
@@ -432,17 +430,17 @@ class PairHMM:
 
     def _both_strands(self, x: Codes, y: Codes, mode: str, threshold: float) -> tuple[Posterior, Posterior]:
         turned = self.alphabet.reverse_complement(y)
-        return self.posterior_of(x, y, mode, threshold), self.posterior_of(x, turned, mode, threshold)
+        return self.recursion.posterior(x, y, mode, threshold), self.recursion.posterior(x, turned, mode, threshold)
 
     def _log_likelihoods(self, pairs: Iterable[Pair], mode: str, strand: str) -> Floats:
         check_mode(mode)
         _check_strand(strand)
         encoded = self._encoded_pairs(pairs)
-        forward = self._recursion().log_likelihoods(encoded, mode)
+        forward = self.recursion.log_likelihoods(encoded, mode)
         if strand == "forward":
             return forward
         turned = [(x, self.alphabet.reverse_complement(y)) for x, y in encoded]
-        return np.logaddexp(forward, self._recursion().log_likelihoods(turned, mode)) - np.log(2.0)
+        return np.logaddexp(forward, self.recursion.log_likelihoods(turned, mode)) - np.log(2.0)
 
     def _gradient_tables(self, pairs: Iterable[Pair], mode: str, strand: str) -> Tables:
         """d ln P / d every entry of the tables, summed over pairs."""
@@ -455,10 +453,10 @@ class PairHMM:
             "extra": {name: np.zeros_like(table) for name, table in tables["extra"].items()},
         }
         for x, y in self._encoded_pairs(pairs):
-            here = [self._recursion().gradient(x, y, mode)]
+            here = [self.recursion.gradient(x, y, mode)]
             weights = [1.0]
             if strand == "both":
-                here.append(self._recursion().gradient(x, self.alphabet.reverse_complement(y), mode))
+                here.append(self.recursion.gradient(x, self.alphabet.reverse_complement(y), mode))
                 logs = [part.log_likelihood for part in here]
                 weights = [float(np.exp(log - np.logaddexp(*logs))) for log in logs]
             for part, weight in zip(here, weights, strict=True):

@@ -235,10 +235,10 @@ def _interior_point(matrix: Vector, mass: Vector, counts: Vector, weights: Vecto
         value, slack = value + length * value_step, slack + length * slack_step
         if not (length > 1e-12 and np.isfinite(value).all() and np.isfinite(slack).all()):
             break  # there is no interior
-        if mu > end:
-            mu = max(end, mu * (min(0.05, mu**0.5) if length == 1.0 else 1.0 - 0.8 * length))
-        elif np.abs(value_step).max() < 1e-12 and np.abs(value_step / value)[counted].max() < 1e-9:
+        settled = np.abs(value_step).max() < 1e-12 and np.abs(value_step / value)[counted].max() < 1e-9
+        if settled and (mu == end or (length < 0.5 and mu < 1e12 * end)):  # short steps: rounding ends the path early
             return value, bool(np.abs(matrix @ value - mass).max() < _FEASIBLE)
+        mu = max(end, mu * (min(0.05, mu**0.5) if length == 1.0 else 1.0 - 0.8 * length))
     return value, False
 
 

@@ -1,0 +1,384 @@
+"""Aligning sequences: from two sequences and a model to an alignment with a probability on every column.
+
+A posterior says how probable each pair of letters is, over all alignments. Decoding chooses a path; the confidence of its
+columns is the posterior's, whichever way the path was chosen.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment import AlignmentResult, NamedSequence
+from .alphabet import Alphabet, Codes, SequenceLike
+from .biopython import text_of
+from .default import default_model
+from .errors import ArgumentError, InputError
+from .pairhmm import PairHMM
+from .records import Record, encode, read
+from .recursion import Posterior, check_mode
+
+Source = str | os.PathLike[str] | Iterable[Record]
+
+# Pairs below are not weighed when a path is chosen. They cannot win at any gap weight above 0.001, and at 0 they add less
+# than 0.002 each to the expected number of letters that are right.
+_MEA_THRESHOLD = 0.001
+_CONFIDENCE_THRESHOLD = 1e-6  # a Viterbi path may cross less probable pairs; below this their confidence is given as 0
+_WAITING = 4  # alignments a thread that may wait to be taken
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How to align: the arguments of `align`, checked."""
+
+    model: PairHMM
+    mode: str
+    decode: str
+    gap_weight: float
+    strand: str
+
+    def __post_init__(self) -> None:
+        check_mode(self.mode)
+        if not isinstance(self.model, PairHMM):
+            raise ArgumentError(f"model must be a PairHMM, not {type(self.model).__name__}")
+        if self.decode not in ("mea", "viterbi"):
+            raise ArgumentError(f'decode must be "mea" or "viterbi", not {self.decode!r}')
+        if self.strand not in ("forward", "both"):
+            raise ArgumentError(f'strand must be "forward" or "both", not {self.strand!r}')
+        if not (isinstance(self.gap_weight, int | float) and 0.0 <= self.gap_weight < math.inf):
+            raise ArgumentError(f"gap_weight must be a finite number of at least 0, not {self.gap_weight!r}")
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """A sequence as the model sees it, with what a result keeps of it."""
+
+    named: NamedSequence
+    codes: Codes
+
+
+def align(
+    target: SequenceLike,
+    query: SequenceLike,
+    model: PairHMM | None = None,
+    mode: str = "global",
+    decode: str = "mea",
+    gap_weight: float = 0.5,
+    strand: str = "forward",
+) -> AlignmentResult:
+    """Align two sequences, with the probability of every column.
+
+    Parameters
+    ----------
+    target, query : str, bytes, Bio.Seq, SeqRecord, Record or array of codes
+    model : PairHMM, default None
+        None takes `ts.default_model()`, for DNA.
+    mode : {"global", "local", "glocal", "overlap"}
+        Global: both whole. Local: any part of each; what is outside is background. Glocal: the whole query inside the
+        target. Overlap: free end gaps.
+    decode : {"mea", "viterbi"}
+        "mea" maximises the expected accuracy: 2 * the sum of P(x_i ~ y_j) over aligned pairs + gap_weight * the sum of
+        P(letter is aligned to nothing) over the other letters. "viterbi" is the likeliest path.
+    gap_weight : float, default 0.5
+        0 is the accuracy of ProbCons (Do et al., Genome Res. 15:330, 2005), which aligns most; 1 that of FSA (Bradley et
+        al., PLoS Comput. Biol. 5:e1000392, 2009), which aligns what is more probable than not.
+    strand : {"forward", "both"}
+        "both" tries the query's reverse complement too and keeps the likelier strand.
+
+    Returns
+    -------
+    AlignmentResult
+        On strand "-" its `posterior` is still indexed on the query as given; its `log_likelihood` is that of the strand.
+
+    Raises
+    ------
+    SequenceError, InputError
+        A letter that the alphabet lacks (InputError for a record of a file: it names the place), or sequences that the
+        model cannot explain at all.
+    ArgumentError
+        An option has an unknown value.
+
+    Examples
+    --------
+    >>> result = align("GATTACAGATTACA", "GATTACATTACA")
+    >>> result.cigar
+    '7=2D5='
+    >>> align("AAAAAAAAAA", "CCCCCCCCCC", mode="local").is_empty
+    True
+    """
+    settings = _Settings(model if model is not None else default_model(), mode, decode, gap_weight, strand)
+    encoded = _encoded(target, "target", settings.model.alphabet), _encoded(query, "query", settings.model.alphabet)
+    return _best([encoded[0]], encoded[1], settings)
+
+
+def align_all(
+    targets: Source,
+    queries: Source,
+    *,
+    pairs: bool | str = False,
+    best: bool = True,
+    threads: int = 1,
+    model: PairHMM | None = None,
+    mode: str = "global",
+    decode: str = "mea",
+    gap_weight: float = 0.5,
+    strand: str = "forward",
+) -> Iterator[AlignmentResult]:
+    """Align records of two files (or iterables of records) lazily, in the order of the queries.
+
+    Parameters
+    ----------
+    targets, queries : path, "-" for standard input, or iterable of Record
+        FASTA or FASTQ, gzip or not. Without `pairs` the targets are held in memory; queries are streamed.
+    pairs : bool or "name", default False
+        False: every query against every target. True: first with first, second with second. "name": by name.
+    best : bool, default True
+        Whether to keep only the likeliest target and strand a query. If not, all are given in the order of the targets,
+        and `is_primary` marks the likeliest.
+    threads : int, default 1
+        The results do not depend on it.
+    model, mode, decode, gap_weight, strand
+        As in `align`.
+
+    Raises
+    ------
+    InputError
+        A file's content is at fault, or records do not pair up.
+    """
+    settings = _Settings(model if model is not None else default_model(), mode, decode, gap_weight, strand)
+    if pairs not in (False, True, "name"):
+        raise ArgumentError(f'pairs must be False, True or "name", not {pairs!r}')
+    if not isinstance(threads, int) or threads < 1:
+        raise ArgumentError(f"threads must be a whole number of at least 1, not {threads!r}")
+    target_records, query_records = _records(targets), _records(queries)
+    return _align_all(target_records, query_records, pairs, best, threads, settings)
+
+
+def _align_all(
+    targets: Iterator[Record], queries: Iterator[Record], pairs: bool | str, best: bool, threads: int, settings: _Settings
+) -> Iterator[AlignmentResult]:
+    alphabet = settings.model.alphabet
+
+    def work(candidates: list[_Encoded], query: Record) -> list[AlignmentResult]:
+        encoded = _encoded(query, "query", alphabet)
+        return [_best(candidates, encoded, settings)] if best else _all(candidates, encoded, settings)
+
+    if pairs is True:
+        tasks = (([_encoded(target, "target", alphabet)], query) for target, query in _in_step(targets, queries))
+    elif pairs == "name":
+        tasks = (([_encoded(target, "target", alphabet)], query) for target, query in _by_name(targets, queries))
+    else:
+        everything = [_encoded(target, "target", alphabet) for target in targets]
+        tasks = ((everything, query) for query in queries)
+    return chain.from_iterable(_in_order(work, tasks, threads))
+
+
+def _in_order(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], threads: int) -> Iterator[Any]:
+    """work(*task) for every task, in order, on some threads. Kernels leave the interpreter lock, so threads do."""
+    if threads == 1:
+        for task in tasks:
+            yield work(*task)
+        return
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(work, *task))
+                if len(waiting) >= _WAITING * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+# ---- records --------------------------------------------------------------------------------------------------------------
+
+
+def _records(source: Source) -> Iterator[Record]:
+    return read(source) if isinstance(source, str | os.PathLike) else iter(source)
+
+
+def _in_step(targets: Iterator[Record], queries: Iterator[Record]) -> Iterator[tuple[Record, Record]]:
+    """First with first, second with second; InputError with both counts if one side has more."""
+    count = 0
+    while True:
+        target, query = next(targets, None), next(queries, None)
+        if target is not None and query is not None:
+            yield target, query
+            count += 1
+        elif target is query:
+            return
+        else:
+            counts = count + _rest(target, targets), count + _rest(query, queries)
+            raise InputError(
+                f"the records do not pair up: there are {counts[0]} targets and {counts[1]} queries; give as many of each, "
+                "or pair them by name"
+            )
+
+
+def _rest(first: Record | None, others: Iterator[Record]) -> int:
+    return 0 if first is None else 1 + sum(1 for _ in others)
+
+
+def _by_name(targets: Iterator[Record], queries: Iterator[Record]) -> Iterator[tuple[Record, Record]]:
+    """Every query with the target of its name."""
+    named: dict[str, Record] = {}
+    for target in targets:
+        if named.setdefault(target.name, target) is not target:
+            raise InputError("another target has this name, and pairs go by name", target.path, target.line, target.name)
+    for query in queries:
+        if query.name not in named:
+            raise InputError("no target has this name", query.path, query.line, query.name)
+        yield named[query.name], query
+
+
+def _encoded(sequence: SequenceLike, role: str, alphabet: Alphabet) -> _Encoded:
+    """A sequence with its codes; what has no name is called after its role."""
+    codes = encode(sequence, alphabet)
+    if isinstance(sequence, Record):
+        return _Encoded(NamedSequence(sequence.name, sequence.description, sequence.sequence, sequence.quality), codes)
+    inner: Any = sequence
+    name = getattr(inner, "id", None) or getattr(inner, "name", None) or role
+    quality = getattr(inner, "letter_annotations", {}).get("phred_quality")
+    qualities = None if quality is None else np.asarray(quality, np.uint8)
+    description = getattr(inner, "description", "") or ""
+    return _Encoded(NamedSequence(str(name), str(description), text_of(sequence, alphabet), qualities), codes)
+
+
+# ---- one query ------------------------------------------------------------------------------------------------------------
+
+
+def _candidates(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> tuple[list[tuple[int, bool]], list[Any]]:
+    """Every (target, strand) of a query, and their log-odds in nats, which compare across targets."""
+    strands = (False, True) if settings.strand == "both" else (False,)
+    places = [(k, reverse) for k in range(len(targets)) for reverse in strands]
+    turned = {reverse: _on_strand(query.codes, reverse, settings.model.alphabet) for reverse in strands}
+    recursion = settings.model.recursion
+    pairs = [(targets[k].codes, turned[reverse]) for k, reverse in places]
+    logs = recursion.log_likelihoods(pairs, settings.mode)
+    return places, [float(log) - recursion.log_background(*pair) for log, pair in zip(logs, pairs, strict=True)]
+
+
+def _on_strand(codes: Codes, reverse: bool, alphabet: Alphabet) -> Codes:
+    return alphabet.reverse_complement(codes) if reverse else codes
+
+
+def _best(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> AlignmentResult:
+    """The alignment to the likeliest target and strand."""
+    if len(targets) == 1 and settings.strand == "forward":
+        return _aligned(targets[0], query, False, settings)
+    places, odds = _candidates(targets, query, settings)
+    chosen = int(np.argmax(odds))
+    target, reverse = places[chosen]
+    return replace(_aligned(targets[target], query, reverse, settings), candidates=odds, candidate=chosen)
+
+
+def _all(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> list[AlignmentResult]:
+    """The alignments to all targets and strands; the likeliest is primary."""
+    places, odds = _candidates(targets, query, settings)
+    chosen = int(np.argmax(odds))
+    return [
+        replace(
+            _aligned(targets[target], query, reverse, settings),
+            candidates=odds,
+            candidate=number,
+            is_primary=number == chosen,
+        )
+        for number, (target, reverse) in enumerate(places)
+    ]
+
+
+def _aligned(target: _Encoded, query: _Encoded, reverse: bool, settings: _Settings) -> AlignmentResult:
+    model, mode = settings.model, settings.mode
+    x, y = target.codes, _on_strand(query.codes, reverse, model.alphabet)
+    viterbi = settings.decode == "viterbi"
+    posterior = model.recursion.posterior(x, y, mode, _CONFIDENCE_THRESHOLD if viterbi else _MEA_THRESHOLD)
+    if viterbi:
+        columns = model.viterbi_columns(x, y, mode)[1]
+    else:
+        columns = most_accurate_columns(posterior, mode, settings.gap_weight)
+    turn = slice(None, None, -1 if reverse else 1)
+    return AlignmentResult(
+        target.named,
+        query.named,
+        columns,
+        column_confidence(columns, posterior),
+        posterior.log_likelihood,
+        (posterior.log_likelihood - model.recursion.log_background(x, y)) / math.log(2.0),
+        posterior.pairs[:, turn].tocsr(),
+        "-" if reverse else "+",
+        mode,
+        posterior.target_unaligned,
+        posterior.query_unaligned[turn],
+        alphabet=model.alphabet,
+    )
+
+
+# ---- decoding -------------------------------------------------------------------------------------------------------------
+
+
+def most_accurate_columns(posterior: Posterior, mode: str, gap_weight: float) -> NDArray[np.int64]:
+    """The columns of the alignment of maximal expected accuracy; see `align`.
+
+    Every unaligned letter contributes, so aligning a pair is worth 2 P(x_i ~ y_j) less what its letters would contribute
+    unaligned, and the best alignment is the heaviest chain of pairs.
+    """
+    from .kernels.decode import heaviest_chain
+
+    pairs = posterior.pairs.tocoo()
+    rows, columns = pairs.coords
+    weights = 2 * pairs.data - gap_weight * (posterior.target_unaligned[rows] + posterior.query_unaligned[columns])
+    worth = weights > 0.0
+    rows, columns, weights = (part[worth].astype(kind) for part, kind in ((rows, int), (columns, int), (weights, float)))
+    chosen = heaviest_chain(rows, columns, weights, posterior.pairs.shape[1])
+    return columns_through(rows[chosen], columns[chosen], posterior.pairs.shape, mode)
+
+
+def columns_through(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int], mode: str
+) -> NDArray[np.int64]:
+    """The columns of the alignment that pairs rows[k] with columns[k] and nothing else, as far as the mode reaches.
+
+    Between two pairs the query's letters come first, then the target's.
+    """
+    if not rows.size and mode != "global":
+        return np.zeros((2, 0), np.int64)
+    first = [0, 0] if mode == "global" else [int(rows[0]), 0 if mode == "glocal" else int(columns[0])]
+    last = list(shape) if mode == "global" else [int(rows[-1]) + 1, shape[1] if mode == "glocal" else int(columns[-1]) + 1]
+    # a letter's place: before which pair it comes (its own pair's number if it is in one), query first, pairs last
+    keys, letters = [], []
+    for side, paired in ((0, rows), (1, columns)):
+        positions = np.arange(first[side], last[side])
+        letters.append(positions)
+        keys.append(2 * np.searchsorted(paired, positions, side="left") + (1 - side) * 0.5)
+        keys[-1][np.isin(positions, paired)] = np.nan
+    alone = [np.isnan(key) for key in keys]
+    place = np.concatenate([keys[1][~alone[1]], keys[0][~alone[0]], 2 * np.arange(rows.size) + 1.0])
+    n_query, n_target = int((~alone[1]).sum()), int((~alone[0]).sum())
+    result = np.full((2, place.size), -1, np.int64)
+    result[1, :n_query] = letters[1][~alone[1]]
+    result[0, n_query : n_query + n_target] = letters[0][~alone[0]]
+    result[:, n_query + n_target :] = rows, columns
+    return result[:, np.argsort(place, kind="stable")]
+
+
+def column_confidence(columns: NDArray[np.int64], posterior: Posterior) -> NDArray[np.float64]:
+    """Of a pair of letters: P(x_i ~ y_j). Of a letter alone: P(it is aligned to nothing)."""
+    confidence = np.zeros(columns.shape[1])
+    target_only, query_only = columns[1] < 0, columns[0] < 0
+    both = ~target_only & ~query_only
+    if both.any():
+        confidence[both] = np.asarray(posterior.pairs[columns[0, both], columns[1, both]]).ravel()
+    confidence[target_only] = posterior.target_unaligned[columns[0, target_only]]
+    confidence[query_only] = posterior.query_unaligned[columns[1, query_only]]
+    return np.clip(confidence, 0.0, 1.0)
