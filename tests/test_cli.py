@@ -60,7 +60,7 @@ def test_defaults(files: Path, calls: list[dict[str, Any]], capsys: pytest.Captu
     assert calls == [
         {
             "targets": "t.fa", "queries": "r.fq.gz", "pairs": False, "best": True, "threads": 1, "model": None,
-            "mode": "global", "decode": "mea", "gap_weight": 0.5, "strand": "forward", "mask_lowercase": False,
+            "mode": "global", "decode": "mea", "gap_weight": 0.5, "strand": "forward",
         }
     ]  # fmt: skip
     output = capsys.readouterr()
@@ -76,7 +76,6 @@ def test_every_option_arrives(files: Path, calls: list[dict[str, Any]], monkeypa
         {
             "targets": "t.fa", "queries": "t.fa", "pairs": "name", "best": False, "threads": 3, "mode": "glocal",
             "model": "the model of m.json", "decode": "viterbi", "gap_weight": 0.0, "strand": "both",
-            "mask_lowercase": True,
         }
     ]  # fmt: skip
 

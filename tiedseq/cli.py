@@ -143,7 +143,12 @@ def _add_align_options(align: argparse.ArgumentParser) -> None:
     add("--decode", choices=("mea", "viterbi"), default="mea", help="default: mea, maximum expected accuracy")
     add("--gap-weight", type=_non_negative, default=0.5, metavar="G", help="weight of unaligned letters in mea (0.5)")
     add("--model", metavar="FILE", help="a model saved as JSON; default: the built-in DNA model")
-    add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: lower case counts as missing letters")
+    add(
+        "--mask",
+        choices=("keep", "lowercase"),
+        default="keep",
+        help="lowercase: missing letters while parameters are estimated; alignments keep it",
+    )
     add("--all", action="store_true", help="every target and strand a query, not only the likeliest")
     add("--min-confidence", type=_probability, metavar="P", help="un-align columns of a lower confidence")
     add("--min-accuracy", type=_probability, metavar="P", help="leave out results of a lower expected accuracy")
@@ -181,7 +186,6 @@ def _align(options: argparse.Namespace) -> int:
         decode=options.decode,
         gap_weight=options.gap_weight,
         strand=options.strand,
-        mask_lowercase=options.mask == "lowercase",
     )
     tally = _Tally(options.min_confidence, options.min_accuracy, options.quiet)
     with contextlib.closing(tally):

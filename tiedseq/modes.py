@@ -1,0 +1,83 @@
+"""What an alignment mode means: which boxes it admits, how many they are, and in which cells they begin and end.
+
+A box is an interval of the target times an interval of the query, as the letters before and after it: corners are cells
+(i, j), 0 <= i <= n and 0 <= j <= m. The model explains what is inside, background letters what is outside, and every
+admitted box is as likely as any other.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ArgumentError
+
+MODES = ("global", "local", "glocal", "overlap")
+
+
+def check_mode(mode: str) -> int:
+    """Return the kernels' number of a mode's name.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such mode.
+    """
+    if mode not in MODES:
+        raise ArgumentError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    return MODES.index(mode)
+
+
+def log_box_count(n: int, m: int, mode: str) -> float:
+    """Return ln of the number of boxes that a mode admits, empty ones included."""
+    if mode == "global":
+        return 0.0
+    if mode == "glocal":
+        return math.log((n + 1) * (n + 2) // 2)
+    if mode == "local":
+        return math.log((n + 1) * (n + 2) // 2) + math.log((m + 1) * (m + 2) // 2)
+    return math.log((n + 1) * (n + 2) // 2 + 2 * m * (n + 1) + m * (m - 1) // 2)
+
+
+def empty_box_count(n: int, m: int, mode: str) -> int:
+    """Return how many of the admitted boxes hold no letter of either sequence."""
+    if mode == "global":
+        return int(n == m == 0)
+    if mode == "glocal":
+        return (n + 1) if m == 0 else 0
+    if mode == "local":
+        return (n + 1) * (m + 1)
+    return 2 if n and m else n + m + 1
+
+
+def admits(first: tuple[int, int], last: tuple[int, int], n: int, m: int, mode: str) -> bool:
+    """Return whether a mode admits the box from one corner to the other."""
+    if mode == "global":
+        return first == (0, 0) and last == (n, m)
+    if mode == "glocal":
+        return first[1] == 0 and last[1] == m
+    if mode == "overlap":
+        return 0 in first and (last[0] == n or last[1] == m)
+    return True
+
+
+def weights(n: int, m: int, mode: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where boxes begin and end, as sums of two products of a row's and a column's weight.
+
+    Rows are (n + 1, 4) and columns (m + 1, 4), each a1, a2, w1, w2: a box may begin in the cells where
+    a1(i) a1(j) + a2(i) a2(j) is 1, and end where w1(i) w1(j) + w2(i) w2(j) is; elsewhere they are 0.
+    """
+    rows, columns = np.zeros((n + 1, 4)), np.zeros((m + 1, 4))
+    if mode == "overlap":  # the border is its first row or column (last, for ends), and the corner counts once
+        rows[0, 0] = rows[n, 2] = 1.0
+        rows[1:, 1] = rows[:n, 3] = 1.0
+        columns[:, [0, 2]] = 1.0
+    else:
+        rows[0 if mode == "global" else slice(None), 0] = 1.0
+        rows[n if mode == "global" else slice(None), 2] = 1.0
+        columns[slice(None) if mode == "local" else 0, 0] = 1.0
+        columns[slice(None) if mode == "local" else m, 2] = 1.0
+    columns[0, 1] = columns[m, 3] = 1.0
+    return rows, columns

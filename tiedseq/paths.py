@@ -1,0 +1,83 @@
+"""The probability of one given path of states, and of one given alignment whatever its states."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .modes import admits, check_mode, empty_box_count, log_box_count
+from .tables import Codes, PairTables
+
+
+def log_path(tables: PairTables, x: Codes, y: Codes, cells: NDArray[np.int64], mode: str) -> float:
+    """Return ln P of the sequences and one path under a mode; -inf if it is impossible.
+
+    cells: int64 (length, 3), (i, j, state): i and j letters are emitted when the path leaves the cell. No cells: the empty
+    path.
+    """
+    check_mode(mode)
+    n, m = x.size, y.size
+    if not len(cells):
+        return _log_empty(tables, x, y, mode)
+    i, j, states = cells.T
+    first = int(i[0] - (tables.kinds[states[0]] != "y")), int(j[0] - (tables.kinds[states[0]] != "x"))
+    if not admits(first, (int(i[-1]), int(j[-1])), n, m, mode):
+        return -math.inf
+    with np.errstate(divide="ignore"):
+        inside = float(np.log(tables.start[states[0]]) + np.log(tables.end[states[-1]]))
+        inside += float(np.log(tables.transitions[states[:-1], states[1:]]).sum())
+        for s, (kind, emission) in enumerate(zip(tables.kinds, tables.symbol_emissions, strict=True)):
+            a, b = i[states == s] - 1, j[states == s] - 1
+            places = (x[a], y[b]) if kind == "xy" else (x[a] if kind == "x" else y[b],)
+            inside += float(np.log(emission[places]).sum())
+    return inside + _log_flanks(tables, x, y, first, (int(i[-1]), int(j[-1]))) - log_box_count(n, m, mode)
+
+
+def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int64], mode: str) -> float:
+    """Return ln P of the sequences and an alignment, summed over the states that can emit its columns; -inf if none can.
+
+    columns: int64 (2, n_columns), positions or -1; positions in each row are consecutive.
+    """
+    check_mode(mode)
+    n, m = x.size, y.size
+    if not columns.size:
+        return _log_empty(tables, x, y, mode)
+    present = columns >= 0
+    corners = []
+    for row, length in ((0, n), (1, m)):
+        here = columns[row][present[row]]
+        corners.append((int(here[0]), int(here[-1]) + 1) if here.size else (0, length if mode == "global" else 0))
+    first, last = (corners[0][0], corners[1][0]), (corners[0][1], corners[1][1])
+    if not admits(first, last, n, m, mode):
+        return -math.inf
+    emitted = np.zeros((columns.shape[1], len(tables.kinds)))
+    for s, (kind, emission) in enumerate(zip(tables.kinds, tables.symbol_emissions, strict=True)):
+        fits = (present[0] == (kind != "y")) & (present[1] == (kind != "x"))
+        a, b = columns[:, fits]
+        emitted[fits, s] = emission[(x[a], y[b]) if kind == "xy" else (x[a] if kind == "x" else y[b],)]
+    inside, value = 0.0, tables.start * emitted[0]
+    for k in range(columns.shape[1]):
+        value = value if k == 0 else (value @ tables.transitions) * emitted[k]
+        total = value.sum()
+        if total == 0.0:
+            return -math.inf
+        inside += math.log(total)
+        value = value / total
+    ending = float(value @ tables.end)
+    inside += math.log(ending) if ending > 0.0 else -math.inf
+    return inside + _log_flanks(tables, x, y, first, last) - log_box_count(n, m, mode)
+
+
+def _log_empty(tables: PairTables, x: Codes, y: Codes, mode: str) -> float:
+    """ln P of the sequences and one empty box."""
+    if tables.start_end == 0.0 or not empty_box_count(x.size, y.size, mode):
+        return -math.inf
+    return math.log(tables.start_end) + tables.log_background(x, y) - log_box_count(x.size, y.size, mode)
+
+
+def _log_flanks(tables: PairTables, x: Codes, y: Codes, first: tuple[int, int], last: tuple[int, int]) -> float:
+    """ln of the probability of what is outside a box, as background letters."""
+    before = tables.log_background(x[: first[0]], y[: first[1]])
+    return before + tables.log_background(x[last[0] :], y[last[1] :])

@@ -1,0 +1,131 @@
+"""The tables of a pair-HMM at one set of parameter values: what every recursion, fast or slow, starts from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+
+
+class Derivatives(NamedTuple):
+    """d ln P / d every number of a model's tables but the background, in the tables' shapes."""
+
+    start: Floats  # (S,)
+    transitions: Floats  # (S, S)
+    end: Floats  # (S,)
+    emissions: list[Floats]  # per state: (K, K) or (K,)
+
+
+class Sums(NamedTuple):
+    """What forward and backward add up for one pair of sequences."""
+
+    log_total: float  # ln of the odds, over background letters, of all alignments in all boxes, empty ones included
+    pairs: csr_array  # float64 (n, m): P(x_i aligned to y_j) where it reaches a threshold
+    target_matched: Floats  # (n,): P(letter is aligned to some letter), whatever the threshold
+    query_matched: Floats  # (m,)
+    derivatives: Derivatives | None  # None: not asked for
+
+
+@dataclass(frozen=True, eq=False)
+class PairTables:
+    """A pair-HMM's numbers, states by index.
+
+    States are in the model's own order; K letters, S states. `observation` says which letters a symbol may stand for, and
+    so ambiguity codes are sums of letters wherever symbols are looked up.
+    """
+
+    kinds: list[str]  # per state: "xy", "x" or "y"
+    start: Floats  # (S,)
+    transitions: Floats  # (S, S)
+    end: Floats  # (S,): of ending both sequences after a state
+    start_end: float  # the probability of the empty pair
+    emissions: list[Floats]  # per state: (K, K), rows the target's letter, or (K,)
+    observation: Floats  # (symbols, K)
+    background: Floats  # (K,), positive
+
+    @cached_property
+    def symbol_background(self) -> Floats:
+        """float64 (symbols,): the probability of every symbol as a background letter, by which all is divided."""
+        return np.asarray(self.observation @ self.background)
+
+    @cached_property
+    def symbol_emissions(self) -> list[Floats]:
+        """The emissions by symbol: per state float64 (symbols, symbols) or (symbols,)."""
+        rows = [self.observation @ emission for emission in self.emissions]
+        return [row @ self.observation.T if row.ndim == 2 else row for row in rows]
+
+    def log_background(self, x: Codes, y: Codes) -> float:
+        """Return ln of the probability of both sequences as independent background letters."""
+        letters = np.log(self.symbol_background)
+        return float(letters[x].sum() + letters[y].sum())
+
+    def background_derivative(self, x: Codes, y: Codes, emissions: list[Floats]) -> Floats:
+        """Return d ln P / d background letter: the letters of both sequences that no state emitted.
+
+        `emissions` are the derivatives for the emission tables. Exact for letters; ambiguity codes that the states
+        explain by several letters count as those letters.
+        """
+        explained = np.zeros(self.observation.shape[1])
+        for kind, table, derivative in zip(self.kinds, self.emissions, emissions, strict=True):
+            counts = table * derivative
+            explained += counts.sum(axis=0) + counts.sum(axis=1) if kind == "xy" else counts
+        symbols = np.bincount(np.concatenate([x, y]), minlength=self.observation.shape[0])
+        shares = self.observation * self.background / self.symbol_background[:, None]
+        return np.asarray((symbols @ shares - explained) / self.background)
+
+    @cached_property
+    def steepness(self) -> float:
+        """Bits by which values may change from a cell to its neighbour; infinity where gaps do not bound it.
+
+        Cells next to each other lead to the same places by way of gaps: what the one can reach the other reaches at the
+        price of one more gap letter on each side. So their values differ by that price and what a pair is worth, unless
+        some gap is impossible.
+        """
+        if not _strongly_connected(self.transitions > 0) or not np.any(self.start > 0):
+            return math.inf
+        worth = [
+            np.max(emission / np.outer(self.background, self.background))
+            for kind, emission in zip(self.kinds, self.emissions, strict=True)
+            if kind == "xy"
+        ]
+        prices = sum(max(0.0, self._gap_price(kind)) for kind in ("x", "y"))
+        return float(prices + 2 * max(0.0, math.log2(max(worth, default=1.0))) + 1)
+
+    def _gap_price(self, kind: str) -> float:
+        """Bits that one more letter of the dearest kind costs in the gap state that extends most cheaply."""
+        states = [s for s in range(len(self.kinds)) if self.kinds[s] == kind]
+        odds = [self.transitions[s, s] * np.min(self.emissions[s] / self.background) for s in states]
+        largest = max(odds, default=0.0)
+        return -math.log2(largest) if largest > 0.0 else math.inf
+
+    @cached_property
+    def toll(self) -> float:
+        """Bits that opening and closing gaps may cost on top, once."""
+        used = self.transitions[self.transitions > 0]
+        return 4 * float(-np.log2(used.min())) if used.size else 0.0
+
+
+def impossible_message(n: int, m: int, mode: str) -> str:
+    """Return the sentence of the error that no path explains two sequences."""
+    return (
+        f"the model gives sequences of {n:,} and {m:,} letters probability 0 under mode={mode!r}: no path of states "
+        "emits them; look for zeros among the transitions, the emissions or the start row"
+    )
+
+
+def _strongly_connected(edges: NDArray[np.bool_]) -> bool:
+    """Whether every state can reach every other."""
+    reach = edges | np.eye(len(edges), dtype=bool)
+    for _ in range(len(edges)):
+        reach = (reach.astype(int) @ reach.astype(int)) > 0
+    return bool(reach.all())
