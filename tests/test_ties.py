@@ -1,4 +1,4 @@
-"""Ties: expand and pool are adjoint, orbits are what the symmetries' equations say, and nothing wrong passes for a tie."""
+"""Ties: expand and pool are adjoint, orbits solve the symmetries' equations, and nothing wrong passes for a tie."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_strings_keep_the_order_of_first_use() -> None:
 
 def test_dtypes_are_kept_and_sums_are_exact() -> None:
     ties = Ties([0] * 1000)
-    assert ties.expand(np.float32([0.1])).dtype == np.float32
+    assert ties.expand(np.array([0.1], dtype=np.float32)).dtype == np.float32
     pooled = ties.pool(np.full(1000, 0.1, dtype=np.float32))
     assert pooled.dtype == np.float32
     assert pooled[0] == np.float32(1000 * np.float64(np.float32(0.1))), "summed in float64, then rounded once"

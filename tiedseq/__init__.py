@@ -23,7 +23,10 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .alphabet import PROTEIN as PROTEIN
     from .alphabet import RNA as RNA
     from .alphabet import Alphabet as Alphabet
+    from .default import default_model as default_model
     from .distributions import Categorical as Categorical
+    from .distributions import complement as complement
+    from .distributions import fixed as fixed
     from .distributions import substitution as substitution
     from .errors import ArgumentError as ArgumentError
     from .errors import InputError as InputError
@@ -34,14 +37,13 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .formats import write as write
     from .pairhmm import PairHMM as PairHMM
     from .records import read as read
-    from .specification import complement as complement
-    from .specification import fixed as fixed
     from .storage import load as load
     from .ties import Ties as Ties
 
 _HOME = {
     "align": "aligning",
     "align_all": "aligning",
+    "default_model": "default",
     "AlignmentResult": "alignment",
     "read": "records",
     "write": "formats",
@@ -49,8 +51,8 @@ _HOME = {
     "PairHMM": "pairhmm",
     "Categorical": "distributions",
     "substitution": "distributions",
-    "fixed": "specification",
-    "complement": "specification",
+    "fixed": "distributions",
+    "complement": "distributions",
     "Ties": "ties",
     "Alphabet": "alphabet",
     "DNA": "alphabet",

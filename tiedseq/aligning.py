@@ -23,9 +23,10 @@ from .alphabet import Alphabet, Codes, SequenceLike
 from .biopython import text_of
 from .default import default_model
 from .errors import ArgumentError, InputError
+from .modes import check_mode
 from .pairhmm import PairHMM
 from .records import Record, encode, read
-from .recursion import Posterior, check_mode
+from .recursion import Posterior
 
 Source = str | os.PathLike[str] | Iterable[Record]
 

@@ -104,7 +104,7 @@ class Categorical:
     def __init__(
         self,
         alphabet: Alphabet | str | None = None,
-        labels: ArrayLike | None = None,
+        labels: Any = None,
         values: ArrayLike | fixed | None = None,
         given: str | None = None,
         name: str | None = None,
@@ -240,7 +240,7 @@ def letter_labels(shape: tuple[int, ...], alphabet: Alphabet | None) -> NDArray[
     return cells
 
 
-def _label_array(labels: ArrayLike) -> NDArray[np.object_]:
+def _label_array(labels: Any) -> NDArray[np.object_]:
     try:
         array = np.array(labels, dtype=object)
     except ValueError:

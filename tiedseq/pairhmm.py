@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from . import storage
 from .alphabet import DNA, Alphabet, Codes, SequenceLike
 from .biopython import alignment_of, columns_of, text_of
 from .distributions import complement, fixed, substitution
 from .errors import ArgumentError, ModelError
+from .modes import check_mode
 from .records import encode
-from .recursion import Floats, Gradient, Posterior, Recursion, check_mode
+from .recursion import Gradient, Posterior, Recursion
 from .sampling import sample_pair
 from .specification import RandomState, Specification, Tables
+from .tables import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -73,8 +75,10 @@ class PairHMM:
     ...         "Y": {"M": "close", "Y": "extend"},
     ...     },
     ...     emissions={"M": ts.substitution("jukes-cantor", name="pair"), "X": "gap", "Y": "gap"},
-    ...     values={"open": 0.02, "extend": 0.6, "gap": [0.25] * 4, "pair": [[0.19 if a == b else 0.02 for b in range(4)]
-    ...                                                                      for a in range(4)]},
+    ...     values={
+    ...         "open": 0.02, "extend": 0.6, "gap": [0.25] * 4,
+    ...         "pair": [[0.19 if a == b else 0.02 for b in range(4)] for a in range(4)],
+    ...     },
     ... )
     >>> round(model.log_likelihood("GATTACA", "GATACA"), 6)
     -15.576869
@@ -177,11 +181,11 @@ class PairHMM:
                 }
         return cls(alphabet, states, rows, emissions, values=start_values | dict(values or {}), background=background)
 
-    # ---- parameters ---------------------------------------------------------------------------------------------------
+    # ---- parameters -------------------------------------------------------------------------------------------
 
     @property
     def parameters(self) -> dict[str, float | Floats]:
-        """The values by label, in the order of first use: a float, or an array for a distribution. Held ones included."""
+        """The values by label, in the order of first use: a float, or an array for a distribution; held ones too."""
         return self._specification.parameters
 
     @property
@@ -210,12 +214,14 @@ class PairHMM:
         lines = [f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"]
         lines.append(f"{'parameter':<20} {'value':>12}  uses")
         for label, value, uses, held in self._specification.describe():
-            shown = f"{value:12.6g}" if isinstance(value, float) else f"{'x'.join(map(str, value.shape)) + ' table':>12}"
+            shown = (
+                f"{value:12.6g}" if isinstance(value, float) else f"{'x'.join(map(str, value.shape)) + ' table':>12}"
+            )
             lines.append(f"{label:<20} {shown}  {uses}{' held' if held else ''}")
         lines.append(f"{self.n_free_parameters} free parameters")
         return "\n".join(lines)
 
-    # ---- probabilities ------------------------------------------------------------------------------------------------
+    # ---- probabilities ----------------------------------------------------------------------------------------
 
     def log_likelihood(
         self, target: SequenceLike, query: SequenceLike, *, mode: str = "global", strand: str = "forward"
@@ -367,7 +373,7 @@ class PairHMM:
         target, query = self.alphabet.decode(x), self.alphabet.decode(y)
         return target, query, alignment_of(target, query, drawn, False)
 
-    # ---- files ----------------------------------------------------------------------------------------------------------
+    # ---- files ------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a readable, versioned JSON file; `ts.load` gives it back to the last bit."""
@@ -394,7 +400,7 @@ class PairHMM:
         model._forget()
         return model
 
-    # ---- inside ---------------------------------------------------------------------------------------------------------
+    # ---- inside -----------------------------------------------------------------------------------------------
 
     def _forget(self) -> None:
         """Drop what was computed from earlier parameter values."""
@@ -458,7 +464,7 @@ class PairHMM:
             if strand == "both":
                 here.append(self.recursion.gradient(x, self.alphabet.reverse_complement(y), mode))
                 logs = [part.log_likelihood for part in here]
-                weights = [float(np.exp(log - np.logaddexp(*logs))) for log in logs]
+                weights = [float(np.exp(log - np.logaddexp(logs[0], logs[1]))) for log in logs]
             for part, weight in zip(here, weights, strict=True):
                 self._add_gradient(total, part, weight)
         return total
@@ -498,7 +504,9 @@ def _checked_states(states: Mapping[str, str]) -> dict[str, str]:
         raise ModelError('states must map names to "xy", "x" or "y", for example {"M": "xy", "X": "x", "Y": "y"}')
     for state, kind in states.items():
         if kind not in KINDS:
-            raise ModelError(f'state {state!r} emits from {kind!r}; it must be "xy" (both), "x" (target) or "y" (query)')
+            raise ModelError(
+                f'state {state!r} emits from {kind!r}; it must be "xy" (both), "x" (target) or "y" (query)'
+            )
     return dict(states)
 
 
@@ -532,7 +540,9 @@ def _for_classes(name: str, value: float | Sequence[float], gaps: int, second: A
     if len(given) == 1 and gaps == 2:
         given.append(float(second(given[0])))
     if len(given) != gaps or not all(0.0 < v < 1.0 for v in given):
-        raise ArgumentError(f"{name} must be a probability between 0 and 1, one or one for each of {gaps} classes, not {value!r}")
+        raise ArgumentError(
+            f"{name} must be a probability between 0 and 1, one or one for each of {gaps} classes, not {value!r}"
+        )
     return given
 
 

@@ -45,12 +45,11 @@ def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int6
     if not columns.size:
         return _log_empty(tables, x, y, mode)
     present = columns >= 0
-    corners = []
-    for row, length in ((0, n), (1, m)):
-        here = columns[row][present[row]]
-        corners.append((int(here[0]), int(here[-1]) + 1) if here.size else (0, length if mode == "global" else 0))
-    first, last = (corners[0][0], corners[1][0]), (corners[0][1], corners[1][1])
-    if not admits(first, last, n, m, mode):
+    boxes = [
+        ((a, b), (c, d)) for a, c in _spans(columns[0][present[0]], n) for b, d in _spans(columns[1][present[1]], m)
+    ]
+    box = next((box for box in boxes if admits(*box, n, m, mode)), None)
+    if box is None:
         return -math.inf
     emitted = np.zeros((columns.shape[1], len(tables.kinds)))
     for s, (kind, emission) in enumerate(zip(tables.kinds, tables.symbol_emissions, strict=True)):
@@ -67,7 +66,12 @@ def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int6
         value = value / total
     ending = float(value @ tables.end)
     inside += math.log(ending) if ending > 0.0 else -math.inf
-    return inside + _log_flanks(tables, x, y, first, last) - log_box_count(n, m, mode)
+    return inside + _log_flanks(tables, x, y, *box) - log_box_count(n, m, mode)
+
+
+def _spans(positions: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
+    """The interval of a sequence that columns cover; where they cover nothing, the two that a mode may ask for."""
+    return [(int(positions[0]), int(positions[-1]) + 1)] if positions.size else [(0, 0), (length, length)]
 
 
 def _log_empty(tables: PairTables, x: Codes, y: Codes, mode: str) -> float:

@@ -16,7 +16,7 @@ def sample_pair(
     kinds: list[str], tables: Tables, has_end: bool, columns: int | None, random_state: RandomState
 ) -> tuple[Codes, Codes, NDArray[np.int64]]:
     """Codes of a target and a query, and their columns (positions, -1 for gaps)."""
-    generator = np.random.default_rng(random_state)  # type: ignore[arg-type]
+    generator = np.random.default_rng(random_state)
     states = _sample_states(tables, has_end, columns, generator)
     named = list(tables["emissions"].values())
     letters = np.full((2, states.size), -1)

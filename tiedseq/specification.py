@@ -161,7 +161,7 @@ class Specification:
         return self.simplex.n_free
 
     @property
-    def parameters(self) -> dict[str, float | Vector]:
+    def parameters(self) -> dict[str, Any]:
         """The current values by label, a float or a table, held ones included."""
         return self.by_label(self.free)
 
@@ -198,7 +198,7 @@ class Specification:
         """Return the values that the M-step makes of pooled counts; held values stay. See ``Simplex.maximize``."""
         return self.simplex.maximize(counts, self.free)
 
-    def by_label(self, free: ArrayLike) -> dict[str, float | Vector]:
+    def by_label(self, free: ArrayLike) -> dict[str, Any]:
         """Return a vector of values by label: a float each, or a table for a distribution.
 
         Values that are zero by construction have no place in the vector and are 0 here.
@@ -212,7 +212,7 @@ class Specification:
             for label in self.labels
         }
 
-    def counts_by_label(self, tables: Tables) -> dict[str, float | Vector]:
+    def counts_by_label(self, tables: Tables) -> dict[str, Any]:
         """Return counts by label: summed over all uses, and for a distribution cell by cell.
 
         Unlike the pooled vector the cells of a distribution are not summed over ties within it, so that a table of
@@ -257,9 +257,11 @@ class Specification:
         """
         reading = self._reading
         columns = [*self.states, "end"]
+        order = {label: rank for rank, label in enumerate(reading.scalars)}
 
         def row(names: Names) -> dict[str, str]:
-            return {column: name for column, name in zip(columns, names.tolist(), strict=True) if name is not None}
+            entries = [pair for pair in zip(columns, names.tolist(), strict=True) if pair[1] is not None]
+            return dict(sorted(entries, key=lambda pair: order[pair[1]]))  # first uses stay in order
 
         document: dict[str, Any] = {
             "states": {state: list(self._names(reading.uses[state]).shape) for state in self.states},
@@ -300,7 +302,7 @@ class Specification:
             }
             for label, structure in document.get("distributions", {}).items():
                 values[label] = _with_structure(structure, values[label])
-            rows, start = document["transitions"], document["start"]
+            rows, start = document["transitions"], dict(document["start"])
             spec = cls(states, rows, uses["emissions"], start, values, alphabet, extra=uses["extra"])
         except (KeyError, AttributeError, TypeError, IndexError) as error:
             raise ModelError(f"The description of the model is incomplete or damaged ({error!r}).") from error
@@ -420,6 +422,8 @@ def _constrain(ties: Ties, rows: list[_SumToOne], given: Vector, is_held: NDArra
         if value <= 0.0 and np.isnan(given[index]):
             raise ModelError(f"Sums to one force {name!r} to be 0, as other labels fill its rows; untie or remove it.")
         known[index] = value
+    for row in rows:
+        _check_sum(ties, row, known)
     open_rows = [row.places for row in rows if np.isnan(_values_in(ties, row, known)).any()]
     settled = np.flatnonzero(~np.isnan(known))
     try:

@@ -24,6 +24,7 @@ class Derivatives(NamedTuple):
     transitions: Floats  # (S, S)
     end: Floats  # (S,)
     emissions: list[Floats]  # per state: (K, K) or (K,)
+    in_gaps: Floats  # (symbols,): how many of each symbol gap states are expected to emit, not a derivative
 
 
 class Sums(NamedTuple):
@@ -66,22 +67,27 @@ class PairTables:
 
     def log_background(self, x: Codes, y: Codes) -> float:
         """Return ln of the probability of both sequences as independent background letters."""
-        letters = np.log(self.symbol_background)
-        return float(letters[x].sum() + letters[y].sum())
+        return float(self.log_backgrounds([(x, y)])[0])
 
-    def background_derivative(self, x: Codes, y: Codes, emissions: list[Floats]) -> Floats:
-        """Return d ln P / d background letter: the letters of both sequences that no state emitted.
+    def log_backgrounds(self, pairs: list[tuple[Codes, Codes]]) -> Floats:
+        """Return `log_background` of every pair."""
+        lengths = np.array([x.size + y.size for x, y in pairs], dtype=np.int64)
+        result = np.zeros(len(pairs))
+        filled = lengths > 0  # what is empty has no place in reduceat
+        if filled.any():
+            logs = np.log(self.symbol_background)[np.concatenate([codes for pair in pairs for codes in pair])]
+            result[filled] = np.add.reduceat(logs, (np.cumsum(lengths) - lengths)[filled])
+        return result
 
-        `emissions` are the derivatives for the emission tables. Exact for letters; ambiguity codes that the states
-        explain by several letters count as those letters.
+    def background_derivative(self, x: Codes, y: Codes, sums: Sums) -> Floats:
+        """Return d ln P / d background letter: the symbols of both sequences that no state emitted, over their probability.
+
+        `sums` are those of x and y, with derivatives.
         """
-        explained = np.zeros(self.observation.shape[1])
-        for kind, table, derivative in zip(self.kinds, self.emissions, emissions, strict=True):
-            counts = table * derivative
-            explained += counts.sum(axis=0) + counts.sum(axis=1) if kind == "xy" else counts
-        symbols = np.bincount(np.concatenate([x, y]), minlength=self.observation.shape[0])
-        shares = self.observation * self.background / self.symbol_background[:, None]
-        return np.asarray((symbols @ shares - explained) / self.background)
+        assert sums.derivatives is not None
+        free = np.concatenate([1.0 - sums.target_matched, 1.0 - sums.query_matched])
+        outside = np.bincount(np.concatenate([x, y]), free, self.observation.shape[0]) - sums.derivatives.in_gaps
+        return np.asarray((np.maximum(outside, 0.0) / self.symbol_background) @ self.observation)
 
     @cached_property
     def steepness(self) -> float:
@@ -99,7 +105,7 @@ class PairTables:
             if kind == "xy"
         ]
         prices = sum(max(0.0, self._gap_price(kind)) for kind in ("x", "y"))
-        return float(prices + 2 * max(0.0, math.log2(max(worth, default=1.0))) + 1)
+        return float(prices + 2 * math.log2(max([1.0, *worth])) + 1)
 
     def _gap_price(self, kind: str) -> float:
         """Bits that one more letter of the dearest kind costs in the gap state that extends most cheaply."""

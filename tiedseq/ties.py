@@ -71,7 +71,7 @@ class Ties:
     n_free: int
     uses: NDArray[np.intp]
 
-    def __init__(self, labels: ArrayLike) -> None:
+    def __init__(self, labels: Any) -> None:
         index, names = _index_labels(labels)
         self._set(index, np.where(index < 0, 0, 1).astype(np.int8), names)
 
@@ -200,7 +200,7 @@ class Ties:
         return f"Ties(shape={self.shape}, n_free={self.n_free}" + (": " if shown else "") + ", ".join(shown) + ")"
 
 
-def _index_labels(labels: ArrayLike) -> tuple[NDArray[np.intp], tuple[Hashable, ...]]:
+def _index_labels(labels: Any) -> tuple[NDArray[np.intp], tuple[Hashable, ...]]:
     """Return the index of each entry's value (-1 for None) and the values' names."""
     try:
         array = labels if isinstance(labels, np.ndarray) else np.asarray(labels, dtype=object)

@@ -5,13 +5,14 @@ own, an LLVM `<16 x double>`, that lives in registers: two of AVX-512, four of A
 carry what a model has several of (states, letters), and the tuple's length, known when a kernel is compiled, unrolls the
 loop over them.
 
-With `NUMBA_DISABLE_JIT=1` a vector is a NumPy array of 16 elements and the same kernels run as plain Python. With
+With `NUMBA_DISABLE_JIT=1` a vector is a NumPy array of 16 elements (`plain`) and the same kernels run as plain Python. With
 `NUMBA_BOUNDSCHECK=1` every load and store is checked.
 """
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,19 @@ from numba.core import config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-LANES = 16
+from . import plain
+from .plain import LANES
 
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, LANES)
 _INTEGERS = ir.VectorType(ir.IntType(64), LANES)
 _INDEX = ir.IntType(32)
 _FUSE = ("contract",)
+
+
+def instruction(typer: Callable[..., Any]) -> Any:
+    """Make `typer` an intrinsic of the compiler; where nothing is compiled, take its namesake in NumPy."""
+    return getattr(plain, typer.__name__) if config.DISABLE_JIT else intrinsic(typer)
 
 
 class VectorType(types.Type):
@@ -135,7 +142,7 @@ def _scale(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 # ---- memory -----------------------------------------------------------------------------------------------------------
 
 
-@intrinsic
+@instruction
 def load(typing: Any, array: Any, index: Any) -> Any:
     """The vector array[index : index + 16] of a contiguous float64 array."""
 
@@ -145,7 +152,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
     return vector_type(array, types.intp), generate
 
 
-@intrinsic
+@instruction
 def load_each(typing: Any, array: Any, index: Any, stride: Any, like: Any) -> Any:
     """As many vectors as the tuple `like` has items, from array[index], array[index + stride] and so on."""
     count = len(like)
@@ -158,7 +165,7 @@ def load_each(typing: Any, array: Any, index: Any, stride: Any, like: Any) -> An
     return _vectors(count)(array, types.intp, types.intp, like), generate
 
 
-@intrinsic
+@instruction
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Write a vector to array[index : index + 16]."""
 
@@ -169,7 +176,7 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     return types.void(array, types.intp, value), generate
 
 
-@intrinsic
+@instruction
 def store_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
     """Write a tuple of vectors one after the other from array[index] on."""
 
@@ -183,7 +190,7 @@ def store_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
     return types.void(array, types.intp, values), generate
 
 
-@intrinsic
+@instruction
 def store_rows(typing: Any, array: Any, index: Any, stride: Any, values: Any) -> Any:
     """Write a tuple of vectors to array[index], array[index + stride] and so on."""
 
@@ -196,7 +203,7 @@ def store_rows(typing: Any, array: Any, index: Any, stride: Any, values: Any) ->
     return types.void(array, types.intp, types.intp, values), generate
 
 
-@intrinsic
+@instruction
 def add_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
     """Add a tuple of vectors to the array's, one after the other from array[index] on."""
 
@@ -210,7 +217,7 @@ def add_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
     return types.void(array, types.intp, values), generate
 
 
-@intrinsic
+@instruction
 def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
     """Add every product a[s] * b[t] to the vectors from array[index] on, t running fastest."""
 
@@ -228,7 +235,7 @@ def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
     return types.void(array, types.intp, a, b), generate
 
 
-@intrinsic
+@instruction
 def broadcast(typing: Any, scalar: Any) -> Any:
     """The scalar in every lane."""
 
@@ -241,7 +248,7 @@ def broadcast(typing: Any, scalar: Any) -> Any:
 # ---- lanes ------------------------------------------------------------------------------------------------------------
 
 
-@intrinsic
+@instruction
 def shift_up(typing: Any, vector: Any, scalar: Any) -> Any:
     """Every lane takes its lower neighbour's value; `scalar` enters at lane 0."""
 
@@ -252,7 +259,7 @@ def shift_up(typing: Any, vector: Any, scalar: Any) -> Any:
     return vector_type(vector_type, types.float64), generate
 
 
-@intrinsic
+@instruction
 def shift_down(typing: Any, vector: Any, scalar: Any) -> Any:
     """Every lane takes its upper neighbour's value; `scalar` enters at the last lane."""
 
@@ -288,13 +295,13 @@ _UP = [0, *range(LANES - 1)]
 _DOWN = [*range(1, LANES), LANES - 1]
 
 
-@intrinsic
+@instruction
 def enter_first(typing: Any, vectors: Any, array: Any, index: Any, stride: Any, factor: Any) -> Any:
     """Every lane takes its lower neighbour's value; array[index + i * stride] * factor enters vector i at lane 0."""
     return _enter(_UP, 0)(typing, vectors, array, index, stride, factor)
 
 
-@intrinsic
+@instruction
 def enter_last(typing: Any, vectors: Any, array: Any, index: Any, stride: Any, factor: Any) -> Any:
     """Every lane takes its upper neighbour's value; array[index + i * stride] * factor enters at the last lane."""
     return _enter(_DOWN, LANES - 1)(typing, vectors, array, index, stride, factor)
@@ -316,19 +323,19 @@ def _exit(lane: int) -> Any:
     return typer
 
 
-@intrinsic
+@instruction
 def exit_first(typing: Any, array: Any, index: Any, stride: Any, vectors: Any) -> Any:
     """array[index + i * stride] = lane 0 of vector i."""
     return _exit(0)(typing, array, index, stride, vectors)
 
 
-@intrinsic
+@instruction
 def exit_last(typing: Any, array: Any, index: Any, stride: Any, vectors: Any) -> Any:
     """array[index + i * stride] = the last lane of vector i."""
     return _exit(LANES - 1)(typing, array, index, stride, vectors)
 
 
-@intrinsic
+@instruction
 def maximum(typing: Any, a: Any, b: Any) -> Any:
     """The larger value in each lane."""
 
@@ -338,7 +345,7 @@ def maximum(typing: Any, a: Any, b: Any) -> Any:
     return vector_type(vector_type, vector_type), generate
 
 
-@intrinsic
+@instruction
 def power_of_two(typing: Any, exponents: Any) -> Any:
     """2**exponents for whole numbers; 0 below -1022, and no more than 2**1000."""
 
@@ -357,7 +364,7 @@ def power_of_two(typing: Any, exponents: Any) -> Any:
     return vector_type(vector_type), generate
 
 
-@intrinsic
+@instruction
 def exponents_of(typing: Any, vector: Any) -> Any:
     """The whole number below or at log2 of each lane; -1e9 where a lane is zero or denormal."""
 
@@ -372,7 +379,7 @@ def exponents_of(typing: Any, vector: Any) -> Any:
     return vector_type(vector_type), generate
 
 
-@intrinsic
+@instruction
 def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
     """Whether some lane is at least `threshold`."""
 
@@ -387,7 +394,7 @@ def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
 # ---- tuples of vectors ------------------------------------------------------------------------------------------------
 
 
-@intrinsic
+@instruction
 def dot(typing: Any, a: Any, b: Any) -> Any:
     """The sum of the products of two tuples of vectors."""
 
@@ -400,7 +407,7 @@ def dot(typing: Any, a: Any, b: Any) -> Any:
     return vector_type(a, b), generate
 
 
-@intrinsic
+@instruction
 def dots(typing: Any, array: Any, index: Any, letters: Any, like: Any) -> Any:
     """For every item of `like` the sum over letters of array's next vectors times `letters`."""
 
@@ -419,7 +426,7 @@ def dots(typing: Any, array: Any, index: Any, letters: Any, like: Any) -> Any:
     return _vectors(len(like))(array, types.intp, letters, like), generate
 
 
-@intrinsic
+@instruction
 def products(typing: Any, a: Any, b: Any) -> Any:
     """The products, item by item, of two tuples of vectors, or of a tuple and one vector."""
 
@@ -433,7 +440,7 @@ def products(typing: Any, a: Any, b: Any) -> Any:
     return a(a, b), generate
 
 
-@intrinsic
+@instruction
 def joined(typing: Any, a: Any, b: Any, best: Any) -> Any:
     """The sums, item by item, of two tuples of vectors; the larger items if `best` is not None."""
 
@@ -445,7 +452,7 @@ def joined(typing: Any, a: Any, b: Any, best: Any) -> Any:
     return a(a, b, best), generate
 
 
-@intrinsic
+@instruction
 def weighted(typing: Any, weights: Any, vector: Any) -> Any:
     """One vector times every weight of a tuple of floats."""
     count = len(weights)
@@ -459,7 +466,7 @@ def weighted(typing: Any, weights: Any, vector: Any) -> Any:
     return _vectors(count)(weights, vector_type), generate
 
 
-@intrinsic
+@instruction
 def weighted_sum(typing: Any, weights: Any, vectors: Any, best: Any) -> Any:
     """The sum of vectors, each times its weight in a tuple of floats; the largest of them if `best` is not None."""
 
@@ -499,7 +506,7 @@ def _mix(along_rows: bool) -> Any:
     return typer
 
 
-@intrinsic
+@instruction
 def leave(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
     """into[t] = sum over s of table[s][t] * vectors[s], or the largest product if `best` is not None.
 
@@ -508,13 +515,13 @@ def leave(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
     return _mix(along_rows=False)(typing, table, vectors, best)
 
 
-@intrinsic
+@instruction
 def arrive(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
     """from[s] = sum over t of table[s][t] * vectors[t], or the largest product if `best` is not None."""
     return _mix(along_rows=True)(typing, table, vectors, best)
 
 
-@intrinsic
+@instruction
 def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any) -> Any:
     """The tuple `vectors` cut into three that are as long as the three tuples after it."""
     ends = np.cumsum([0, len(pairs), len(deletions), len(insertions)])
@@ -532,7 +539,7 @@ def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any
     return returned(vectors, pairs, deletions, insertions), generate
 
 
-@intrinsic
+@instruction
 def keep_apart(typing: Any) -> Any:
     """Tell LLVM not to copy the function that calls this into its callers: it is large, and copies are compiled anew."""
 
