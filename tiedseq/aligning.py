@@ -7,6 +7,7 @@ columns is the posterior's, whichever way the path was chosen.
 from __future__ import annotations
 
 import math
+import numbers
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ from .alignment import AlignmentResult, NamedSequence
 from .alphabet import Alphabet, Codes, SequenceLike
 from .biopython import text_of
 from .default import default_model
-from .errors import ArgumentError, InputError
+from .errors import ArgumentError, InputError, SequenceError
 from .modes import check_mode
 from .pairhmm import PairHMM
 from .records import Record, encode, read
@@ -30,10 +31,10 @@ from .recursion import Posterior
 
 Source = str | os.PathLike[str] | Iterable[Record]
 
-# Pairs below are not weighed when a path is chosen. They cannot win at any gap weight above 0.001, and at 0 they add less
-# than 0.002 each to the expected number of letters that are right.
+# Pairs below are not weighed when a path is chosen: each would add less than 0.002 to what "mea" maximises.
 _MEA_THRESHOLD = 0.001
 _CONFIDENCE_THRESHOLD = 1e-6  # a Viterbi path may cross less probable pairs; below this their confidence is given as 0
+_NAMELESS = ("<unknown id>", "<unknown name>", "<unknown description>")  # what Biopython fills in
 _WAITING = 4  # alignments a thread that may wait to be taken
 
 
@@ -55,7 +56,7 @@ class _Settings:
             raise ArgumentError(f'decode must be "mea" or "viterbi", not {self.decode!r}')
         if self.strand not in ("forward", "both"):
             raise ArgumentError(f'strand must be "forward" or "both", not {self.strand!r}')
-        if not (isinstance(self.gap_weight, int | float) and 0.0 <= self.gap_weight < math.inf):
+        if not (isinstance(self.gap_weight, numbers.Real) and 0.0 <= float(self.gap_weight) < math.inf):
             raise ArgumentError(f"gap_weight must be a finite number of at least 0, not {self.gap_weight!r}")
 
 
@@ -88,7 +89,8 @@ def align(
         target. Overlap: free end gaps.
     decode : {"mea", "viterbi"}
         "mea" maximises the expected accuracy: 2 * the sum of P(x_i ~ y_j) over aligned pairs + gap_weight * the sum of
-        P(letter is aligned to nothing) over the other letters. "viterbi" is the likeliest path.
+        P(letter is aligned to nothing) over the other letters. "viterbi" is the likeliest path. A local alignment is
+        empty, whichever way, if `log_odds` is negative: among many paths, the best looks good by chance alone.
     gap_weight : float, default 0.5
         0 is the accuracy of ProbCons (Do et al., Genome Res. 15:330, 2005), which aligns most; 1 that of FSA (Bradley et
         al., PLoS Comput. Biol. 5:e1000392, 2009), which aligns what is more probable than not.
@@ -171,7 +173,10 @@ def _align_all(
 
     def work(candidates: list[_Encoded], query: Record) -> list[AlignmentResult]:
         encoded = _encoded(query, "query", alphabet)
-        return [_best(candidates, encoded, settings)] if best else _all(candidates, encoded, settings)
+        try:
+            return [_best(candidates, encoded, settings)] if best else _all(candidates, encoded, settings)
+        except SequenceError as error:
+            raise InputError(str(error), query.path, query.line, query.name) from None
 
     if pairs is True:
         tasks = (([_encoded(target, "target", alphabet)], query) for target, query in _in_step(targets, queries))
@@ -179,6 +184,8 @@ def _align_all(
         tasks = (([_encoded(target, "target", alphabet)], query) for target, query in _by_name(targets, queries))
     else:
         everything = [_encoded(target, "target", alphabet) for target in targets]
+        if not everything:
+            raise ArgumentError("targets holds no records: there is nothing to align to")
         tasks = ((everything, query) for query in queries)
     return chain.from_iterable(_in_order(work, tasks, threads))
 
@@ -192,14 +199,27 @@ def _in_order(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], thread
     waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for task in tasks:
-                waiting.append(pool.submit(work, *task))
+            for future in _submitted(pool, work, tasks):
+                waiting.append(future)
                 if len(waiting) >= _WAITING * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
+) -> Iterator[Future[Any]]:
+    """The future of every task; an error among the tasks, such as bad input, takes its place after those before it."""
+    try:
+        for task in tasks:
+            yield pool.submit(work, *task)
+    except Exception as error:
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        yield failed
 
 
 # ---- records --------------------------------------------------------------------------------------------------------------
@@ -249,10 +269,12 @@ def _encoded(sequence: SequenceLike, role: str, alphabet: Alphabet) -> _Encoded:
     if isinstance(sequence, Record):
         return _Encoded(NamedSequence(sequence.name, sequence.description, sequence.sequence, sequence.quality), codes)
     inner: Any = sequence
-    name = getattr(inner, "id", None) or getattr(inner, "name", None) or role
+    names = (getattr(inner, attribute, None) for attribute in ("id", "name"))
+    name = next((name for name in names if name and name not in _NAMELESS), role)
     quality = getattr(inner, "letter_annotations", {}).get("phred_quality")
     qualities = None if quality is None else np.asarray(quality, np.uint8)
-    description = getattr(inner, "description", "") or ""
+    description = getattr(inner, "description", None)
+    description = "" if description is None or description in _NAMELESS else description
     return _Encoded(NamedSequence(str(name), str(description), text_of(sequence, alphabet), qualities), codes)
 
 
@@ -285,7 +307,7 @@ def _best(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> Alig
 
 
 def _all(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> list[AlignmentResult]:
-    """The alignments to all targets and strands; the likeliest is primary."""
+    """The alignments to all targets and strands that the model can explain; the likeliest is primary."""
     places, odds = _candidates(targets, query, settings)
     chosen = int(np.argmax(odds))
     return [
@@ -296,6 +318,7 @@ def _all(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> list[
             is_primary=number == chosen,
         )
         for number, (target, reverse) in enumerate(places)
+        if odds[number] > -math.inf or number == chosen
     ]
 
 
@@ -304,7 +327,10 @@ def _aligned(target: _Encoded, query: _Encoded, reverse: bool, settings: _Settin
     x, y = target.codes, _on_strand(query.codes, reverse, model.alphabet)
     viterbi = settings.decode == "viterbi"
     posterior = model.recursion.posterior(x, y, mode, _CONFIDENCE_THRESHOLD if viterbi else _MEA_THRESHOLD)
-    if viterbi:
+    log_odds = posterior.log_likelihood - model.recursion.log_background(x, y)
+    if mode == "local" and log_odds < 0.0:
+        columns = np.zeros((2, 0), np.int64)
+    elif viterbi:
         columns = model.viterbi_columns(x, y, mode)[1]
     else:
         columns = most_accurate_columns(posterior, mode, settings.gap_weight)
@@ -315,7 +341,7 @@ def _aligned(target: _Encoded, query: _Encoded, reverse: bool, settings: _Settin
         columns,
         column_confidence(columns, posterior),
         posterior.log_likelihood,
-        (posterior.log_likelihood - model.recursion.log_background(x, y)) / math.log(2.0),
+        log_odds / math.log(2.0),
         posterior.pairs[:, turn].tocsr(),
         "-" if reverse else "+",
         mode,

@@ -21,7 +21,7 @@ from .tables import Codes, Derivatives, Floats, PairTables, Sums, impossible_mes
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-RANGE_BITS = 900.0  # of float64's 1022: how far values within a lane and a period may lie apart
+RANGE_BITS = 900.0  # of float64's 1022: how far values within a lane and a period, or products of two, may lie apart
 _LN2 = math.log(2.0)
 _STATE_BYTES = 256 * 2**20  # what forward may keep for backward before chunks grow longer
 _LETTER_COUNTS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 256)  # kernels are compiled for these: others are padded
@@ -98,7 +98,8 @@ class Lanes:
         from .kernels.alignment import Plan
         from .kernels.simd import LANES
 
-        reach = max(1, int((RANGE_BITS - self.tables.toll) / self.tables.steepness))
+        room = RANGE_BITS / 2 if keep else RANGE_BITS  # what is kept will be multiplied
+        reach = max(1, int((room - self.tables.toll) / self.tables.steepness))
         height = max(1, min(16, reach // 3, (n + LANES) // LANES))
         period = max(1, min(32, reach - height))
         settling = max(1, reach // (2 * height))
@@ -197,12 +198,14 @@ class Lanes:
         tables, lanes = self._symbol_tables, self._lane_gradient(plan, m) if want_derivatives else None
         rows = np.zeros_like(tables.row_pair), np.zeros_like(tables.row_gap)
         matched = np.zeros(n + 1)
-        posterior = kernels.backward(
+        found_row, found_column, found_value = kernels.backward(
             self._model, tables, x, y, number, plan, np.array(norm), saved, posterior, matched, lanes, rows
         )
+        count = int(posterior.count[0])
+        pairs = _sparse(found_row[:count], found_column[:count], found_value[:count], (n, m))
         query_matched = posterior.column[LANES : LANES + m][::-1]
         derivatives = None if lanes is None else self._unload(lanes, rows, y)
-        return Sums(_log(*norm), _sparse(posterior, (n, m)), matched[1:], query_matched, derivatives)
+        return Sums(_log(*norm), pairs, matched[1:], query_matched, derivatives)
 
     def _lane_gradient(self, plan: Any, m: int) -> Any:
         from .kernels.alignment import Gradient
@@ -277,11 +280,9 @@ def _joined(sequences: list[Codes]) -> tuple[Codes, NDArray[np.int64]]:
     return np.concatenate(sequences), ends
 
 
-def _sparse(posterior: Any, shape: tuple[int, int]) -> csr_array:
+def _sparse(rows: Any, columns: Any, values: Any, shape: tuple[int, int]) -> csr_array:
     from scipy.sparse import csr_array
 
-    count = posterior.count[0]
-    rows, columns = posterior.found_row[:count], posterior.found_column[:count]
-    matrix = csr_array((posterior.found_value[:count], (rows, columns)), shape=shape)
+    matrix = csr_array((values, (rows, columns)), shape=shape)
     matrix.sort_indices()
     return matrix

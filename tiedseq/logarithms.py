@@ -25,17 +25,13 @@ class Logarithms:
     @cached_property
     def _log_tables(self) -> tuple[Any, ...]:
         """What the kernels want of a model: kinds, and logarithms of odds over background letters."""
-        tables, background = self.tables, self.tables.symbol_background
-        symbols, states = background.size, len(tables.kinds)
+        tables, symbols, states = self.tables, self.tables.symbol_background.size, len(self.tables.kinds)
         pair, gap = np.zeros((states, symbols, symbols)), np.zeros((states, symbols))
-        for s, emission in enumerate(tables.symbol_emissions):
-            if tables.kinds[s] == "xy":
-                pair[s] = emission / np.outer(background, background)
-            else:
-                gap[s] = emission / background
+        for s, odds in enumerate(tables.log_odds):
+            (pair if tables.kinds[s] == "xy" else gap)[s] = odds
         kinds = np.array([("xy", "x", "y").index(kind) for kind in tables.kinds])
         with np.errstate(divide="ignore"):
-            return kinds, *(np.log(part) for part in (tables.start, tables.transitions, tables.end, pair, gap))
+            return kinds, *(np.log(part) for part in (tables.start, tables.transitions, tables.end)), pair, gap
 
     def _arguments(self, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
         return *self._log_tables, x, y, *weights(x.size, y.size, mode)

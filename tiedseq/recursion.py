@@ -54,7 +54,7 @@ class Recursion(PairTables):
     @property
     def is_moderate(self) -> bool:
         """Whether float64 with one exponent a lane holds every value that matters (else: logarithms, cell by cell)."""
-        return self.steepness * 3 + self.toll <= RANGE_BITS
+        return self.steepness * 3 + self.toll <= RANGE_BITS / 2
 
     @cached_property
     def _passes(self) -> Lanes | Logarithms:

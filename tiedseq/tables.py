@@ -90,29 +90,34 @@ class PairTables:
         return np.asarray((np.maximum(outside, 0.0) / self.symbol_background) @ self.observation)
 
     @cached_property
+    def log_odds(self) -> list[Floats]:
+        """ln of the emissions by symbol over background ones, shaped as `symbol_emissions`; -inf for what is impossible."""
+        with np.errstate(divide="ignore"):  # differences of logarithms: products of small numbers would round to zero
+            below = np.log(self.symbol_background)
+            logs = [np.log(emission) for emission in self.symbol_emissions]
+        return [log - (below[:, None] + below if log.ndim == 2 else below) for log in logs]
+
+    @cached_property
     def steepness(self) -> float:
         """Bits by which values may change from a cell to its neighbour; infinity where gaps do not bound it.
 
         Cells next to each other lead to the same places by way of gaps: what the one can reach the other reaches at the
-        price of one more gap letter on each side. So their values differ by that price and what a pair is worth, unless
-        some gap is impossible.
+        price of one more gap letter on each side. So their values differ by that price and what letters are worth that are
+        likelier in a state than in the background, unless some gap is impossible.
         """
         if not _strongly_connected(self.transitions > 0) or not np.any(self.start > 0):
             return math.inf
-        worth = [
-            np.max(emission / np.outer(self.background, self.background))
-            for kind, emission in zip(self.kinds, self.emissions, strict=True)
-            if kind == "xy"
-        ]
-        prices = sum(max(0.0, self._gap_price(kind)) for kind in ("x", "y"))
-        return float(prices + 2 * math.log2(max([1.0, *worth])) + 1)
+        worth = max(0.0, *(float(odds.max()) for odds in self.log_odds))
+        return (self._gap_price("x") + self._gap_price("y") + 2 * worth) / math.log(2.0) + 1
 
     def _gap_price(self, kind: str) -> float:
-        """Bits that one more letter of the dearest kind costs in the gap state that extends most cheaply."""
-        states = [s for s in range(len(self.kinds)) if self.kinds[s] == kind]
-        odds = [self.transitions[s, s] * np.min(self.emissions[s] / self.background) for s in states]
-        largest = max(odds, default=0.0)
-        return -math.log2(largest) if largest > 0.0 else math.inf
+        """What one more letter of the dearest kind costs in the gap state that extends most cheaply, in nats."""
+        odds = [
+            math.log(self.transitions[s, s]) + float(self.log_odds[s].min())
+            for s in range(len(self.kinds))
+            if self.kinds[s] == kind and self.transitions[s, s] > 0.0
+        ]
+        return max(0.0, -max(odds, default=-math.inf))
 
     @cached_property
     def toll(self) -> float:

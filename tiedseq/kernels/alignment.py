@@ -280,8 +280,9 @@ def backward_chunk(
 def backward(model, tables, target, query, mode, plan, norm, saved, posterior, row_matched, gradient, row_gradient):
     """Posterior of every aligned pair, tile by tile from the last; with `gradient`, d ln P / d parameter as well.
 
-    Returns `posterior` with its found pairs (its arrays grow). `row_matched` (n + 1,) takes P(target letter is aligned);
-    `row_gradient` is a pair of arrays like tables.row_pair and row_gap.
+    Returns the arrays of found pairs of `posterior`, which may have been replaced by larger ones, as a plain tuple: Numba
+    makes a named one by running Python code, and crashes when Ctrl-C arrives there. `row_matched` (n + 1,) takes P(target
+    letter is aligned); `row_gradient` is a pair of arrays like tables.row_pair and row_gap.
     """
     rows, columns = make_rows(target, tables, mode), make_columns(query, tables, mode)
     n, m = target.size, query.size
@@ -323,7 +324,7 @@ def backward(model, tables, target, query, mode, plan, norm, saved, posterior, r
             )
         _unload_rows(first_row, plan.height, model, rows, posterior.row, row_matched, gradient, row_gradient)
         above, below = below, above
-    return posterior
+    return posterior.found_row, posterior.found_column, posterior.found_value
 
 
 @part
