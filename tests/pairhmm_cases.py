@@ -1,7 +1,7 @@
 """Models with random ties, twice: a PairHMM in the label language, and the twin's plain arrays with the same numbers.
 
-What the PairHMM reports by label is compared with what the twin counts in its arrays. The pooling by label is done here,
-by hand, from the table of labels that the random model was drawn with: tiedseq has no part in what is expected of it.
+What the PairHMM reports by label is compared with what the twin counts in its arrays. The pooling by label is done
+here, by hand, from the labels that the random model was drawn with: tiedseq has no part in what is expected of it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Case:
     background: str | None  # its label, if it has one
 
     @property
-    def twin(self) -> twin.Model:
+    def slow(self) -> twin.Model:
         """The twin over the symbols of DNA."""
         return twin.observe(self.plain, OBSERVED)
 
@@ -198,11 +198,11 @@ def related_text(rng: np.random.Generator, text: str, identity: float = 0.8, gap
 def on_strand(case: Case, target: str, query: str, mode: str, strand: str, evaluate: Evaluate) -> tuple[Any, ...]:
     """What the twin says of a pair: ln P, posterior, counts by label; on both strands the even mixture of two."""
     x = case.codes(target)
-    found = [evaluate(case.twin, x, case.codes(query), mode)]
+    found = [evaluate(case.slow, x, case.codes(query), mode)]
     if strand == "forward":
         return found[0].log_likelihood, found[0].posterior, case.by_label(found[0])
-    found.append(evaluate(case.twin, x, case.codes(reverse_complement(query)), mode))
-    total = np.logaddexp(*(part.log_likelihood for part in found))
+    found.append(evaluate(case.slow, x, case.codes(reverse_complement(query)), mode))
+    total = float(np.logaddexp(found[0].log_likelihood, found[1].log_likelihood))
     shares = [math.exp(part.log_likelihood - total) if total > -math.inf else 0.0 for part in found]
     counts = [case.by_label(part) for part in found]
     mixed = {label: shares[0] * counts[0][label] + shares[1] * counts[1][label] for label in counts[0]}

@@ -89,7 +89,7 @@ def test_every_query_with_its_likeliest_target_and_strand(mode: str) -> None:
         assert_array_equal(result.columns, best.columns)
         if k % 11 not in (5, 10):
             assert result.target_name == f"t{k % 3}" and result.strand == "+-"[k % 2]
-            assert result.mapping_quality == 60
+            assert result.mapping_quality >= 20
 
 
 def test_all_targets_and_strands() -> None:

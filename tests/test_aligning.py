@@ -44,7 +44,7 @@ def small_cases(n: int, longest: int = 5) -> Iterator[tuple[Case, str, str]]:
 
 
 def twin_posterior(case: Case, target: str, query: str, mode: str) -> twin.Floats:
-    return twin.expected_counts(case.twin, case.codes(target), case.codes(query), mode).posterior
+    return twin.expected_counts(case.slow, case.codes(target), case.codes(query), mode).posterior
 
 
 def alone(posterior: twin.Floats) -> tuple[twin.Floats, twin.Floats]:
@@ -182,7 +182,7 @@ def test_heaviest_chain_against_every_pair_of_pairs() -> None:
 def test_viterbi_columns_are_a_likeliest_path(mode: str) -> None:
     lengths = set()
     long = ts.PairHMM.affine(gap_open=0.03, gap_extend=0.5, identity=0.9)
-    cases = [(case.model, case.twin, *texts, *map(case.codes, texts)) for case, *texts in small_cases(40)]
+    cases = [(case.model, case.slow, *texts, *map(case.codes, texts)) for case, *texts in small_cases(40)]
     cases += [(long, twin_of(long), TARGET, query, letters(TARGET), letters(query)) for query in (QUERY, FLANKED)]
     for model, plain, target, query, x, y in cases:
         best = twin.viterbi(plain, x, y, mode)
@@ -214,7 +214,7 @@ def test_viterbi_columns_are_a_likeliest_path(mode: str) -> None:
 def test_confidence_log_odds_and_posterior_are_the_twins(mode: str, decode: str) -> None:
     for case, target, query in small_cases(40, longest=8):
         result = ts.align(target, query, model=case.model, mode=mode, decode=decode)
-        check_numbers(result, case.twin, case.codes(target), case.codes(query))
+        check_numbers(result, case.slow, case.codes(target), case.codes(query))
     for query in (QUERY, FLANKED):
         result = ts.align(TARGET, query, mode=mode, decode=decode)
         check_numbers(result, twin_of(default_model()), letters(TARGET), letters(query))

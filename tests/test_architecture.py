@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "modes": {"errors"},
     "tables": set(),
     "paths": {"modes", "tables"},
-    "lanes": {"errors", "kernels", "modes", "tables"},
+    "slots": {"kernels", "modes", "tables"},
+    "lanes": {"errors", "kernels", "modes", "tables", "slots"},
     "logarithms": {"errors", "kernels", "modes", "tables"},
     "recursion": {"errors", "modes", "tables", "paths", "lanes", "logarithms"},
     "sampling": {"errors", "alphabet", "specification"},
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "alphabet", "records", "ties", "simplex", "distributions", "specification"),
         *("modes", "tables", "recursion", "sampling", "storage", "columns", "biopython"),
     },
-    "default": {"pairhmm"},
+    "default": {"distributions", "pairhmm"},
     "aligning": {
         *("errors", "alphabet", "records", "columns", "biopython", "alignment"),
         *("kernels", "modes", "recursion", "pairhmm", "default"),

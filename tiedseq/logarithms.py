@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ResourceError, SequenceError
-from .modes import empty_box_count, weights
+from .modes import cell_weights, empty_box_count
 from .tables import Codes, Derivatives, Floats, PairTables, Sums, impossible_message
 
 _MOST_BYTES = 4 * 10**9  # that the table of all cells may take
@@ -34,7 +34,7 @@ class Logarithms:
             return kinds, *(np.log(part) for part in (tables.start, tables.transitions, tables.end)), pair, gap
 
     def _arguments(self, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
-        return *self._log_tables, x, y, *weights(x.size, y.size, mode)
+        return *self._log_tables, x, y, *cell_weights(x.size, y.size, mode)
 
     def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""

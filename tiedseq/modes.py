@@ -63,21 +63,27 @@ def admits(first: tuple[int, int], last: tuple[int, int], n: int, m: int, mode: 
     return True
 
 
-def weights(n: int, m: int, mode: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def border_weights(mode: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return where boxes begin and end, as sums of two products of a row's and a column's weight.
 
-    Rows are (n + 1, 4) and columns (m + 1, 4), each a1, a2, w1, w2: a box may begin in the cells where
-    a1(i) a1(j) + a2(i) a2(j) is 1, and end where w1(i) w1(j) + w2(i) w2(j) is; elsewhere they are 0.
+    A box may begin in the cells where a1(i) a1'(j) + a2(i) a2'(j) is 1, and end where w1(i) w1'(j) + w2(i) w2'(j) is;
+    elsewhere they are 0. Two arrays (4, 2), for rows and for columns: a1, a2, w1, w2 on the border (the first row or
+    column; for ends the last), and elsewhere.
     """
-    rows, columns = np.zeros((n + 1, 4)), np.zeros((m + 1, 4))
-    if mode == "overlap":  # the border is its first row or column (last, for ends), and the corner counts once
-        rows[0, 0] = rows[n, 2] = 1.0
-        rows[1:, 1] = rows[:n, 3] = 1.0
-        columns[:, [0, 2]] = 1.0
-    else:
-        rows[0 if mode == "global" else slice(None), 0] = 1.0
-        rows[n if mode == "global" else slice(None), 2] = 1.0
-        columns[slice(None) if mode == "local" else 0, 0] = 1.0
-        columns[slice(None) if mode == "local" else m, 2] = 1.0
-    columns[0, 1] = columns[m, 3] = 1.0
-    return rows, columns
+    corner, everywhere, inside, nowhere = [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]
+    rows, columns = {
+        "global": ((corner, nowhere), (corner, nowhere)),
+        "local": ((everywhere, nowhere), (everywhere, nowhere)),
+        "glocal": ((everywhere, nowhere), (corner, nowhere)),
+        "overlap": ((corner, inside), (everywhere, corner)),  # the border row anywhere, other rows in the border column
+    }[mode]
+    return np.array([*rows, *rows]), np.array([*columns, *columns])
+
+
+def cell_weights(n: int, m: int, mode: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `border_weights` of every row, (n + 1, 4), and of every column, (m + 1, 4)."""
+    weights = []
+    for length, table in zip((n, m), border_weights(mode), strict=True):
+        weights.append(np.tile(table[:, 1], (length + 1, 1)))
+        weights[-1][0, :2], weights[-1][length, 2:] = table[:2, 0], table[2:, 0]
+    return weights[0], weights[1]

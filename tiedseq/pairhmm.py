@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from .distributions import complement, fixed, substitution
 from .errors import ArgumentError, ModelError
 from .modes import check_mode
 from .records import encode
-from .recursion import Gradient, Posterior, Recursion
+from .recursion import Gradient, Recursion
 from .sampling import sample_pair
 from .specification import RandomState, Specification, Tables
 from .tables import Floats
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 Pair = tuple[SequenceLike, SequenceLike]
 KINDS = ("xy", "x", "y")
+_ROUNDING = 1e-15  # a strand with no more than this share of P changes nothing
+
+
+class _Strand(NamedTuple):
+    """One way to read a query."""
+
+    share: float  # of P, which is the mean over both strands
+    reverse: bool
+    query: Codes
 
 
 class PairHMM:
@@ -260,6 +270,9 @@ class PairHMM:
     ) -> csr_array:
         """Return P(x_i aligned to y_j), summed over all xy states, where it is at least `threshold` (0.0 keeps all).
 
+        With strand="both" it is the sum over both strands, weighted by how likely each is, and exact to a thousandth of
+        the threshold.
+
         Returns
         -------
         scipy.sparse.csr_array, float64 of shape (len(target), len(query))
@@ -271,12 +284,19 @@ class PairHMM:
             A letter that the alphabet lacks, or sequences that the model cannot emit.
         """
         x, y = self._encoded(target), self._encoded(query)
-        if strand == "forward":
-            return self.recursion.posterior(x, y, mode, _checked_threshold(threshold)).pairs
-        forward, reverse = self._both_strands(x, y, mode, _checked_threshold(threshold))
-        total = np.logaddexp(forward.log_likelihood, reverse.log_likelihood)
-        mixed = forward.pairs * np.exp(forward.log_likelihood - total)
-        return (mixed + reverse.pairs[:, ::-1] * np.exp(reverse.log_likelihood - total)).tocsr()
+        threshold = _checked_threshold(threshold)
+        strands = [read for read in self._strands(x, y, mode, strand) if read.share > _ROUNDING]
+        if len(strands) == 1:
+            pairs = self.recursion.posterior(x, strands[0].query, mode, threshold).pairs
+            return pairs[:, ::-1] if strands[0].reverse else pairs
+        # an entry is kept by its sum: what is below the threshold on one strand may matter with the other's
+        parts = [
+            self.recursion.posterior(x, read.query, mode, threshold / 1000).pairs * read.share for read in strands
+        ]
+        mixed = (parts[0] + parts[1][:, ::-1]).tocsr()
+        mixed.data[mixed.data < threshold] = 0.0
+        mixed.eliminate_zeros()
+        return mixed
 
     def viterbi(
         self, target: SequenceLike, query: SequenceLike, *, mode: str = "global", strand: str = "forward"
@@ -286,15 +306,10 @@ class PairHMM:
         With strand="both" it is the likelier strand's, one half times its probability.
         """
         x, y = self._encoded(target), self._encoded(query)
-        best, columns = self.viterbi_columns(x, y, mode)
-        reverse = False
-        if strand == "both":
-            turned, turned_columns = self.viterbi_columns(x, self.alphabet.reverse_complement(y), mode)
-            reverse = turned > best
-            best, columns = (turned, turned_columns) if reverse else (best, columns)
-            best -= float(np.log(2.0))
-        else:
-            _check_strand(strand)
+        strands = self._strands(x, y, mode, strand)
+        found = [(*self.viterbi_columns(x, read.query, mode), read.reverse) for read in strands]
+        best, columns, reverse = max(found, key=lambda path: path[0])
+        best -= math.log(2.0) if strand == "both" else 0.0
         return best, alignment_of(text_of(target, self.alphabet), text_of(query, self.alphabet), columns, reverse)
 
     def viterbi_columns(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
@@ -319,10 +334,12 @@ class PairHMM:
         gradient = self._gradient_tables(pairs, mode, strand)
         tables = self._specification.tables()
         counts: Tables = {
-            "transitions": gradient["transitions"] * tables["transitions"],
-            "start": gradient["start"] * tables["start"],
-            "emissions": {state: gradient["emissions"][state] * tables["emissions"][state] for state in self.states},
-            "extra": {name: gradient["extra"][name] * tables["extra"][name] for name in tables["extra"]},
+            "transitions": _uses(gradient["transitions"], tables["transitions"]),
+            "start": _uses(gradient["start"], tables["start"]),
+            "emissions": {
+                state: _uses(gradient["emissions"][state], tables["emissions"][state]) for state in self.states
+            },
+            "extra": {name: _uses(gradient["extra"][name], tables["extra"][name]) for name in tables["extra"]},
         }
         return self._specification.counts_by_label(counts)
 
@@ -428,15 +445,25 @@ class PairHMM:
 
     def _encoded_pairs(self, pairs: Iterable[Pair]) -> list[tuple[Codes, Codes]]:
         encoded = []
+        if not isinstance(pairs, Iterable):
+            raise ArgumentError(f"pairs must hold (target, query) tuples, not be of type {type(pairs).__name__}")
         for number, pair in enumerate(pairs):
-            if isinstance(pair, str | bytes) or len(pair) != 2:
+            if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
                 raise ArgumentError(f"pairs must hold (target, query) tuples; item {number} is {type(pair).__name__}")
             encoded.append((self._encoded(pair[0]), self._encoded(pair[1])))
         return encoded
 
-    def _both_strands(self, x: Codes, y: Codes, mode: str, threshold: float) -> tuple[Posterior, Posterior]:
-        turned = self.alphabet.reverse_complement(y)
-        return self.recursion.posterior(x, y, mode, threshold), self.recursion.posterior(x, turned, mode, threshold)
+    def _strands(self, x: Codes, y: Codes, mode: str, strand: str) -> list[_Strand]:
+        """The strands that explain the sequences, one at least: the forward one if none does."""
+        _check_strand(strand)
+        if strand == "forward":
+            return [_Strand(1.0, False, y)]
+        reads = y, self.alphabet.reverse_complement(y)
+        logs = self.recursion.log_likelihoods([(x, read) for read in reads], mode)
+        if logs.max() == -np.inf:
+            return [_Strand(1.0, False, y)]
+        shares = np.exp(logs - np.logaddexp(logs[0], logs[1])).tolist()
+        return [_Strand(shares[k], bool(k), reads[k]) for k in (0, 1) if logs[k] > -np.inf]
 
     def _log_likelihoods(self, pairs: Iterable[Pair], mode: str, strand: str) -> Floats:
         check_mode(mode)
@@ -459,14 +486,9 @@ class PairHMM:
             "extra": {name: np.zeros_like(table) for name, table in tables["extra"].items()},
         }
         for x, y in self._encoded_pairs(pairs):
-            here = [self.recursion.gradient(x, y, mode)]
-            weights = [1.0]
-            if strand == "both":
-                here.append(self.recursion.gradient(x, self.alphabet.reverse_complement(y), mode))
-                logs = [part.log_likelihood for part in here]
-                weights = [float(np.exp(log - np.logaddexp(logs[0], logs[1]))) for log in logs]
-            for part, weight in zip(here, weights, strict=True):
-                self._add_gradient(total, part, weight)
+            for read in self._strands(x, y, mode, strand):
+                if read.share > _ROUNDING:
+                    self._add_gradient(total, self.recursion.gradient(x, read.query, mode), read.share)
         return total
 
     def _add_gradient(self, total: Tables, part: Gradient, weight: float) -> None:
@@ -546,12 +568,17 @@ def _for_classes(name: str, value: float | Sequence[float], gaps: int, second: A
     return given
 
 
+def _uses(gradient: Floats, table: Floats) -> Floats:
+    """How often the entries of a table are used; what is impossible never is, whatever its derivative."""
+    return np.multiply(gradient, table, out=np.zeros_like(table), where=table > 0.0)
+
+
 def _check_strand(strand: str) -> None:
     if strand not in ("forward", "both"):
         raise ArgumentError(f'strand must be "forward" or "both", not {strand!r}')
 
 
 def _checked_threshold(threshold: float) -> float:
-    if not 0.0 <= threshold <= 1.0:
+    if not isinstance(threshold, int | float | np.number) or not 0.0 <= threshold <= 1.0:
         raise ArgumentError(f"threshold must be a probability from 0 to 1, not {threshold!r}")
     return float(threshold)

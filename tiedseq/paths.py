@@ -51,21 +51,17 @@ def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int6
     box = next((box for box in boxes if admits(*box, n, m, mode)), None)
     if box is None:
         return -math.inf
-    emitted = np.zeros((columns.shape[1], len(tables.kinds)))
-    for s, (kind, emission) in enumerate(zip(tables.kinds, tables.symbol_emissions, strict=True)):
-        fits = (present[0] == (kind != "y")) & (present[1] == (kind != "x"))
-        a, b = columns[:, fits]
-        emitted[fits, s] = emission[(x[a], y[b]) if kind == "xy" else (x[a] if kind == "x" else y[b],)]
-    inside, value = 0.0, tables.start * emitted[0]
-    for k in range(columns.shape[1]):
-        value = value if k == 0 else (value @ tables.transitions) * emitted[k]
-        total = value.sum()
-        if total == 0.0:
-            return -math.inf
-        inside += math.log(total)
-        value = value / total
-    ending = float(value @ tables.end)
-    inside += math.log(ending) if ending > 0.0 else -math.inf
+    with np.errstate(divide="ignore"):  # logarithms throughout: one step's product may be too small for a float64
+        start, transitions, end = (np.log(part) for part in (tables.start, tables.transitions, tables.end))
+        emitted = np.full((columns.shape[1], len(tables.kinds)), -np.inf)
+        for s, (kind, emission) in enumerate(zip(tables.kinds, tables.symbol_emissions, strict=True)):
+            fits = (present[0] == (kind != "y")) & (present[1] == (kind != "x"))
+            a, b = columns[:, fits]
+            emitted[fits, s] = np.log(emission[(x[a], y[b]) if kind == "xy" else (x[a] if kind == "x" else y[b],)])
+    value = start + emitted[0]
+    for step in emitted[1:]:
+        value = np.logaddexp.reduce(value[:, None] + transitions, axis=0) + step
+    inside = float(np.logaddexp.reduce(value + end))
     return inside + _log_flanks(tables, x, y, *box) - log_box_count(n, m, mode)
 
 

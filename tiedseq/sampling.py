@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .alphabet import Codes
 from .errors import ArgumentError
-from .specification import RandomState, Tables
+from .specification import RandomState, Tables, generator_of
 
 _LONGEST = 10**8
 
@@ -16,7 +16,7 @@ def sample_pair(
     kinds: list[str], tables: Tables, has_end: bool, columns: int | None, random_state: RandomState
 ) -> tuple[Codes, Codes, NDArray[np.int64]]:
     """Codes of a target and a query, and their columns (positions, -1 for gaps)."""
-    generator = np.random.default_rng(random_state)
+    generator = generator_of(random_state)
     states = _sample_states(tables, has_end, columns, generator)
     named = list(tables["emissions"].values())
     letters = np.full((2, states.size), -1)
@@ -39,8 +39,8 @@ def _sample_states(
     """The states of all columns. Where the model has an end, fewer than `columns` may come."""
     if columns is None and not has_end:
         raise ArgumentError('columns must be given: the model has no "end", so nothing says how long its pairs are')
-    if columns is not None and columns < 0:
-        raise ArgumentError(f"columns must be 0 or more, not {columns}")
+    if columns is not None and not (isinstance(columns, int | np.integer) and columns >= 0):
+        raise ArgumentError(f"columns must be a whole number, 0 or more, not {columns!r}")
     end = len(tables["start"]) - 1
     last = end + 1 if has_end else end
     rows = [row[:last] / row[:last].sum() for row in (*tables["transitions"], tables["start"])]

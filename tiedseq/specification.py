@@ -152,7 +152,7 @@ class Specification:
         self.held = tuple(label for label in self.labels if self._is_label_held(label))
         weights = self._first_uses()
         emitted = slice(self._ends[1], None)  # all after transitions and start
-        weights[emitted] *= _generator(random_state).exponential(size=weights[emitted].shape)
+        weights[emitted] *= generator_of(random_state).exponential(size=weights[emitted].shape)
         self.free = self._complete(weights)
 
     @property
@@ -228,7 +228,7 @@ class Specification:
 
     def redraw(self, random_state: RandomState = None) -> Vector:
         """Return random values for all that was not given, for a restart; given values are as they were given."""
-        return self._complete(_generator(random_state).exponential(size=self.ties.labels.shape) * self._first_uses())
+        return self._complete(generator_of(random_state).exponential(size=self.ties.labels.shape) * self._first_uses())
 
     def describe(self) -> list[Parameter]:
         """Return one line for each label: its value, in how many places it is used, and whether it is held."""
@@ -464,7 +464,8 @@ def _check_sum(ties: Ties, row: _SumToOne, known: Vector) -> None:
         )
 
 
-def _generator(random_state: RandomState) -> np.random.Generator:
+def generator_of(random_state: RandomState) -> np.random.Generator:
+    """Return the generator that a `random_state=` asks for. Raises ArgumentError if it is none."""
     if isinstance(random_state, np.random.Generator):
         return random_state
     if isinstance(random_state, np.random.RandomState):

@@ -11,20 +11,28 @@ column tau - l: within a lane one goes down the rows, and only the last row's su
 So every load is a whole vector, and what waits for what is a register.
 
 Range. Each lane has an exponent of its own (a whole power of two), renewed every `period` steps. Within a lane and a
-period values stay apart by at most height * period steps' worth of factors, which the caller keeps within float64's range
-(`pairhmm._shape_for`); no value is ever rounded but by float64's own 53 bits.
+period values stay apart by at most height * period steps' worth of factors, which the caller keeps within float64's range;
+no value is ever rounded but by float64's own 53 bits.
 
 Start and end. A weight a(i, j) lets an alignment start in a cell, a weight w(i, j) lets it end there; both are sums of two
 products, a1(i) a1'(j) + a2(i) a2'(j), which is enough for global, local, glocal and overlap alignment alike. Tiles and
 steps that hold no such cell run without these terms.
+
+Memory. Everything is flat float64, allocated by the caller, and made of vectors of lanes:
+
+columns: the query, reversed so that lanes find their columns side by side, column j at LANES + m - j, zeros around; of
+    this width come the pair emissions of every letter, the gap emissions of every y state, and a1', a2', w1', w2'.
+rows: a tile's rows; for each the pair emissions (xy states * letters), the gap emissions (x states), and a1, a2, w1, w2.
+state: a tile's sums and units; see EXPONENT and the rest below.
+border: the row between two tiles; the sums of every xy and x state and then log2 of their unit, column j at LANES + j of
+    m + 1 + 2 LANES.
+history: what forward left behind in a run of steps; for each the lanes' exponents, and per row what entered each state.
 """
 
 from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ._jit import part
 from .simd import (
@@ -34,6 +42,7 @@ from .simd import (
     any_reaches,
     arrive,
     broadcast,
+    clear,
     dot,
     dots,
     enter_first,
@@ -43,6 +52,7 @@ from .simd import (
     exponents_of,
     joined,
     keep_apart,
+    lane_zero,
     leave,
     load,
     load_each,
@@ -61,6 +71,13 @@ from .simd import (
 
 NOTHING = -1e9  # the exponent of zero
 FAR = 300.0  # units that differ by more are brought together before their values meet
+WEIGHTS = 4  # of a row or column: a1, a2, w1, w2
+
+# Where a tile's state holds what: log2 of the unit that each lane's values are in; the lane's unit over that of the
+# neighbour it sends to; the value 1 in the lane's unit; what has ended in each lane since the last renewal (backward: a
+# scratch vector). Then what leaves the last row of each lane (xy and x states); what will enter the xy states from the row
+# above, one column to the left; and per row the sums (backward: the products) of every state.
+EXPONENT, RATIO, UNIT, TOTAL, CARRY = range(0, 5 * LANES, LANES)
 
 
 class Model(NamedTuple):
@@ -76,264 +93,179 @@ class Model(NamedTuple):
     best: Any  # None: sums over alignments; 0: the largest term (Viterbi). Part of the type
 
 
-class Rows(NamedTuple):
-    """The target: what each row of cells emits. A symbol's row of a table serves every place where it occurs."""
+class Plan(NamedTuple):
+    """How a pair is cut up: rows a lane, steps between two renewals, steps a chunk."""
 
-    codes: Any  # int64 (n + 1,); row 0 emits nothing: the last symbol of the tables
-    pair: Any  # float64 (symbols + 1, xy states * letters)
-    gap: Any  # float64 (symbols + 1, x states)
-    weight: Any  # float64 (n + 1, 4): a1, a2, w1, w2
-
-
-class Columns(NamedTuple):
-    """The query, reversed so that lanes find their columns side by side: column j at LANES + m - j, zeros around."""
-
-    pair: Any  # float64 (letters, m + 2 LANES)
-    gap: Any  # float64 (y states, m + 2 LANES)
-    weight: Any  # float64 (4, m + 2 LANES): a1', a2', w1', w2'
+    height: int
+    period: int
+    settling: int  # steps between two renewals while lanes fill: a value may cross a whole lane in each of them
+    chunk: int
 
 
-class Tile(NamedTuple):
-    """The working memory of a tile, vectors of lanes."""
+class Collected(NamedTuple):
+    """Where backward writes the aligned pairs."""
 
-    record: Any  # per row: pair emissions, gap emissions, forward sums, backward products
-    weight: Any  # per row: a1, a2, w1, w2
-    carry: Any  # what leaves the last row of each lane (xy and x states)
-    pending: Any  # what will enter the xy states from the row above, one column to the left
-    exponent: Any  # log2 of the unit that each lane's values are in
-    ratio: Any  # the lane's unit over that of the neighbour it sends to
-    unit: Any  # the value 1 in the lane's unit
-    total: Any  # what has ended in each lane since the last renewal
+    threshold: float
+    place: Any  # int64: row of the target * m + column of the query
+    value: Any  # float64
+    count: Any  # int64 (1,): pairs found
+    row: Any  # float64 (height * LANES,), of the tile at work: P(letter is aligned)
+    column: Any  # float64 (m + 2 LANES,), reversed as the columns are
 
 
-class History(NamedTuple):
-    """What forward left behind in a run of steps, for backward to multiply with."""
+class Gradient(NamedTuple):
+    """d ln P / d parameter, in lanes, while backward runs."""
 
-    value: Any  # per step and row: what entered each state
-    exponent: Any  # per step: log2 of each lane's unit
-
-
-class Border(NamedTuple):
-    """The row between two tiles: sums (xy and x states, m + 1 + 2 LANES), column j at LANES + j, and log2 of their unit."""
-
-    value: Any
-    exponent: Any
+    model: Any  # vectors: S * S of transitions, S of start, S of end
+    rows: Any  # per row of the tile at work: vectors of pair emissions (xy states * letters) and gap emissions (x states)
+    columns: Any  # y states, (m + 2 LANES) each, reversed as the columns are
 
 
 @part
-def fill(array, first, count, value):
-    # loops rather than slices: Numba compiles NumPy's error messages into every slice assignment
-    for k in range(first, first + count):
-        array[k] = value
+def two_to(exponent):
+    return lane_zero(power_of_two(broadcast(exponent)))
 
 
 @part
-def copy(source, source_first, target, target_first, count):
-    for k in range(count):
-        target[target_first + k] = source[source_first + k]
-
-
-@part
-def new_tile(height, model):
-    states = len(model.pairs) + len(model.deletions) + len(model.insertions)
-    stride = len(model.letters) * len(model.pairs) + len(model.deletions) + 2 * states
+def log2_at(borders, border, model, size, column):
+    """log2 of the largest sum that a border holds at a column, rounded down; NOTHING where there is none."""
     crossing = len(model.pairs) + len(model.deletions)
-    return Tile(
-        _aligned(height * stride * LANES),
-        _aligned(height * 4 * LANES),
-        _aligned(crossing * LANES),
-        _aligned(len(model.pairs) * LANES),
-        _aligned(LANES),
-        _aligned(LANES),
-        _aligned(LANES),
-        _aligned(LANES),
-    )
+    largest = 0.0
+    for k in range(crossing):
+        if borders[border + k * size + column] > largest:
+            largest = borders[border + k * size + column]
+    exponent = lane_zero(exponents_of(broadcast(largest)))
+    return NOTHING if exponent == NOTHING else exponent + borders[border + crossing * size + column]
 
 
 @part
-def _aligned(size):
-    """Zeros that start at a cache line: a vector that straddles two costs twice."""
-    memory = np.zeros(size + 8)
-    offset = (-memory.ctypes.data % 64) // 8
-    return memory[offset : offset + size]
-
-
-@part
-def fill_tile(tile, first_row, height, model, rows):
-    """Write the emissions and weights of the tile's rows; rows beyond the last emit nothing."""
-    wide = len(model.letters) * len(model.pairs)
-    gaps = len(model.deletions)
-    states = len(model.pairs) + gaps + len(model.insertions)
-    stride = (wide + gaps + 2 * states) * LANES
-    blank = rows.pair.shape[0] - 1
-    for lane in range(LANES):
-        for r in range(height):
-            i = first_row + lane * height + r
-            code = rows.codes[i] if i < rows.codes.size else blank
-            at = r * stride + lane
-            for k in range(wide):
-                tile.record[at + k * LANES] = rows.pair[code, k]
-            for k in range(gaps):
-                tile.record[at + (wide + k) * LANES] = rows.gap[code, k]
-            for k in range(4):
-                tile.weight[(r * 4 + k) * LANES + lane] = rows.weight[i, k] if i < rows.codes.size else 0.0
-
-
-@part
-def clear_tile(tile, height, model, backward, exponent):
-    """Forget the sums (or, backward, the products) of the last tile; every lane starts in the unit 2**exponent."""
-    exponent = 0.0 if exponent == NOTHING else exponent
+def clear_state(state, height, model, exponent):
+    """Forget the sums of the last tile; every lane starts in the unit 2**exponent."""
     states = len(model.pairs) + len(model.deletions) + len(model.insertions)
-    at = len(model.letters) * len(model.pairs) + len(model.deletions) + (states if backward else 0)
-    stride = (len(model.letters) * len(model.pairs) + len(model.deletions) + 2 * states) * LANES
-    for r in range(height):
-        fill(tile.record, r * stride + at * LANES, states * LANES, 0.0)
-    for part in (tile.carry, tile.pending, tile.total):
-        fill(part, 0, part.size, 0.0)
-    fill(tile.exponent, 0, LANES, exponent)
-    fill(tile.ratio, 0, LANES, 1.0)
-    fill(tile.unit, 0, LANES, _two_to(-exponent))
+    vectors = 2 * len(model.pairs) + len(model.deletions) + height * states
+    clear(state, TOTAL, (1 + vectors) * LANES)
+    unit = broadcast(0.0 if exponent == NOTHING else exponent)
+    store(state, EXPONENT, unit)
+    store(state, RATIO, broadcast(1.0))
+    store(state, UNIT, power_of_two(unit * -1.0))
 
 
 @part
-def renew_exponents(tile, height, model, score, backward, flowing):
+def renew_exponents(state, height, model, backward, flowing):
     """Give every lane a unit in which its largest value, or what is about to enter it, is between 1 and 2.
 
     `flowing` is log2 of what enters the first lane (backward: the last) from the neighbouring tile.
     """
-    states = len(model.pairs) + len(model.deletions) + len(model.insertions)
+    keep_apart()
     crossing = len(model.pairs) + len(model.deletions)
-    at = (len(model.letters) * len(model.pairs) + len(model.deletions) + (states if backward else 0)) * LANES
-    stride = (len(model.letters) * len(model.pairs) + len(model.deletions) + 2 * states) * LANES
-    _add_total(tile, model, score)
-    leaving = load(tile.carry, 0)
+    vectors = crossing + len(model.pairs) + height * (crossing + len(model.insertions))
+    leaving = load(state, CARRY)
     for k in range(1, crossing):
-        leaving = maximum(leaving, load(tile.carry, k * LANES))
+        leaving = maximum(leaving, load(state, CARRY + k * LANES))
     largest = leaving
-    for k in range(len(model.pairs)):
-        largest = maximum(largest, load(tile.pending, k * LANES))
-    for r in range(height):
-        for k in range(states):
-            largest = maximum(largest, load(tile.record, r * stride + at + k * LANES))
-    old = load(tile.exponent, 0)
-    own = exponents_of(largest) + old
-    store(tile.ratio, 0, own)
-    store(tile.unit, 0, exponents_of(leaving) + old)
+    for k in range(crossing, vectors):
+        largest = maximum(largest, load(state, CARRY + k * LANES))
+    old = load(state, EXPONENT)
+    store(state, RATIO, exponents_of(largest) + old)
+    store(state, UNIT, exponents_of(leaving) + old)
     # in the direction of flow: what is larger, the lane's own values or those that the neighbour sends
-    entering, before = flowing, tile.exponent[LANES - 1 if backward else 0]
+    entering, before = flowing, state[EXPONENT + (LANES - 1 if backward else 0)]
     for k in range(LANES):
         lane = LANES - 1 - k if backward else k
-        chosen = max(tile.ratio[lane], entering)
+        own = state[RATIO + lane]
+        chosen = own if own > entering else entering
         if chosen < 0.5 * NOTHING:
             chosen = before
-        entering, before = tile.unit[lane], chosen
-        tile.ratio[lane] = chosen
-    new = load(tile.ratio, 0)
+        entering, before = state[UNIT + lane], chosen
+        state[RATIO + lane] = chosen
+    new = load(state, RATIO)
     factor = power_of_two(old + new * -1.0)
-    for k in range(crossing):
-        store(tile.carry, k * LANES, load(tile.carry, k * LANES) * factor)
-    for k in range(len(model.pairs)):
-        store(tile.pending, k * LANES, load(tile.pending, k * LANES) * factor)
-    for r in range(height):
-        for k in range(states):
-            place = r * stride + at + k * LANES
-            store(tile.record, place, load(tile.record, place) * factor)
-    store(tile.exponent, 0, new)
+    for k in range(vectors):
+        store(state, CARRY + k * LANES, load(state, CARRY + k * LANES) * factor)
+    store(state, EXPONENT, new)
     if backward:
-        receiving = shift_up(new, tile.exponent[0])
+        receiving = shift_up(new, state[EXPONENT])
     else:
-        receiving = shift_down(new, tile.exponent[LANES - 1])
-    store(tile.ratio, 0, power_of_two(new + receiving * -1.0))
-    store(tile.unit, 0, power_of_two(new * -1.0))
+        receiving = shift_down(new, state[EXPONENT + LANES - 1])
+    store(state, RATIO, power_of_two(new + receiving * -1.0))
+    store(state, UNIT, power_of_two(new * -1.0))
 
 
 @part
-def _two_to(exponent):
-    return math.ldexp(1.0, int(min(max(exponent, -1100.0), 1000.0)))
-
-
-@part
-def _add_total(tile, model, score):
-    """Move what has ended in the lanes into `score`: a mantissa and an exponent of two."""
-    for lane in range(LANES):
-        value = tile.total[lane]
-        if value > 0.0:
-            exponent = tile.exponent[lane]
-            if score[0] == 0.0 or exponent > score[1]:
-                score[0] *= _two_to(score[1] - exponent)
-                score[1] = exponent
-            value *= _two_to(exponent - score[1])
-            if model.best is None:
-                score[0] += value
-            else:
-                score[0] = max(score[0], value)
-            tile.total[lane] = 0.0
-
-
-@part
-def _log2_at(border, column):
-    """log2 of the largest sum that a border holds at a column, rounded down; NOTHING where there is none."""
-    largest = 0.0
-    for k in range(border.value.shape[0]):
-        largest = max(largest, border.value[k, column])
-    return math.floor(math.log2(largest)) + border.exponent[column] if largest > 0.0 else NOTHING
-
-
-@part
-def forward_steps(first, last, origin, height, period, settling, model, columns, tile, above, below, history, score, edges):
-    """Run steps first ... last - 1 of a tile: forward sums from the row above to the row below.
-
-    `history`, if it has room, takes what entered every state and the exponents of each step, counted from `origin`.
-    `edges`: whether an alignment may start or end in some cell of these steps.
-    """
-    wide = len(model.letters) * len(model.pairs)
+def add_total(state, model, scores, row):
+    """Move what has ended in the lanes into scores[row]: a mantissa and an exponent of two."""
     keep_apart()
-    states = len(model.pairs) + len(model.deletions) + len(model.insertions)
-    sums_at = (wide + len(model.deletions)) * LANES
-    left_at = sums_at + (states - len(model.insertions)) * LANES
-    stride = sums_at + 2 * states * LANES
-    width = columns.pair.shape[1]
-    size = above.value.shape[1]
-    m = width - 2 * LANES
-    keeping = history.value.size > 0
+    for lane in range(LANES):
+        value, exponent = state[TOTAL + lane], state[EXPONENT + lane]
+        if value > 0.0:
+            if scores[row, 0] == 0.0 or exponent > scores[row, 1]:
+                scores[row, 0] *= two_to(scores[row, 1] - exponent)
+                scores[row, 1] = exponent
+            value *= two_to(exponent - scores[row, 1])
+            if model.best is None:
+                scores[row, 0] += value
+            elif value > scores[row, 0]:
+                scores[row, 0] = value
+            state[TOTAL + lane] = 0.0
+
+
+@part
+def forward_steps(first, last, plain, plan, model, m, columns, rows, state, borders, above, below, history, scores, row):
+    """Run steps first ... last - 1 of a tile: forward sums from the border at `above` to the border at `below`.
+
+    `history`, if it has room, takes the exponents of each step and what entered every state. `plain`: the steps from
+    plain[0] to plain[1] - 1 hold no cell in which an alignment may start or end.
+    """
+    keep_apart()
+    pairs, crossing = len(model.pairs), len(model.pairs) + len(model.deletions)
+    states = crossing + len(model.insertions)
+    wide = len(model.letters) * pairs
+    stride = (wide + len(model.deletions) + WEIGHTS) * LANES
+    sums_at = CARRY + (crossing + pairs) * LANES
+    width, size = m + 2 * LANES, m + 1 + 2 * LANES
+    weights_at = (len(model.letters) + len(model.insertions)) * width
+    keeping = history.size > 0
     kept = 0
     factor, factor_for = 0.0, math.nan
     for tau in range(first, last):
         base = m - tau + LANES
-        letters = load_each(columns.pair, base, width, model.letters)
-        gap_y = load_each(columns.gap, base, width, model.insertions)
-        if above.exponent[tau + LANES] != factor_for:
-            factor_for = above.exponent[tau + LANES]
-            if abs(factor_for - tile.exponent[0]) > FAR:
-                renew_exponents(tile, height, model, score, False, _log2_at(above, tau + LANES))
-            factor = _two_to(factor_for - tile.exponent[0])
-        ratio = load(tile.ratio, 0)
-        crossing = len(model.pairs)
-        diagonal = load_each(tile.pending, 0, LANES, model.pairs)
-        carried = products(load_each(tile.carry, 0, LANES, model.pairs), ratio)
-        store_each(tile.pending, 0, enter_first(carried, above.value, tau + LANES, size, factor))
-        carried_x = products(load_each(tile.carry, crossing * LANES, LANES, model.deletions), ratio)
-        up = enter_first(carried_x, above.value, crossing * size + tau + LANES, size, factor)
+        letters = load_each(columns, base, width, model.letters)
+        gap_y = load_each(columns, base + len(model.letters) * width, width, model.insertions)
+        flowing = borders[above + crossing * size + tau + LANES]
+        if flowing != factor_for:
+            difference = flowing - state[EXPONENT]
+            if difference > FAR or difference < -FAR:
+                add_total(state, model, scores, row)
+                renew_exponents(state, plan.height, model, False, log2_at(borders, above, model, size, tau + LANES))
+            factor_for, factor = flowing, two_to(flowing - state[EXPONENT])
+        ratio = load(state, RATIO)
+        diagonal = load_each(state, CARRY + crossing * LANES, LANES, model.pairs)
+        carried = products(load_each(state, CARRY, LANES, model.pairs), ratio)
+        entering = enter_first(carried, borders, above + tau + LANES, size, factor)
+        store_each(state, CARRY + crossing * LANES, entering)
+        carried_x = products(load_each(state, CARRY + pairs * LANES, LANES, model.deletions), ratio)
+        up = enter_first(carried_x, borders, above + pairs * size + tau + LANES, size, factor)
         if keeping:
-            store(history.exponent, (tau - origin) * LANES, load(tile.exponent, 0))
-            kept = (tau - origin) * height * states * LANES
-        start1, start2, end1, end2 = load_each(columns.weight, base, width, (0, 0, 0, 0))
-        unit = load(tile.unit, 0)
-        total = load(tile.total, 0)
-        for r in range(height):
-            at = r * stride
-            emission = dots(tile.record, at, letters, model.pairs)
-            gap_x = load_each(tile.record, at + wide * LANES, LANES, model.deletions)
-            left = load_each(tile.record, at + left_at, LANES, model.insertions)
-            next_diagonal = load_each(tile.record, at + sums_at, LANES, model.pairs)
-            entering = diagonal + up + left
+            store(history, kept, load(state, EXPONENT))
+            kept += LANES
+        edges = tau < plain[0] or tau >= plain[1]
+        start1, start2, end1, end2 = load_each(columns, base + weights_at, width, (0, 0, 0, 0))
+        unit = load(state, UNIT)
+        total = load(state, TOTAL)
+        for r in range(plan.height):
+            at, sums = r * stride, sums_at + r * states * LANES
+            emission = dots(rows, at, letters, model.pairs)
+            gap_x = load_each(rows, at + wide * LANES, LANES, model.deletions)
+            left = load_each(state, sums + crossing * LANES, LANES, model.insertions)
+            next_diagonal = load_each(state, sums, LANES, model.pairs)
+            entered = diagonal + up + left
             if keeping:
-                store_each(history.value, kept, entering)
+                store_each(history, kept, entered)
                 kept += states * LANES
-            value = products(emission + gap_x + gap_y, entering)
+            value = products(emission + gap_x + gap_y, entered)
             into = leave(model.transitions, value, model.best)
             if edges:
-                weight = load_each(tile.weight, r * 4 * LANES, LANES, (0, 0, 0, 0))
+                weight = load_each(rows, at + (wide + len(model.deletions)) * LANES, LANES, (0, 0, 0, 0))
                 begin = (weight[0] * start1 + weight[1] * start2) * unit
                 into = joined(into, weighted(model.start, begin), model.best)
                 ended = weighted_sum(model.end, value, model.best) * (weight[2] * end1 + weight[3] * end2)
@@ -341,122 +273,123 @@ def forward_steps(first, last, origin, height, period, settling, model, columns,
                     total = total + ended
                 else:
                     total = maximum(total, ended)
-            store_each(tile.record, at + sums_at, into)
+            store_each(state, sums, into)
             leaving, up, _ = split(into, model.pairs, model.deletions, model.insertions)
             diagonal = next_diagonal
-        store(tile.total, 0, total)
-        store_each(tile.carry, 0, leaving)
-        store_each(tile.carry, crossing * LANES, up)
-        exit_last(below.value, tau + 1, size, leaving + up)
-        below.exponent[tau + 1] = tile.exponent[LANES - 1]
-        if (tau + 1) % period == 0 or (tau < LANES and tau % settling == 0):
-            renew_exponents(tile, height, model, score, False, _log2_at(above, tau + 1 + LANES))
+        store(state, TOTAL, total)
+        store_each(state, CARRY, leaving)
+        store_each(state, CARRY + pairs * LANES, up)
+        exit_last(borders, below + tau + 1, size, leaving + up)
+        borders[below + crossing * size + tau + 1] = state[EXPONENT + LANES - 1]
+        if (tau + 1) % plan.period == 0 or (tau < LANES and tau % plan.settling == 0):
+            add_total(state, model, scores, row)
+            renew_exponents(state, plan.height, model, False, log2_at(borders, above, model, size, tau + 1 + LANES))
             factor_for = math.nan
 
 
 @part
 def backward_steps(
-    first, last, origin, height, period, settling, model, columns, tile, below, above, history, norm, posterior, gradient, edges
+    first, last, plain, plan, model, m, columns, rows, state, borders, below, above, history, norm, first_row, collected, gradient
 ):
-    """Run steps last - 1 down to first: backward products from the row below to the row above, times `history`.
+    """Run steps last - 1 down to first: products from the border at `below` to the border at `above`, times `history`.
 
-    `norm` is the total probability, a mantissa and an exponent of two. `posterior` collects the aligned pairs. `gradient`
-    (None: not asked for) collects d ln P / d parameter for every number in the model and in the rows and columns.
+    `norm` is the total probability, a mantissa and an exponent of two. `collected` takes the aligned pairs, `gradient`
+    (None: not asked for) d ln P / d parameter for every number in the model and in the rows and columns.
     """
-    wide = len(model.letters) * len(model.pairs)
-    crossing = len(model.pairs) + len(model.deletions)
-    states = crossing + len(model.insertions)
-    products_at = (wide + len(model.deletions) + states) * LANES
-    stride = products_at + states * LANES
-    width = columns.pair.shape[1]
-    size = above.value.shape[1]
-    m = width - 2 * LANES
-    inverse = 1.0 / norm[0]
     keep_apart()
+    pairs, crossing = len(model.pairs), len(model.pairs) + len(model.deletions)
+    states = crossing + len(model.insertions)
+    wide = len(model.letters) * pairs
+    record = wide + len(model.deletions)
+    products_at = CARRY + (crossing + pairs) * LANES
+    width, size = m + 2 * LANES, m + 1 + 2 * LANES
+    weights_at = (len(model.letters) + len(model.insertions)) * width
+    inverse = 1.0 / norm[0]
     factor, factor_for = 0.0, math.nan
     for tau in range(last - 1, first - 1, -1):
         base = m - tau + LANES
-        letters = load_each(columns.pair, base, width, model.letters)
-        gap_y = load_each(columns.gap, base, width, model.insertions)
-        if below.exponent[tau + 1] != factor_for:
-            factor_for = below.exponent[tau + 1]
-            if abs(factor_for - tile.exponent[LANES - 1]) > FAR:
-                renew_exponents(tile, height, model, norm, True, _log2_at(below, tau + 1))
-            factor = _two_to(factor_for - tile.exponent[LANES - 1])
-        ratio = load(tile.ratio, 0)
-        diagonal = load_each(tile.pending, 0, LANES, model.pairs)
-        carried = products(load_each(tile.carry, 0, LANES, model.pairs), ratio)
-        store_each(tile.pending, 0, enter_last(carried, below.value, tau + 1, size, factor))
-        carried_x = products(load_each(tile.carry, len(model.pairs) * LANES, LANES, model.deletions), ratio)
-        down = enter_last(carried_x, below.value, len(model.pairs) * size + tau + 1, size, factor)
-        forward_unit = load(history.exponent, (tau - origin) * LANES) + broadcast(-norm[1])
-        backward_unit = load(tile.exponent, 0)
+        letters = load_each(columns, base, width, model.letters)
+        gap_y = load_each(columns, base + len(model.letters) * width, width, model.insertions)
+        flowing = borders[below + crossing * size + tau + 1]
+        if flowing != factor_for:
+            difference = flowing - state[EXPONENT + LANES - 1]
+            if difference > FAR or difference < -FAR:
+                renew_exponents(state, plan.height, model, True, log2_at(borders, below, model, size, tau + 1))
+            factor_for, factor = flowing, two_to(flowing - state[EXPONENT + LANES - 1])
+        ratio = load(state, RATIO)
+        diagonal = load_each(state, CARRY + crossing * LANES, LANES, model.pairs)
+        carried = products(load_each(state, CARRY, LANES, model.pairs), ratio)
+        entering = enter_last(carried, borders, below + tau + 1, size, factor)
+        store_each(state, CARRY + crossing * LANES, entering)
+        carried_x = products(load_each(state, CARRY + pairs * LANES, LANES, model.deletions), ratio)
+        down = enter_last(carried_x, borders, below + pairs * size + tau + 1, size, factor)
+        kept = (tau - first) * (1 + plan.height * states) * LANES
+        forward_unit = load(history, kept) + broadcast(-norm[1])
+        backward_unit = load(state, EXPONENT)
         scale = power_of_two(forward_unit + backward_unit) * inverse
-        matched = load(posterior.column, base)
-        start1, start2, end1, end2 = load_each(columns.weight, base, width, (0, 0, 0, 0))
-        unit = load(tile.unit, 0)
+        matched = load(collected.column, base)
+        edges = tau < plain[0] or tau >= plain[1]
+        start1, start2, end1, end2 = load_each(columns, base + weights_at, width, (0, 0, 0, 0))
+        unit = load(state, UNIT)
         if gradient is not None:
             end_scale = power_of_two(forward_unit) * inverse
             start_scale = power_of_two(backward_unit + broadcast(-norm[1])) * inverse
-        if gradient is not None:
-            gap_total = load_each(gradient.gap_y, base, width, model.insertions)
-        for r in range(height - 1, -1, -1):
-            at = r * stride
-            gap_x = load_each(tile.record, at + wide * LANES, LANES, model.deletions)
-            emission = dots(tile.record, at, letters, model.pairs) + gap_x + gap_y
-            next_diagonal = load_each(tile.record, at + products_at, LANES, model.pairs)
-            right = load_each(tile.record, at + products_at + crossing * LANES, LANES, model.insertions)
-            entered = load_each(history.value, ((tau - origin) * height + r) * states * LANES, LANES, emission)
+            gap_total = load_each(gradient.columns, base, width, model.insertions)
+        for r in range(plan.height - 1, -1, -1):
+            at, stored = r * (record + WEIGHTS) * LANES, products_at + r * states * LANES
+            gap_x = load_each(rows, at + wide * LANES, LANES, model.deletions)
+            emission = dots(rows, at, letters, model.pairs) + gap_x + gap_y
+            next_diagonal = load_each(state, stored, LANES, model.pairs)
+            right = load_each(state, stored + crossing * LANES, LANES, model.insertions)
+            entered = load_each(history, kept + (1 + r * states) * LANES, LANES, emission)
             following = diagonal + down + right
             rest = arrive(model.transitions, following, model.best)
             if edges:
-                weight = load_each(tile.weight, r * 4 * LANES, LANES, (0, 0, 0, 0))
+                weight = load_each(rows, at + record * LANES, LANES, (0, 0, 0, 0))
                 ending = weight[2] * end1 + weight[3] * end2
                 rest = joined(rest, weighted(model.end, ending * unit), None)
             product = products(emission, rest)
-            store_each(tile.record, at + products_at, product)
+            store_each(state, stored, product)
             leaving, down, _ = split(product, model.pairs, model.deletions, model.insertions)
             diagonal = next_diagonal
             entered_pair, entered_x, entered_y = split(entered, model.pairs, model.deletions, model.insertions)
             probability = dot(entered_pair, leaving) * scale
-            store(posterior.row, r * LANES, load(posterior.row, r * LANES) + probability)
+            store(collected.row, r * LANES, load(collected.row, r * LANES) + probability)
             matched = matched + probability
-            if any_reaches(probability, posterior.threshold[0]):
-                store(posterior.cell, 0, probability)
-                _collect(posterior, r, tau, height, m)
+            if any_reaches(probability, collected.threshold):
+                store(state, TOTAL, probability)
+                _collect(state, first_row + r - 1, tau - 1, plan.height, m, collected)
             if gradient is not None:
                 value = products(emission, entered)
-                add_outer(gradient.transitions, 0, products(value, scale), following)
+                add_outer(gradient.model, 0, products(value, scale), following)
                 if edges:
-                    weight = load_each(tile.weight, r * 4 * LANES, LANES, (0, 0, 0, 0))
-                    ending = weight[2] * end1 + weight[3] * end2
                     beginning = (weight[0] * start1 + weight[1] * start2) * start_scale
-                    add_each(gradient.start, 0, products(following, beginning))
-                    add_each(gradient.end, 0, products(value, ending * end_scale))
+                    add_each(gradient.model, states * states * LANES, products(following, beginning))
+                    add_each(gradient.model, states * (states + 1) * LANES, products(value, ending * end_scale))
                 rest_pair, rest_x, rest_y = split(rest, model.pairs, model.deletions, model.insertions)
-                add_outer(gradient.pair, r * wide * LANES, products(products(entered_pair, rest_pair), scale), letters)
-                add_each(gradient.gap_x, r * len(model.deletions) * LANES, products(products(entered_x, rest_x), scale))
+                add_outer(gradient.rows, r * record * LANES, products(products(entered_pair, rest_pair), scale), letters)
+                add_each(gradient.rows, (r * record + wide) * LANES, products(products(entered_x, rest_x), scale))
                 gap_total = joined(gap_total, products(products(entered_y, rest_y), scale), None)
         if gradient is not None:
-            store_rows(gradient.gap_y, base, width, gap_total)
-        store(posterior.column, base, matched)
-        store_each(tile.carry, 0, leaving)
-        store_each(tile.carry, len(model.pairs) * LANES, down)
-        exit_first(above.value, tau + LANES, size, leaving + down)
-        above.exponent[tau + LANES] = tile.exponent[0]
-        if tau % period == 0 or (tau >= m and tau % settling == 0):
-            renew_exponents(tile, height, model, norm, True, _log2_at(below, tau))
+            store_rows(gradient.columns, base, width, gap_total)
+        store(collected.column, base, matched)
+        store_each(state, CARRY, leaving)
+        store_each(state, CARRY + pairs * LANES, down)
+        exit_first(borders, above + tau + LANES, size, leaving + down)
+        borders[above + crossing * size + tau + LANES] = state[EXPONENT]
+        if tau % plan.period == 0 or (tau >= m and tau % plan.settling == 0):
+            renew_exponents(state, plan.height, model, True, log2_at(borders, below, model, size, tau))
             factor_for = math.nan
 
 
 @part
-def _collect(posterior, r, tau, height, m):
-    """Keep the lanes of posterior.cell that reach the threshold, as (row, column, probability)."""
+def _collect(state, row, column, height, m, collected):
+    """Keep the lanes that reach the threshold; lane 0 is at (row, column)."""
+    keep_apart()
     for lane in range(LANES):
-        probability = posterior.cell[lane]
-        if probability >= posterior.threshold[0] and probability > 0.0:
-            k = posterior.count[0]
-            posterior.found_row[k] = posterior.first_row[0] + lane * height + r - 1
-            posterior.found_column[k] = tau - lane - 1
-            posterior.found_value[k] = probability
-            posterior.count[0] = k + 1
+        probability = state[TOTAL + lane]
+        if probability >= collected.threshold and probability > 0.0:
+            k = collected.count[0]
+            collected.place[k] = (row + lane * height) * m + column - lane
+            collected.value[k] = probability
+            collected.count[0] = k + 1

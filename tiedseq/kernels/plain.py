@@ -61,8 +61,20 @@ def add_outer(array: Array, index: int, a: Vectors, b: Vectors) -> None:
     add_each(array, index, tuple(x * y for x in a for y in b))
 
 
+def copy(source: Array, source_first: int, target: Array, target_first: int, count: int) -> None:
+    _part(target, target_first, count)[:] = _part(source, source_first, count)
+
+
+def clear(array: Array, first: int, count: int) -> None:
+    _part(array, first, count)[:] = 0.0
+
+
 def broadcast(scalar: float) -> Vector:
     return np.full(LANES, scalar)
+
+
+def lane_zero(vector: Vector) -> float:
+    return float(vector[0])
 
 
 # ---- lanes ------------------------------------------------------------------------------------------------------------

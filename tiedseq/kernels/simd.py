@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import config, types
+from numba.core import cgutils, config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
@@ -28,6 +28,7 @@ _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, LANES)
 _INTEGERS = ir.VectorType(ir.IntType(64), LANES)
 _INDEX = ir.IntType(32)
+_BYTES = 8
 _FUSE = ("contract",)
 
 
@@ -87,11 +88,12 @@ def _collect(builder: Any, a: Any, b: Any, total: Any, best: Any) -> Any:
     return product if total is None else _larger(builder, total, product)
 
 
-def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any, count: int) -> Any:
+def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any, count: Any) -> Any:
     """The address of array[index], where `count` elements are to be read or written; checked when asked for."""
     proxy = context.make_array(array_type)(context, builder, array)
     if config.BOUNDSCHECK:
-        last = builder.add(index, ir.Constant(index.type, count))
+        count = ir.Constant(index.type, count) if isinstance(count, int) else count
+        last = builder.add(index, count)
         below = builder.icmp_signed("<", index, ir.Constant(index.type, 0))
         outside = builder.or_(below, builder.icmp_signed(">", last, proxy.nitems))
         with builder.if_then(outside, likely=False):
@@ -236,6 +238,31 @@ def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
 
 
 @instruction
+def copy(typing: Any, source: Any, source_first: Any, target: Any, target_first: Any, count: Any) -> Any:
+    """target[target_first : target_first + count] = source[source_first : source_first + count], of two float64 arrays."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        come_from = _element(context, builder, source, args[0], args[1], args[4])
+        go_to = _element(context, builder, target, args[2], args[3], args[4])
+        cgutils.raw_memcpy(builder, go_to, come_from, args[4], _BYTES)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), generate
+
+
+@instruction
+def clear(typing: Any, array: Any, first: Any, count: Any) -> Any:
+    """array[first : first + count] = 0, of a float64 array."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = builder.mul(args[2], ir.Constant(args[2].type, _BYTES))
+        cgutils.memset(builder, _element(context, builder, array, args[0], args[1], args[2]), size, 0)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), generate
+
+
+@instruction
 def broadcast(typing: Any, scalar: Any) -> Any:
     """The scalar in every lane."""
 
@@ -243,6 +270,16 @@ def broadcast(typing: Any, scalar: Any) -> Any:
         return _broadcast(builder, args[0])
 
     return vector_type(types.float64), generate
+
+
+@instruction
+def lane_zero(typing: Any, vector: Any) -> Any:
+    """The value in lane 0."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.extract_element(args[0], ir.Constant(_INDEX, 0))
+
+    return types.float64(vector_type), generate
 
 
 # ---- lanes ------------------------------------------------------------------------------------------------------------

@@ -1,138 +1,133 @@
-"""The likeliest path: forward with the largest term instead of the sum, and back through the chunks that it crosses."""
+"""The likeliest path: back through the chunks that it crosses, after forward with the largest term instead of the sum."""
 
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from ._jit import kernel, part
-from .alignment import (
-    LANES,
-    Border,
-    History,
-    copy_state,
-    fill_tile,
-    forward_chunk,
-    make_columns,
-    make_rows,
-    new_border,
-    new_tile,
-    plain_steps,
-    sweep,
-)
+from .pairhmm import LANES, WEIGHTS, two_to
+from .simd import any_reaches, broadcast, dots, load, load_each, power_of_two, products, store, weighted_sum
+
+
+class Numbers(NamedTuple):
+    """A model's numbers once more, as arrays."""
+
+    start: Any  # float64 (S,)
+    transitions: Any  # float64 (S, S)
+    end: Any  # float64 (S,)
 
 
 @kernel
-def viterbi(model, start, transitions, end, tables, target, query, mode, plan, saved, path):
-    """Write the likeliest path into `path`, last cell first, as (i, j, slot of the state); return how many cells.
+def likeliest_end(model, numbers, plan, n, m, index, chunk, work, best):
+    """Look in a recalled chunk for a cell and state whose ending is likelier than best[0] (log2).
 
-    `model.best` must be 0, and `saved` have room for every chunk. start (S,), transitions (S, S) and end (S,) are the
-    model's numbers once more, as arrays. Returns -1 if no path has a positive probability.
+    Writes log2 of the probability, i, j and the state to `best`. `model.best` is not None.
     """
-    rows, columns = make_rows(target, tables, mode), make_columns(query, tables, mode)
-    scores = np.zeros((saved.state.shape[0], 2))
-    sweep(model, rows, columns, mode, plan, scores, saved)
-    best_tile, best = -1, -math.inf
-    for index in range(scores.shape[0]):
-        if scores[index, 0] > 0.0 and math.log2(scores[index, 0]) + scores[index, 1] > best:
-            best_tile, best = index, math.log2(scores[index, 0]) + scores[index, 1]
-    if best_tile < 0:
-        return -1
-    states = start.size
-    history = History(np.empty(plan.chunk * plan.height * states * LANES), np.empty(plan.chunk * LANES))
-    tile, below, loaded = new_tile(plan.height, model), new_border(model, query.size), np.full(2, -1)
-    value = np.zeros(states)
-    i, j, state = _best_end(best_tile, end, plan, model, rows, columns, mode, tile, below, saved, history, loaded, value)
     pairs, gaps_x = len(model.pairs), len(model.deletions)
-    count = 0
-    while state >= 0:
-        path[count, 0], path[count, 1], path[count, 2] = i, j, state
-        count += 1
-        if state < pairs + gaps_x:
-            i -= 1
-        if state < pairs or state >= pairs + gaps_x:
-            j -= 1
-        lane = i % (LANES * plan.height) // plan.height
-        index, chunk = i // (LANES * plan.height), (j + lane) // plan.chunk
-        _load(index, chunk, plan, model, rows, columns, mode, tile, below, saved, history, loaded)
-        exponent = _values(i, j, chunk, plan, model, rows, columns, history, value)
+    wide, width = len(model.letters) * pairs, m + 2 * LANES
+    stride, states = (wide + gaps_x + WEIGHTS) * LANES, pairs + gaps_x + len(model.insertions)
+    last = (chunk + 1) * plan.chunk if (chunk + 1) * plan.chunk < m + LANES else m + LANES
+    for tau in range(chunk * plan.chunk, last):
+        base, place = m - tau + LANES, (tau - chunk * plan.chunk) * (1 + plan.height * states) * LANES
+        letters = load_each(work.columns, base, width, model.letters)
+        gap_y = load_each(work.columns, base + len(model.letters) * width, width, model.insertions)
+        weights_at = base + (len(model.letters) + len(model.insertions)) * width
+        _, _, end1, end2 = load_each(work.columns, weights_at, width, (0, 0, 0, 0))
+        unit = power_of_two(load(work.history, place) + broadcast(-math.floor(best[0])))
+        for r in range(plan.height):
+            weight = load_each(work.rows, r * stride + (wide + gaps_x) * LANES, LANES, (0, 0, 0, 0))
+            gap_x = load_each(work.rows, r * stride + wide * LANES, LANES, model.deletions)
+            emission = dots(work.rows, r * stride, letters, model.pairs) + gap_x + gap_y
+            value = products(emission, load_each(work.history, place + (1 + r * states) * LANES, LANES, emission))
+            ended = weighted_sum(model.end, value, model.best) * (weight[2] * end1 + weight[3] * end2)
+            if any_reaches(ended * unit, 1.0):  # of the same power of two as the best so far, or more
+                store(work.state, 0, ended)
+                for lane in range(LANES):
+                    if work.state[lane] > 0.0 and math.log2(work.state[lane]) + work.history[place + lane] > best[0]:
+                        best[0] = math.log2(work.state[lane]) + work.history[place + lane]
+                        best[1], best[2] = (index * LANES + lane) * plan.height + r, tau - lane
+                        best[3] = _ending(model, numbers, best[1], best[2], m, plan, chunk, work)
+
+
+@part
+def _ending(model, numbers, i, j, m, plan, chunk, work):
+    """The state that a path which ends in a cell is likeliest to be in."""
+    likeliest, largest = 0, 0.0
+    for s in range(numbers.end.size):
+        ended = numbers.end[s] * _value(model, work, int(i), int(j), s, m, plan, chunk)
+        if ended > largest:
+            likeliest, largest = s, ended
+    return likeliest
+
+
+@kernel
+def trace(model, numbers, plan, m, index, chunk, work, path, cursor):
+    """Follow the likeliest path back through a recalled chunk.
+
+    cursor (4,): the cell (i, j) before the state that the path was in last, that state's slot, and how many cells
+    `path` holds. The path's states are written last cell first, as (i, j, slot). The slot is -1 when the path has begun.
+    """
+    pairs, gaps_x = len(model.pairs), len(model.deletions)
+    while True:
+        i, j, state = cursor[0], cursor[1], cursor[2]
+        if i // (LANES * plan.height) != index or (j + _lane(i, plan)) // plan.chunk != chunk:
+            return
         previous, largest = -1, 0.0
-        if _may(rows, columns, i, j, 0):
-            largest = start[state] * math.ldexp(1.0, int(min(max(-exponent, -1100.0), 1000.0)))
-        for s in range(states):
-            if value[s] * transitions[s, state] > largest:
-                previous, largest = s, value[s] * transitions[s, state]
-        state = previous
-    return count
+        if _may(model, work, i, j, m, plan.height, 0):
+            exponent = work.history[_place(model, plan, i, j, chunk) + _lane(i, plan)]
+            largest = numbers.start[state] * two_to(-exponent)
+        for s in range(numbers.end.size):
+            product = _value(model, work, i, j, s, m, plan, chunk) * numbers.transitions[s, state]
+            if product > largest:
+                previous, largest = s, product
+        cursor[2] = previous
+        if previous < 0:
+            return
+        count = cursor[3]
+        path[count, 0], path[count, 1], path[count, 2] = i, j, previous
+        cursor[3] = count + 1
+        if previous < pairs + gaps_x:
+            cursor[0] = i - 1
+        if previous < pairs or previous >= pairs + gaps_x:
+            cursor[1] = j - 1
 
 
 @part
-def _best_end(index, end, plan, model, rows, columns, mode, tile, below, saved, history, loaded, value):
-    """The cell of a tile, and the state, with the largest probability of ending there."""
-    n, m = rows.codes.size - 1, columns.pair.shape[1] - 2 * LANES
-    best, i, j, state = -math.inf, -1, -1, -1
-    for chunk in range(saved.state.shape[1]):
-        fresh = True
-        for tau in range(chunk * plan.chunk, min((chunk + 1) * plan.chunk, m + LANES)):
-            for lane in range(LANES):
-                column = tau - lane
-                if column < 0 or column > m:
-                    continue
-                for r in range(plan.height):
-                    row = (index * LANES + lane) * plan.height + r
-                    if row > n or not _may(rows, columns, row, column, 2):
-                        continue
-                    if fresh:
-                        _load(index, chunk, plan, model, rows, columns, mode, tile, below, saved, history, loaded)
-                        fresh = False
-                    exponent = _values(row, column, chunk, plan, model, rows, columns, history, value)
-                    for s in range(value.size):
-                        ended = end[s] * value[s]
-                        if ended > 0.0 and math.log2(ended) + exponent > best:
-                            best, i, j, state = math.log2(ended) + exponent, row, column, s
-    return i, j, state
+def _lane(i, plan):
+    return i % (LANES * plan.height) // plan.height
 
 
 @part
-def _may(rows, columns, i, j, k):
-    """Whether an alignment may start (k = 0) or end (k = 2) in a cell."""
-    at = columns.pair.shape[1] - LANES - j
-    return rows.weight[i, k] * columns.weight[k, at] + rows.weight[i, k + 1] * columns.weight[k + 1, at] > 0.0
+def _place(model, plan, i, j, chunk):
+    """Where the history of a cell's step begins."""
+    states = len(model.pairs) + len(model.deletions) + len(model.insertions)
+    return (j + _lane(i, plan) - chunk * plan.chunk) * (1 + plan.height * states) * LANES
 
 
 @part
-def _load(index, chunk, plan, model, rows, columns, mode, tile, below, saved, history, loaded):
-    """Run forward over a chunk again, so that `history` holds it."""
-    if loaded[0] == index and loaded[1] == chunk:
-        return
-    n, m = rows.codes.size - 1, columns.pair.shape[1] - 2 * LANES
-    first_row = index * LANES * plan.height
-    if loaded[0] != index:
-        fill_tile(tile, first_row, plan.height, model, rows)
-    loaded[0], loaded[1] = index, chunk
-    copy_state(tile, plan, model, saved.state[index, chunk], True)
-    first, last = chunk * plan.chunk, min((chunk + 1) * plan.chunk, m + LANES)
-    above = Border(saved.border[index], saved.exponent[index])
-    plain = plain_steps(first_row, plan, n, m, mode)
-    forward_chunk(first, last, plain, plan, model, columns, tile, above, below, history, np.zeros(2))
+def _may(model, work, i, j, m, height, k):
+    """Whether an alignment may start (k = 0) or end (k = 2) in a cell of the tile."""
+    emissions = len(model.letters) * len(model.pairs) + len(model.deletions)
+    row = (i % height * (emissions + WEIGHTS) + emissions + k) * LANES + i % (LANES * height) // height
+    width = m + 2 * LANES
+    column = (len(model.letters) + len(model.insertions) + k) * width + LANES + m - j
+    both = work.rows[row] * work.columns[column] + work.rows[row + LANES] * work.columns[column + width]
+    return both > 0.0
 
 
 @part
-def _values(i, j, chunk, plan, model, rows, columns, history, value):
-    """Write every state's probability in a cell of the loaded chunk into `value`; return log2 of their unit."""
+def _value(model, work, i, j, s, m, plan, chunk):
+    """A state's probability in a cell of a recalled chunk, in the unit of the cell's lane."""
     letters, pairs, gaps_x = len(model.letters), len(model.pairs), len(model.deletions)
-    lane, r = i % (LANES * plan.height) // plan.height, i % plan.height
-    step = j + lane - chunk * plan.chunk
-    code, column = rows.codes[i], columns.pair.shape[1] - LANES - j
-    for s in range(value.size):
-        if s < pairs:
-            emission = 0.0
-            for c in range(letters):
-                emission += rows.pair[code, s * letters + c] * columns.pair[c, column]
-        elif s < pairs + gaps_x:
-            emission = rows.gap[code, s - pairs]
-        else:
-            emission = columns.gap[s - pairs - gaps_x, column]
-        value[s] = emission * history.value[((step * plan.height + r) * value.size + s) * LANES + lane]
-    return history.exponent[step * LANES + lane]
+    states, width, lane = pairs + gaps_x + len(model.insertions), m + 2 * LANES, _lane(i, plan)
+    row, column = i % plan.height * (letters * pairs + gaps_x + WEIGHTS) * LANES + lane, LANES + m - j
+    if s < pairs:
+        emission = 0.0
+        for c in range(letters):
+            emission += work.rows[row + (s * letters + c) * LANES] * work.columns[column + c * width]
+    elif s < pairs + gaps_x:
+        emission = work.rows[row + (letters * pairs + s - pairs) * LANES]
+    else:
+        emission = work.columns[column + (letters + s - pairs - gaps_x) * width]
+    return emission * work.history[_place(model, plan, i, j, chunk) + (1 + i % plan.height * states + s) * LANES + lane]

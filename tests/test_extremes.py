@@ -1,0 +1,275 @@
+"""Parameters and sequences that break careless arithmetic: never a NaN, never a wrong number.
+
+The twin works in logarithms, cell by cell, and in two rows where only ln P is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from numpy.typing import NDArray
+
+import tiedseq as ts
+import twin
+from pairhmm_cases import Case, check_best, check_sums, in_logarithms, random_text, related_text
+
+Floats = NDArray[np.float64]
+
+FLAT = np.full(4, 0.25)
+ROWS: list[list[str | None]] = [
+    ["match", "open", "open", None],
+    ["close", "extend", None, None],
+    ["close", None, "extend", None],
+    ["match", "open", "open", None],
+]
+
+
+def affine_case(
+    gap_open: float = 0.02,
+    gap_extend: float = 0.6,
+    pair: Floats | None = None,
+    gap: Floats = FLAT,
+    background: Floats = FLAT,
+) -> Case:
+    """M, X and Y, with any values: a gap_extend of 0 is an absent edge."""
+    table = twin.affine(gap_open, gap_extend).emissions[0] if pair is None else pair
+    extend = {} if gap_extend == 0 else {"extend": gap_extend}
+    model = ts.PairHMM(
+        ts.DNA,
+        {"M": "xy", "X": "x", "Y": "y"},
+        {
+            "M": {"M": "match", "X": "open", "Y": "open"},
+            **{state: {"M": "close", **dict.fromkeys([state] if extend else [], "extend")} for state in "XY"},
+        },
+        {"M": "pair", "X": "gap", "Y": "gap"},
+        values={"open": gap_open, "pair": table, "gap": gap, **extend},
+        background=background,
+    )
+    plain = twin.affine(gap_open, gap_extend)._replace(emissions=[table, gap, gap], background=background)
+    rows = ROWS if extend else [[None if label == "extend" else label for label in row] for row in ROWS]
+    return Case(model, plain, rows, ["pair", "gap", "gap"], None)
+
+
+def pair_table(off_diagonal: float) -> Floats:
+    table = np.full((4, 4), off_diagonal)
+    np.fill_diagonal(table, 0.25 - 3 * off_diagonal)
+    return table
+
+
+def related_pair(seed: int, length: int = 120) -> tuple[str, str]:
+    rng = np.random.default_rng(seed)
+    target = random_text(rng, length)
+    return target, related_text(rng, target, 0.9, 0.02)
+
+
+def check(case: Case, target: str, query: str, mode: str) -> None:
+    """All outputs against the twin, to 1e-12 of ln P and to 1e-8 of a letter."""
+    x, y = case.codes(target), case.codes(query)
+    size = abs(twin.log_likelihood(case.slow, x, y, mode))
+    assert check_sums(case, target, query, mode, "forward", twin.expected_counts, atol=max(1e-10, 1e-12 * size))
+    check_best(case, target, query, mode, twin.viterbi(case.slow, x, y, mode).log_probability)
+    for label, derivative in case.model.gradient([(target, query)], mode=mode).items():
+        assert not np.isnan(derivative).any(), label
+
+
+# --- parameters -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("gap_open", [1e-300, 1e-100, 1e-30, 0.02, 0.4999])
+@pytest.mark.parametrize("gap_extend", [1e-300, 1e-12, 0.6, 0.999999])
+def test_steep_and_flat_gaps(gap_open: float, gap_extend: float, mode: str) -> None:
+    check(affine_case(gap_open, gap_extend), *related_pair(1), mode)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("off_diagonal", [1e-300, 1e-100, 1e-20, 0.0])
+def test_pairs_that_hardly_occur(off_diagonal: float, mode: str) -> None:
+    check(affine_case(pair=pair_table(off_diagonal)), *related_pair(2), mode)
+    check(affine_case(1e-40, 1e-12, pair=pair_table(off_diagonal)), *related_pair(3, 40), mode)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_gaps_of_one_letter_only(mode: str) -> None:
+    """Without an edge from X to X no number of gap letters bridges two cells."""
+    check(affine_case(gap_extend=0.0), "ACGTTGCATACCGA", "ACGTGCATTACCG", mode)
+    check(affine_case(gap_extend=0.0), *related_pair(4, 40), mode="local")
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("rare", [0.0, 1e-300, 1e-20])
+def test_a_letter_that_is_never_in_a_gap(rare: float, mode: str) -> None:
+    gap = np.array([0.5, 0.3 - rare, 0.2, rare])
+    for seed in (5, 6):
+        target, query = related_pair(seed, 60)
+        check(affine_case(gap=gap), target + "T", "T" + query.replace("T", "C"), mode)
+        check(affine_case(gap=gap), target.replace("T", "A"), query.replace("T", "A"), mode)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("rare", [1e-250, 1e-60, 1e-12])
+def test_a_background_in_which_a_letter_is_rare(rare: float, mode: str) -> None:
+    """Gap letters that are far likelier in the model than in the background make values rise, not only fall."""
+    background = np.array([0.5, 0.3 - rare, 0.2, rare])
+    check(affine_case(background=background), *related_pair(7), mode)
+
+
+def lopsided_case(bits: float) -> Case:
+    """A is 2**bits times likelier in a gap than outside, C as much the other way round."""
+    rare = 2.0**-bits / 2
+    background, gap = np.array([rare, 0.5, 0.25, 0.25 - rare]), np.array([0.5, rare, 0.25, 0.25 - rare])
+    return affine_case(0.1, 0.5, gap=gap, background=background)
+
+
+def gaps_only_case() -> Case:
+    """Each sequence is all but one letter of the other's making: within a lane, values lie 2**400 and more apart."""
+    deletion, insertion = np.array([1e-5, 5e-5, 0.0, 1e-25]), np.array([0.0, 5e-12, 3e-30, 0.05])
+    deletion[2], insertion[0] = 1 - deletion.sum(), 1 - insertion.sum()
+    turn, stay, background = 1e-5, 0.9985, np.array([0.0125 - 1.5e-7, 0.98, 1.5e-7, 0.0075])
+    stop = 1 - stay - turn
+    model = ts.PairHMM(
+        ts.DNA,
+        {"X": "x", "Y": "y"},
+        {"X": {"X": "stay", "Y": "turn", "end": "stop"}, "Y": {"X": "turn", "Y": "stay", "end": "stop"}},
+        {"X": "deletion", "Y": "insertion"},
+        start={"X": "turn", "Y": "stop", "end": "stay"},
+        values={"turn": turn, "stay": stay, "deletion": deletion, "insertion": insertion},
+        background=background,
+    )
+    plain = twin.Model(
+        ["x", "y"],
+        np.array([turn, stop]),
+        np.array([[stay, turn], [turn, stay]]),
+        np.array([stop, stop]),
+        stay,
+        [deletion, insertion],
+        background,
+    )
+    labels: list[list[str | None]] = [["stay", "turn", "stop"], ["turn", "stay", "stop"], ["turn", "stop", "stay"]]
+    return Case(model, plain, labels, ["deletion", "insertion"], None)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_products_of_values_far_apart(mode: str) -> None:
+    """float64 held each of forward's and backward's values here, but not their product: counts were NaN."""
+    for n, m in [(56, 36), (20, 40), (100, 80)]:
+        rng = np.random.default_rng(n)
+        check(gaps_only_case(), random_text(rng, n), random_text(rng, m), mode)
+
+
+def test_a_path_with_a_step_too_small_for_a_float() -> None:
+    """An opening of 1e-200 times a letter of 1e-200."""
+    gap = np.array([0.5, 0.3, 0.2, 1e-200])
+    case = affine_case(1e-200, 0.6, pair=pair_table(0.0), gap=gap)
+    expected = 4 * np.log(0.25) + 2 * np.log(1e-200) + np.log(0.4)
+    best, alignment = case.model.viterbi("ACTGA", "ACGA")
+    assert_allclose(best, expected, rtol=1e-12)
+    assert_allclose(case.model.log_joint("ACTGA", "ACGA", alignment), expected, rtol=1e-12)
+    assert alignment.aligned.tolist() == [[[0, 2], [3, 5]], [[0, 2], [2, 4]]]
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("bits", [5, 10, 20, 23, 26, 34, 42, 48, 80])
+def test_up_to_the_border_between_the_two_paths(bits: float, mode: str) -> None:
+    """Values differ so much within a lane that products of two fill float64's range."""
+    rng, case = np.random.default_rng(8), lopsided_case(bits)
+    for target, query in [
+        (random_text(rng, 70), random_text(rng, 50)),
+        ("A" * 40 + "C" * 40, "C" * 30 + "A" * 50),
+        ("C" * 40 + "A" * 40, "A" * 30 + "C" * 50),
+    ]:
+        check(case, target, query, mode)
+
+
+def test_the_border_lies_where_it_is_tested() -> None:
+    moderate = {bits: lopsided_case(bits).model.recursion.is_moderate for bits in (20, 23, 26)}
+    assert moderate == {20: True, 23: True, 26: False}
+
+
+def test_the_two_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, query = related_pair(9, 300)
+    fast = affine_case(1e-12, 1e-6).model
+    found = [fast.log_likelihood(target, query, mode=mode) for mode in twin.MODES]
+    posterior = fast.posterior(target, query, 0.0).toarray()
+    assert fast.recursion.is_moderate
+    in_logarithms(monkeypatch)
+    slow = fast.copy()
+    assert_allclose(found, [slow.log_likelihood(target, query, mode=mode) for mode in twin.MODES], rtol=1e-13)
+    assert_allclose(posterior, slow.posterior(target, query, 0.0).toarray(), rtol=1e-8, atol=1e-11)
+
+
+# --- sequences ------------------------------------------------------------------------------------------------------
+
+
+def compare_log_likelihood(case: Case, target: str, query: str, mode: str, rtol: float = 1e-11) -> None:
+    expected = twin.log_likelihood(case.slow, case.codes(target), case.codes(query), mode)
+    assert_allclose(case.model.log_likelihood(target, query, mode=mode), expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_an_insertion_of_five_kilobases(mode: str) -> None:
+    rng = np.random.default_rng(10)
+    whole, inserted = random_text(rng, 200), random_text(rng, 5000)
+    longer = whole[:90] + inserted + whole[90:]
+    case = affine_case()
+    compare_log_likelihood(case, whole, longer, mode)
+    compare_log_likelihood(case, longer, whole, mode)
+
+
+def test_the_alignment_on_both_sides_of_five_kilobases() -> None:
+    rng = np.random.default_rng(11)
+    whole, inserted = random_text(rng, 200), random_text(rng, 5000)
+    model = affine_case(gap_open=1e-3, gap_extend=0.9).model
+    for target, query, turned in ((whole, whole[:90] + inserted + whole[90:], False),
+                                  (whole[:90] + inserted + whole[90:], whole, True)):  # fmt: skip
+        posterior = model.posterior(target, query)
+        found = posterior.T.toarray() if turned else posterior.toarray()
+        ends = [*range(80), *range(100, 200)]
+        assert found[ends, [*range(80), *range(5100, 5200)]].min() > 0.9
+        corners = model.viterbi(target, query)[1].coordinates[:: -1 if turned else 1]
+        assert any(b - a == 5000 for a, b in zip(corners[1], corners[1][1:], strict=False))
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_ten_kilobases_of_unrelated_sequence(mode: str) -> None:
+    rng = np.random.default_rng(12)
+    compare_log_likelihood(affine_case(), random_text(rng, 10_000), random_text(rng, 150), mode)
+    compare_log_likelihood(affine_case(gap_open=0.3), random_text(rng, 1200), random_text(rng, 1000), mode)
+
+
+def test_a_hundred_kilobases_against_a_hundred_letters() -> None:
+    rng = np.random.default_rng(13)
+    target = random_text(rng, 100_000)
+    query = target[70_000:70_100]
+    case = affine_case()
+    compare_log_likelihood(case, target, query, "glocal")
+    for mode in ("glocal", "local"):
+        assert case.model.posterior(target, query, mode=mode)[70_050, 50] > 0.99
+        corners = case.model.viterbi(target, query, mode=mode)[1].coordinates
+        assert corners[0, -1] - corners[1, -1] == 70_000
+    assert_allclose(case.model.log_likelihood(query, target), case.model.log_likelihood(target, query), rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_no_letter_and_one_letter(mode: str) -> None:
+    cases = [affine_case(), affine_case(0.4999, 1e-12), affine_case(1e-300, 0.999999), affine_case(gap_extend=0.0)]
+    for case in cases:
+        for target, query in [("A", "A"), ("A", "C"), ("A", "AC"), ("N", "N"), ("", ""), ("", "A"), ("G", "")]:
+            check(case, target, query, mode)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_an_empty_sequence_against_a_full_one(mode: str) -> None:
+    case, text = affine_case(), random_text(np.random.default_rng(14), 300)
+    for target, query in ((text, ""), ("", text)):
+        check(case, target, query, mode)
+        assert case.model.posterior(target, query, 0.0, mode=mode).shape == (len(target), len(query))
+        best, alignment = case.model.viterbi(target, query, mode=mode)
+        assert math.isfinite(best)
+        assert alignment.target == target
+        assert alignment.query == query
+    gaps = np.log(0.02) + 299 * np.log(0.6) + 300 * np.log(0.25)
+    assert_allclose(case.model.log_likelihood(text, ""), gaps, rtol=1e-12)

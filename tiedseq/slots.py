@@ -1,0 +1,126 @@
+"""A model's tables as the lane kernels want them, and what the kernels add up as the tables' derivatives.
+
+The kernels want xy states first, then x, then y, and at least one of each. A *slot* is a state's place in that order; a
+slot that no state fills is one that nothing enters. Everything is odds over background letters, which keeps numbers near 1.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .modes import border_weights
+from .tables import Codes, Derivatives, Floats, PairTables
+
+_LETTER_COUNTS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 256)  # kernels are compiled for these: others are padded
+
+
+class Slots:
+    """The translation between one model's states and the kernels' slots."""
+
+    def __init__(self, tables: PairTables) -> None:
+        self.tables = tables
+        by_kind = [[s for s, kind in enumerate(tables.kinds) if kind == wanted] for wanted in ("xy", "x", "y")]
+        self.states = [s for states in by_kind for s in states or [-1]]  # by slot; -1: none
+        self.pairs, self.deletions, self.insertions = (max(1, len(states)) for states in by_kind)
+        self.letters = next(count for count in _LETTER_COUNTS if count >= tables.observation.shape[1])
+        self.record = self.pairs * self.letters + self.deletions  # emissions of a row of cells
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    # ---- to the kernels -----------------------------------------------------------------------------------------------
+
+    def _placed(self, values: Floats) -> Floats:
+        return np.array([values[s] if s >= 0 else 0.0 for s in self.states])
+
+    @cached_property
+    def numbers(self) -> Any:
+        """Start, transitions and end as arrays (`kernels.viterbi.Numbers`)."""
+        from .kernels.viterbi import Numbers
+
+        transitions = np.array([self._placed(row) for row in self.tables.transitions])
+        transitions = np.array([transitions[s] if s >= 0 else np.zeros(len(self)) for s in self.states])
+        return Numbers(self._placed(self.tables.start), transitions, self._placed(self.tables.end))
+
+    @cached_property
+    def model(self) -> Any:
+        """The numbers as `kernels.pairhmm.Model`, for sums over alignments."""
+        from .kernels.pairhmm import Model
+
+        numbers, size, pairs = self.numbers, len(self), self.pairs
+        # most models have no edges between different gap states; each pattern of edges compiles once, so there are two
+        spared = np.zeros((size, size), bool)
+        spared[pairs:, pairs:] = ~np.eye(size - pairs, dtype=bool)
+        if np.any(numbers.transitions[spared]):
+            spared[:] = False
+        rows = tuple(
+            tuple(None if spared[a, b] else float(numbers.transitions[a, b]) for b in range(size)) for a in range(size)
+        )
+        shape = [(0,) * count for count in (self.letters, pairs, self.deletions, self.insertions)]
+        return Model(rows, tuple(numbers.start.tolist()), tuple(numbers.end.tolist()), *shape, None)
+
+    @cached_property
+    def _emissions(self) -> tuple[Floats, Floats]:
+        """By symbol: (symbols + 1, record) for rows of cells, (symbols, letters + insertions) for columns."""
+        observation, background = self.tables.observation, self.tables.symbol_background
+        symbols, n_letters = observation.shape
+        rows, columns = np.zeros((symbols + 1, self.record)), np.zeros((symbols, self.letters + self.insertions))
+        columns[:, :n_letters] = observation / background[:, None]
+        for slot, s in enumerate(self.states):
+            if s < 0:
+                continue
+            emission = observation @ self.tables.emissions[s]
+            if slot < self.pairs:
+                rows[:-1, slot * self.letters :][:, :n_letters] = emission / background[:, None]
+            elif slot < self.pairs + self.deletions:
+                rows[:-1, self.pairs * self.letters + slot - self.pairs] = emission / background
+            else:
+                columns[:, self.letters + slot - self.pairs - self.deletions] = emission / background
+        return rows, columns
+
+    def kernel_tables(self, mode: str) -> Any:
+        """Emissions and weights as `kernels.alignment.Tables`."""
+        from .kernels.alignment import Tables
+
+        return Tables(*self._emissions, *border_weights(mode))
+
+    # ---- from the kernels ---------------------------------------------------------------------------------------------
+
+    def derivatives(self, model: Floats, rows: Floats, columns: Floats, x: Codes, y: Codes) -> Derivatives:
+        """Return d ln P / d table entry.
+
+        `model` holds the derivatives of transitions, start and end, by slot; rows (n, record) and columns (m, insertions)
+        those of the emissions at every letter of the target and the query.
+        """
+        tables, size, states = self.tables, len(self), len(self.tables.kinds)
+        symbols, n_letters = tables.observation.shape
+        by_row, by_column = _by_symbol(x, rows, symbols), _by_symbol(y, columns, symbols)
+        wide = self.pairs * self.letters
+        in_gaps = (by_row * self._emissions[0][:-1])[:, wide:].sum(axis=1)
+        in_gaps += (by_column * self._emissions[1][:, self.letters :]).sum(axis=1)
+        result = Derivatives(
+            np.zeros(states), np.zeros((states, states)), np.zeros(states), [np.zeros(0)] * states, in_gaps
+        )
+        odds = (tables.observation / tables.symbol_background[:, None]).T  # (K, symbols)
+        used = [slot for slot, s in enumerate(self.states) if s >= 0]
+        for slot in used:
+            s = self.states[slot]
+            result.start[s], result.end[s] = model[size * size + slot], model[size * (size + 1) + slot]
+            for other in used:
+                result.transitions[s, self.states[other]] = model[slot * size + other]
+            if slot < self.pairs:
+                by_letter = by_row[:, slot * self.letters :][:, :n_letters]
+            elif slot < self.pairs + self.deletions:
+                by_letter = by_row[:, wide + slot - self.pairs]
+            else:
+                by_letter = by_column[:, slot - self.pairs - self.deletions]
+            result.emissions[s] = odds @ by_letter
+        return result
+
+
+def _by_symbol(codes: Codes, values: Floats, symbols: int) -> Floats:
+    """Sum the rows of `values` by the symbol at their place: (symbols, width)."""
+    return np.array([values[codes == symbol].sum(axis=0) for symbol in range(symbols)])
