@@ -17,7 +17,7 @@ for name in (
     ENVIRONMENT.pop(name, None)
 
 
-def run(*words: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+def run(*words: str | Path, **more: Any) -> subprocess.CompletedProcess[Any]:
     """The finished process; its output as text unless `more` says otherwise."""
     command = [*TIEDSEQ, *map(str, words)]
     return subprocess.run(command, **{"capture_output": True, "text": True, "timeout": 300, "env": ENVIRONMENT, **more})

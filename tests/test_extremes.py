@@ -184,6 +184,16 @@ def test_up_to_the_border_between_the_two_paths(bits: float, mode: str) -> None:
         check(case, target, query, mode)
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("mode", ["global", "local"])
+def test_several_tiles_and_chunks_of_a_steep_model(mode: str) -> None:
+    """Steep models have tiles of sixteen rows, so that a short target has three and a short query two chunks."""
+    rng, case = np.random.default_rng(9), lopsided_case(15)
+    target, query = random_text(rng, 40), random_text(rng, 120)
+    assert case.model.recursion.is_moderate
+    check(case, target, query, mode)
+
+
 def test_the_border_lies_where_it_is_tested() -> None:
     moderate = {bits: lopsided_case(bits).model.recursion.is_moderate for bits in (20, 23, 26)}
     assert moderate == {20: True, 23: True, 26: False}

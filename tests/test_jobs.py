@@ -12,7 +12,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -76,26 +75,26 @@ def test_two_genomes(data: Path) -> None:
     done = run("align", human, orangutan)
     assert done.returncode == 0
     records = [next(ts.read(path)) for path in (human, orangutan)]
+    result = ts.align(records[0], records[1])
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{records[0].name} x {records[1].name}, strand +, log-odds 1")
-    assert (lines[-1], done.stdout[-2:]) == ("", "\n\n")
+    assert lines[0] == str(result).splitlines()[0] and lines[-1] == ""
+    margin = max(len(record.name) for record in records) + len(" 16569 ")
     rows, counted = ["", ""], [0, 0]
-    width = max(len(record.name) for record in records)
     for k in range(2, len(lines) - 1, 5):
         top, matches, bottom, confidence = lines[k : k + 4]
         for side, (line, record) in enumerate(zip((top, bottom), records, strict=True)):
-            name, first, row, last = line.split()
-            assert (name, int(first)) == (record.name, counted[side] + 1)
+            name, *first = line[:margin].split()
+            row, *last = line[margin:].split()
+            assert name == record.name and len(row) == len(confidence) - margin <= 60
+            assert first == [str(counted[side] + 1)] * (set(row) != {"-"})
             counted[side] += len(row) - row.count("-")
-            assert int(last) == counted[side]
+            assert last == [str(counted[side])] * (set(row) != {"-"})
             rows[side] += row
-        margin = len(top) - len(top.split(maxsplit=2)[2])
-        assert margin >= width and len(confidence) - margin == len(row) and confidence.startswith("confidence ")
-        equal = [x == y for x, y in zip(*(line.split()[2] for line in (top, bottom)), strict=True)]
+        equal = [x == y for x, y in zip(rows[0][-len(row) :], rows[1][-len(row) :], strict=True)]
         assert [mark == "|" for mark in matches[margin:].ljust(len(row))] == equal
-        assert lines[k + 4] == ""
+        assert lines[k + 4] == "" and confidence.startswith("confidence ")
     assert [row.replace("-", "") for row in rows] == [record.sequence for record in records]
-    result = ts.align(*records)
     assert tuple(rows) == result.rows
     assert done.stderr == f"tiedseq: 1 record, 0 skipped, mean confidence {result.expected_accuracy:.4f}\n"
 
@@ -122,9 +121,9 @@ def pieces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pieces")
     human, mouse = (next(ts.read(data / f"{name}_mt.fa")).sequence for name in ("human", "mouse"))
     (folder / "t.fa").write_text(
-        fasta([Record("t1", human[5600:6400], "t1 COX1"), Record("t2", human[8000:8700].lower())])
+        fasta([Record("t1", human[100:900], "t1 12S"), Record("t2", human[1400:2300].lower())])
     )
-    plus, minus = mouse[5700:6350], mouse[8100:8600]
+    plus, minus = mouse[170:850], mouse[1450:2150]
     (folder / "q.fa").write_text(
         fasta([Record("plus", plus, "plus strand"), Record("minus", reverse_complement(minus)), Record("empty", "")])
     )
@@ -156,13 +155,10 @@ def test_biopython_reads_it_back(format: str, pieces: Path, expected: list[ts.Al
         mark = ">t" if format == "fasta" else "CLUSTAL"
         parts = [mark + part for part in text.split(mark)[1:]]
         found = [Align.read(io.StringIO(part), format) for part in parts]
-    else:
-        found = list(Align.parse(io.StringIO(text), format))
-    assert len(found) == (3 if format == "sam" else 2)
-    for alignment, result in zip(found, expected[: 2 if format != "sam" else 3], strict=True):
-        if result.is_empty:
-            assert alignment.query.id == "empty" and alignment.flag == 4
-            continue
+    else:  # Biopython cannot read unmapped lines without letters, which samtools takes
+        mapped = [line for line in text.splitlines(keepends=True) if not line.startswith("empty\t4\t")]
+        found = [*Align.parse(io.StringIO("".join(mapped)), format)]
+    for alignment, result in zip(found, expected[:2], strict=True):
         if format in ("maf", "sam"):
             indices = np.array(alignment.indices)
             assert [(i, j) for i, j in indices.T.tolist() if i >= 0 and j >= 0] == pairs_of(result)
@@ -224,7 +220,7 @@ def test_samtools_reads_it_back(pieces: Path, expected: list[ts.AlignmentResult]
         ("minus", "16", "t2"),
         ("empty", "4", "*"),
     ]
-    for line, result in zip(lines, expected[:2], strict=True):
+    for line, result in zip(lines[:2], expected[:2], strict=True):
         pairs = cigar_pairs(line[5], int(line[3]) - 1, 0)
         n = len(result.query)
         assert [(i, j if result.strand == "+" else n - 1 - j) for i, j in pairs] == pairs_of(result)
@@ -280,7 +276,7 @@ def test_min_confidence(pieces: Path, expected: list[ts.AlignmentResult]) -> Non
 
 @pytest.mark.parametrize("side", ["target", "query"])
 def test_standard_input(side: str, pieces: Path) -> None:
-    words = ["-", pieces / "q.fa"] if side == "target" else [pieces / "t.fa", "-"]
+    words: list[str | Path] = ["-", pieces / "q.fa"] if side == "target" else [pieces / "t.fa", "-"]
     content = gzip.compress((pieces / f"{side[0]}.fa").read_bytes())
     done = run(
         "align", *words, "--mode", "local", "--strand", "both", "--format", "sam", "--quiet", input=content, text=False

@@ -42,11 +42,16 @@ def columns_of(alignment: Any, n: int, m: int) -> tuple[NDArray[np.int64], bool]
     reversed query the columns are positions on its reverse complement.
     """
     if isinstance(alignment, np.ndarray):
+        if not np.issubdtype(alignment.dtype, np.integer):
+            raise ArgumentError(f"the alignment's columns must be an array of integers, not of {alignment.dtype}")
         columns, reverse = alignment.astype(np.int64), False
     else:
         alignment = getattr(alignment, "alignment", alignment)
         if not hasattr(alignment, "indices"):
-            raise ArgumentError(f"alignment must be a Bio.Align.Alignment, not {type(alignment).__name__}")
+            raise ArgumentError(
+                f"alignment must be a Bio.Align.Alignment, a result of align(), or an array of columns, not "
+                f"{type(alignment).__name__}"
+            )
         columns = np.array(alignment.indices, np.int64)
         reverse = bool(alignment.coordinates[1, -1] < alignment.coordinates[1, 0])
         if reverse:

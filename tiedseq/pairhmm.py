@@ -124,6 +124,7 @@ class PairHMM:
             extra=extra,
         )
         self._background = None if extra else self._checked_background(background)
+        _positive_background(self.background)
         self._forget()
 
     @classmethod
@@ -167,7 +168,7 @@ class PairHMM:
         alphabet = Alphabet.of(alphabet)
         if gaps not in (1, 2):
             raise ArgumentError(f"gaps must be 1 or 2, not {gaps!r}; write other topologies with PairHMM(...)")
-        if not 0.0 < identity < 1.0:
+        if not (np.ndim(identity) == 0 and 0.0 < _numbers("identity", identity) < 1.0):
             raise ArgumentError(f"identity must lie between 0 and 1, not {identity!r}")
         opens = _for_classes("gap_open", gap_open, gaps, lambda first: first / 5)
         extends = _for_classes("gap_extend", gap_extend, gaps, lambda first: 1 - (1 - first) / 4)
@@ -290,9 +291,7 @@ class PairHMM:
             pairs = self.recursion.posterior(x, strands[0].query, mode, threshold).pairs
             return pairs[:, ::-1] if strands[0].reverse else pairs
         # an entry is kept by its sum: what is below the threshold on one strand may matter with the other's
-        parts = [
-            self.recursion.posterior(x, read.query, mode, threshold / 1000).pairs * read.share for read in strands
-        ]
+        parts = [self.recursion.posterior(x, read.query, mode, threshold / 1000).pairs * read.share for read in strands]
         mixed = (parts[0] + parts[1][:, ::-1]).tocsr()
         mixed.data[mixed.data < threshold] = 0.0
         mixed.eliminate_zeros()
@@ -412,8 +411,8 @@ class PairHMM:
         model.states = _checked_states(document["states"])
         shapes = {state: list(shape) for state, shape in _shapes(model.states, model.alphabet).items()}
         model._specification = Specification.from_dict({**document, "states": shapes}, model.alphabet)
-        background = document.get("background")
-        model._background = None if background is None else _positive_background(np.array(background, np.float64))
+        labelled = "background" in document.get("extra", {})
+        model._background = None if labelled else model._checked_background(list(document["background"]))
         model._forget()
         return model
 
@@ -507,7 +506,7 @@ class PairHMM:
             background = background.value
         letters = self.alphabet.n_letters
         if background is not None:
-            given = np.asarray(background, np.float64)
+            given = _numbers("background", background)
             if given.shape != (letters,) or not np.isclose(given.sum(), 1.0, rtol=0.0, atol=1e-6):
                 raise ModelError(
                     f"background must be a label or {letters} probabilities that sum to one, not an array of shape "
@@ -557,8 +556,15 @@ def _identity_table(letters: int, identity: float) -> NDArray[np.float64]:
     return table
 
 
+def _numbers(name: str, value: Any) -> Floats:
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{name} must be a number or numbers, not {value!r}") from error
+
+
 def _for_classes(name: str, value: float | Sequence[float], gaps: int, second: Any) -> list[float]:
-    given = [float(v) for v in np.atleast_1d(np.asarray(value, np.float64))]
+    given = _numbers(name, value).ravel().tolist()
     if len(given) == 1 and gaps == 2:
         given.append(float(second(given[0])))
     if len(given) != gaps or not all(0.0 < v < 1.0 for v in given):

@@ -306,6 +306,8 @@ class Specification:
             spec = cls(states, rows, uses["emissions"], start, values, alphabet, extra=uses["extra"])
         except (KeyError, AttributeError, TypeError, IndexError) as error:
             raise ModelError(f"The description of the model is incomplete or damaged ({error!r}).") from error
+        if missing := [label for label in spec.labels if label not in values]:
+            raise ModelError(f"The description of the model lacks the value of {', '.join(map(repr, missing[:8]))}.")
         spec.free = np.where(np.isnan(spec._given), spec.free, spec._given)
         return spec
 

@@ -69,9 +69,10 @@ def load(path: str | os.PathLike[str]) -> Any:
             "use the tiedseq that wrote it, or a later one",
             name,
         )
-    if document.get("kind") not in _KINDS:
-        raise InputError(f"the file holds a {document.get('kind')!r}; known kinds: {', '.join(_KINDS)}", name)
-    module, attribute = _KINDS[document["kind"]]
+    kind = document.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise InputError(f"the file holds a {kind!r}; known kinds: {', '.join(_KINDS)}", name)
+    module, attribute = _KINDS[kind]
     try:
         return getattr(import_module(module), attribute).from_dict(document)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -249,9 +249,6 @@ def forward_steps(first, last, plain, plan, model, m, columns, rows, state, bord
             store(history, kept, load(state, EXPONENT))
             kept += LANES
         edges = tau < plain[0] or tau >= plain[1]
-        start1, start2, end1, end2 = load_each(columns, base + weights_at, width, (0, 0, 0, 0))
-        unit = load(state, UNIT)
-        total = load(state, TOTAL)
         for r in range(plan.height):
             at, sums = r * stride, sums_at + r * states * LANES
             emission = dots(rows, at, letters, model.pairs)
@@ -264,7 +261,9 @@ def forward_steps(first, last, plain, plan, model, m, columns, rows, state, bord
                 kept += states * LANES
             value = products(emission + gap_x + gap_y, entered)
             into = leave(model.transitions, value, model.best)
-            if edges:
+            if edges:  # loaded here, row by row, so that steps without them have the registers
+                start1, start2, end1, end2 = load_each(columns, base + weights_at, width, (0, 0, 0, 0))
+                unit, total = load(state, UNIT), load(state, TOTAL)
                 weight = load_each(rows, at + (wide + len(model.deletions)) * LANES, LANES, (0, 0, 0, 0))
                 begin = (weight[0] * start1 + weight[1] * start2) * unit
                 into = joined(into, weighted(model.start, begin), model.best)
@@ -273,10 +272,10 @@ def forward_steps(first, last, plain, plan, model, m, columns, rows, state, bord
                     total = total + ended
                 else:
                     total = maximum(total, ended)
+                store(state, TOTAL, total)
             store_each(state, sums, into)
             leaving, up, _ = split(into, model.pairs, model.deletions, model.insertions)
             diagonal = next_diagonal
-        store(state, TOTAL, total)
         store_each(state, CARRY, leaving)
         store_each(state, CARRY + pairs * LANES, up)
         exit_last(borders, below + tau + 1, size, leaving + up)
@@ -329,8 +328,6 @@ def backward_steps(
         scale = power_of_two(forward_unit + backward_unit) * inverse
         matched = load(collected.column, base)
         edges = tau < plain[0] or tau >= plain[1]
-        start1, start2, end1, end2 = load_each(columns, base + weights_at, width, (0, 0, 0, 0))
-        unit = load(state, UNIT)
         if gradient is not None:
             end_scale = power_of_two(forward_unit) * inverse
             start_scale = power_of_two(backward_unit + broadcast(-norm[1])) * inverse
@@ -345,6 +342,8 @@ def backward_steps(
             following = diagonal + down + right
             rest = arrive(model.transitions, following, model.best)
             if edges:
+                start1, start2, end1, end2 = load_each(columns, base + weights_at, width, (0, 0, 0, 0))
+                unit = load(state, UNIT)
                 weight = load_each(rows, at + record * LANES, LANES, (0, 0, 0, 0))
                 ending = weight[2] * end1 + weight[3] * end2
                 rest = joined(rest, weighted(model.end, ending * unit), None)

@@ -1,0 +1,177 @@
+"""What users get wrong around a PairHMM: a library error that names the argument, never another program's traceback."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiedseq as ts
+from twin import MODES
+
+affine = ts.PairHMM.affine
+METHODS: dict[str, Callable[..., Any]] = {
+    "log_likelihood": lambda model, target, query, **more: model.log_likelihood(target, query, **more),
+    "score": lambda model, target, query, **more: model.score([(target, query)], **more),
+    "posterior": lambda model, target, query, **more: model.posterior(target, query, **more),
+    "viterbi": lambda model, target, query, **more: model.viterbi(target, query, **more),
+    "expected_counts": lambda model, target, query, **more: model.expected_counts([(target, query)], **more),
+    "gradient": lambda model, target, query, **more: model.gradient([(target, query)], **more),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_wrong_mode_strand_or_letters(method: str) -> None:
+    call, model = METHODS[method], affine()
+    for mode in ("semiglobal", "Global", None, 0, ["global"]):
+        with pytest.raises(ts.ArgumentError, match="mode must be one of global, local, glocal, overlap, not"):
+            call(model, "ACGT", "AGT", mode=mode)
+    for strand in ("reverse", "-", None, 1):
+        with pytest.raises(ts.ArgumentError, match='strand must be "forward" or "both", not'):
+            call(model, "ACGT", "AGT", strand=strand)
+    for target, query in (("ACXT", "AGT"), ("ACGT", "AG!")):
+        with pytest.raises(ts.SequenceError, match="position 3") as caught:
+            call(model, target, query)
+        assert caught.value.position == 2
+    with pytest.raises(ts.SequenceError, match="gap letter '-' at position 2: remove the gaps"):
+        call(model, "A-GT", "AGT")
+    with pytest.raises(ts.SequenceError, match="code 99"):
+        call(model, np.array([0, 99]), "AGT")
+    with pytest.raises(ts.ArgumentError, match="cannot be read as a sequence"):
+        call(model, 5, "AGT")
+    with pytest.raises(ts.ArgumentError, match="no complement"):
+        call(affine(alphabet="AB"), "A", "B", strand="both")
+
+
+def test_mode_is_checked_even_without_pairs() -> None:
+    with pytest.raises(ts.ArgumentError, match="mode"):
+        affine().score([], mode="semiglobal")
+
+
+@pytest.mark.parametrize("method", ["score", "expected_counts", "gradient"])
+def test_pairs_that_are_no_pairs(method: str) -> None:
+    call = getattr(affine(), method)
+    wrong: list[tuple[Any, str]] = [
+        (("ACGT", "AGT"), "item 0 is str"),
+        ([("ACGT", "AGT"), ("ACGT",)], "item 1 is tuple"),
+        ([("A", "C", "G")], "item 0 is tuple"),
+        ([5], "item 0 is int"),
+        ("AC", "item 0 is str"),
+        (None, "not be of type NoneType"),
+        (5, "not be of type int"),
+    ]
+    for pairs, match in wrong:
+        with pytest.raises(ts.ArgumentError, match=f"pairs must hold .target, query. tuples.*{match}"):
+            call(pairs)
+    as_list, as_generator = call([["AC", "AC"]]), call(pair for pair in [("AC", "AC")])
+    assert str(as_list) == str(as_generator)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, math.nan, "0.1", None])
+def test_thresholds_that_are_no_probability(threshold: Any) -> None:
+    for strand in ("forward", "both"):
+        with pytest.raises(ts.ArgumentError, match="threshold must be a probability from 0 to 1, not"):
+            affine().posterior("ACGT", "AGT", threshold, strand=strand)
+    assert affine().posterior("ACGT", "AGT", 1).shape == (4, 3)
+
+
+@pytest.mark.parametrize("strand", ["forward", "both"])
+@pytest.mark.parametrize("mode", MODES)
+def test_sequences_that_no_path_emits(mode: str, strand: str) -> None:
+    """Nothing emits A and T, in pairs or alone; with an end, not even an empty box is possible."""
+    table = np.zeros((4, 4))
+    table[1:3, 1:3] = 0.25
+    gap = [0.0, 0.5, 0.5, 0.0]
+    rows = {state: {"M": 0.5, "X": 0.2, "Y": 0.2, "end": 0.1} for state in "MXY"}
+    model = ts.PairHMM(
+        ts.DNA,
+        {"M": "xy", "X": "x", "Y": "y"},
+        rows,
+        {"M": table, "X": gap, "Y": gap},
+        start={"M": 0.6, "X": 0.2, "Y": 0.2},
+    )
+    assert model.log_likelihood("CG", "GC", mode=mode, strand=strand) > -math.inf
+    assert model.log_likelihood("AT", "TAT", mode=mode, strand=strand) == -math.inf
+    assert model.score([("CG", "GC"), ("AT", "TAT")], mode=mode, strand=strand) == -math.inf
+    for method in ("posterior", "viterbi", "expected_counts", "gradient"):
+        with pytest.raises(ts.SequenceError, match=f"2 and 3 letters probability 0 under mode='{mode}'"):
+            METHODS[method](model, "AT", "TAT", mode=mode, strand=strand)
+
+
+def test_a_background_needs_every_letter() -> None:
+    for wrong in ([0.5, 0.5, 0.0, 0.0], [-0.1, 0.4, 0.4, 0.3]):
+        with pytest.raises(ts.ModelError, match="every letter of the background needs a positive probability"):
+            affine(background=wrong)
+    with pytest.raises(ts.ModelError, match="every letter of the background needs a positive probability"):
+        affine(values={"gap": [0.5, 0.5, 0, 0]}, background="gap")
+    for wrong in ([0.25] * 3, [0.3] * 4, [math.nan] * 4, 5):  # type: ignore[assignment]
+        with pytest.raises(ts.ModelError, match="background must be a label or 4 probabilities that sum to one"):
+            affine(background=wrong)
+    for wrong in (["x"] * 4, {"A": 1}):  # type: ignore[assignment]
+        with pytest.raises(ts.ArgumentError, match="background must be a number or numbers"):
+            affine(background=wrong)
+    # a gap distribution with zeros cannot explain flanks: uniform letters stand in
+    assert affine(values={"gap": [0.5, 0.5, 0.0, 0.0]}).background.tolist() == [0.25] * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"gaps": 3}, "gaps must be 1 or 2, not 3"),
+        ({"gap_open": 0.0}, "gap_open must be a probability"),
+        ({"gap_open": math.nan}, "gap_open must be a probability"),
+        ({"gap_open": "often"}, "gap_open must be a number"),
+        ({"gap_open": [0.1, 0.2]}, "one for each of 1 classes"),
+        ({"gap_open": [0.1, 0.2, 0.3], "gaps": 2}, "one for each of 2 classes"),
+        ({"gap_extend": 1.0}, "gap_extend must be a probability"),
+        ({"identity": 1.0}, "identity must lie between 0 and 1"),
+        ({"identity": "high"}, "identity must be a number"),
+        ({"identity": None}, "identity must lie between 0 and 1"),
+        ({"substitution": "foo"}, "substitution.'foo'. is unknown"),
+        ({"alphabet": 5}, "alphabet=5 is no alphabet"),
+        ({"gap_open": 0.6}, "row of state 'M' has values that sum to 1.2"),
+        ({"values": {"foo": 1.0}}, "'foo', a label that the model lacks"),
+    ],
+)
+def test_wrong_arguments_of_affine(arguments: dict[str, Any], match: str) -> None:
+    with pytest.raises((ts.ArgumentError, ts.ModelError), match=match):
+        affine(**arguments)
+
+
+@pytest.mark.parametrize("states", [{}, [], None, "xy", {"M": "xx"}, {"M": None}])
+def test_states_of_no_kind(states: Any) -> None:
+    with pytest.raises(ts.ModelError, match=r'must (map names to|be) "xy"'):
+        ts.PairHMM(ts.DNA, states, {"M": {"M": 1.0}}, {"M": "pair"})
+
+
+def test_alignments_that_do_not_fit() -> None:
+    model = affine()
+    wrong: list[tuple[Any, str]] = [
+        (None, "alignment must be a Bio.Align.Alignment.*not NoneType"),
+        ("AC", "alignment must be a Bio.Align.Alignment.*not str"),
+        (np.array([[0.0, 1.0], [0.0, 1.0]]), "array of integers"),
+        (np.zeros((3, 2), int), r"two sequences is needed, not an array of shape \(3, 2\)"),
+        (np.array([[0, 2], [0, 1]]), "target positions must be consecutive and below the target's length 2"),
+        (np.array([[0, 1], [1, 0]]), "query positions must be consecutive"),
+        (np.array([[0, 1], [1, 2]]), "query positions must be consecutive and below the query's length 2"),
+        (np.array([[0, -1, 1], [0, -1, 1]]), "column of two gaps"),
+        (model.viterbi("ACGT", "ACGT")[1], "below the target's length 2"),
+    ]
+    for alignment, match in wrong:
+        with pytest.raises(ts.ArgumentError, match=match):
+            model.log_joint("AC", "AC", alignment)
+
+
+def test_samples_of_no_length() -> None:
+    model = affine()
+    with pytest.raises(ts.ArgumentError, match='columns must be given: the model has no "end"'):
+        model.sample()
+    for columns in (-1, 2.5, "9"):
+        with pytest.raises(ts.ArgumentError, match="columns must be a whole number, 0 or more, not"):
+            model.sample(columns=columns)  # type: ignore[arg-type]
+    for random_state in ("x", -1):
+        with pytest.raises(ts.ArgumentError, match="random_state="):
+            model.sample(columns=3, random_state=random_state)  # type: ignore[arg-type]

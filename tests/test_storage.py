@@ -1,0 +1,178 @@
+"""Model files: to the last bit and back, readable, and refused in one sentence where they are damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiedseq as ts
+from pairhmm_cases import random_case, random_text
+
+
+def models() -> dict[str, ts.PairHMM]:
+    """One of each thing that a file must hold."""
+    rng = np.random.default_rng(1)
+    thirds = np.array([1 / 3, 1 / 7, 1 / 11, 0.0])
+    thirds[3] = 1 - thirds.sum()
+    return {
+        "affine": ts.PairHMM.affine(symmetric=False, gaps=2, gap_open=1 / 300, values={"deletion": thirds}),
+        "random ties, end": random_case(rng, ["y", "xy", "x", "xy", "y"], end=True).model,
+        "background by label": ts.PairHMM.affine(values={"gap": thirds}, background="gap"),
+        "background of its own": ts.PairHMM.affine(background=thirds),
+        "kimura, held gap": ts.PairHMM.affine(substitution="kimura", values={"gap": ts.fixed(thirds)}),
+        "protein": ts.PairHMM.affine(alphabet="protein", identity=0.37),
+        "letters of its own": ts.PairHMM.affine(alphabet=ts.Alphabet("RY", ambiguity={"N": "RY"}, complement="YR")),
+        "complement, numbers, extremes": ts.PairHMM(
+            ts.DNA,
+            {"M": "xy", "X": "x", "Y": "y"},
+            {"M": {"M": 0.9, "X": 1e-300, "Y": 0.1}, "X": {"X": 1.0}, "Y": {"M": "leave", "end": ts.fixed(0.25)}},
+            {"M": ts.Categorical(labels=[[abs(a - b) for b in range(4)] for a in range(4)]),
+             "X": ts.complement("gap"), "Y": "gap"},
+            values={"gap": [0.5, 1e-200, 0.5, 0.0]},
+            start={"M": 0.5, "end": 0.5},
+            random_state=3,
+        ),
+    }  # fmt: skip
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    return np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@pytest.mark.parametrize("name", models())
+def test_a_model_comes_back_to_the_last_bit(name: str, tmp_path: Path) -> None:
+    model = models()[name]
+    model.save(tmp_path / "model.json")
+    loaded = ts.load(tmp_path / "model.json")
+    assert list(loaded.parameters) == list(model.parameters)
+    assert all(same_bits(loaded.parameters[label], value) for label, value in model.parameters.items())
+    assert same_bits(loaded.background, model.background)
+    assert (loaded.states, loaded.alphabet, repr(loaded)) == (model.states, model.alphabet, repr(model))
+    assert loaded.n_free_parameters == model.n_free_parameters
+    loaded.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "model.json").read_bytes()
+
+
+def test_a_loaded_model_computes_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    model = random_case(rng, ["xy", "x", "y"], zeros=0.0, end=True).model
+    target, query = random_text(rng, 40, 0.1), random_text(rng, 35, 0.1)
+    model.save(tmp_path / "model.json")
+    loaded = ts.load(tmp_path / "model.json")
+    for mode in ("global", "local", "glocal", "overlap"):
+        assert loaded.log_likelihood(target, query, mode=mode) == model.log_likelihood(target, query, mode=mode)
+    assert loaded.sample(random_state=1)[:2] == model.sample(random_state=1)[:2]
+    counts = model.expected_counts([(target, query)])
+    assert all(same_bits(value, counts[label]) for label, value in loaded.expected_counts([(target, query)]).items())
+
+
+def test_the_file_can_be_read_by_a_person(tmp_path: Path) -> None:
+    ts.PairHMM.affine(gap_open=0.0213).save(tmp_path / "model.json")
+    text = (tmp_path / "model.json").read_text()
+    document = json.loads(text)
+    assert (document["format"], document["version"], document["tiedseq"]) == ("tiedseq model", 1, ts.__version__)
+    assert document["transitions"]["X"] == {"M": "close", "X": "extend"}
+    assert document["values"]["open"] == 0.0213
+    assert document["states"] == {"M": "xy", "X": "x", "Y": "y"}
+    assert text.startswith('{\n "format": "tiedseq model",\n "version": 1,\n')
+    assert text.endswith("}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_saving_replaces_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    ts.PairHMM.affine().save(str(path))
+    ts.PairHMM.affine(gap_open=0.3).save(path)
+    assert ts.load(str(path)).parameters["open"] == 0.3
+    for wrong in (tmp_path / "missing" / "model.json", tmp_path):
+        with pytest.raises(ts.ResourceError, match="cannot be written to"):
+            ts.PairHMM.affine().save(wrong)
+    assert [found.name for found in tmp_path.iterdir()] == ["model.json"]
+
+
+# --- damaged files ---------------------------------------------------------------------------------------------------
+
+
+def refuse(path: Path, content: str | bytes, match: str) -> None:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ts.InputError, match=match) as caught:
+        ts.load(path)
+    assert caught.value.path == str(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    ts.PairHMM.affine(background=[0.3, 0.2, 0.2, 0.3]).save(tmp_path / "good.json")
+    return (tmp_path / "good.json").read_text()
+
+
+def test_truncated_and_foreign_files_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.json"
+    for length in (0, 1, 20, 300, len(text) // 2, len(text) - 3):
+        refuse(path, text[:length], "not a model file")
+    refuse(path, text[: len(text) // 2], f"line {text[: len(text) // 2].count(chr(10)) + 1}")
+    for content in (b"\x1f\x8b\x08\x00\xff", ">name\nACGT\n", "[]", "3", "null", '{"states": {}}', "[" * 100_000):
+        refuse(path, content, "not a model file")
+    with pytest.raises(ts.InputError, match="cannot be read"):
+        ts.load(tmp_path / "missing.json")
+    with pytest.raises(ts.InputError, match="cannot be read"):
+        ts.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        ("NaN", "NaN"),
+        ("-Infinity", "Infinity"),
+        ("1e999", "finite"),
+        ("-0.02", "not negative"),
+        ('"many"', "needs numbers"),
+        ("true", "needs numbers"),
+        ("0.5", "sums to 1.96"),
+        ("null", "sums to 0.96"),
+        ("[0.02]", "shape|numbers"),
+    ],
+)
+def test_values_that_are_no_probabilities_are_refused(tmp_path: Path, text: str, value: str, match: str) -> None:
+    assert text.count("0.02") == 1
+    refuse(tmp_path / "bad.json", text.replace("0.02", value), match)
+
+
+CHANGES: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
+    ("later version", lambda d: d.update(version=2), "version 2, this tiedseq .* reads version 1"),
+    ("no version", lambda d: d.pop("version"), "version None"),
+    ("another format", lambda d: d.update(format="pickle"), '"format" is not'),
+    ("unknown kind", lambda d: d.update(kind="hmmm"), "holds a 'hmmm'; known kinds: .*pair-hmm"),
+    ("kind no string", lambda d: d.update(kind=["pair-hmm"]), "known kinds"),
+    ("unknown alphabet", lambda d: d.update(alphabet={"name": "XNA"}), "alphabet .*XNA.* is unknown"),
+    ("unknown state kind", lambda d: d["states"].update(M="z"), "state 'M' emits from 'z'"),
+    ("state too many", lambda d: d["states"].update(Z="x"), "lacks the state 'Z'"),
+    ("row to nowhere", lambda d: d["transitions"]["M"].update(Q="open"), "key 'Q', which is not a state"),
+    ("table too short", lambda d: d["values"]["pair"].pop(), r"shape \(3, 4\)"),
+    ("unknown label", lambda d: d["values"].update(foo=1.0), "'foo', a label that the model lacks"),
+    ("background too short", lambda d: d.update(background=[0.5, 0.5]), r"shape \(2,\)"),
+    ("background sum", lambda d: d.update(background=[0.5] * 4), "sum 2"),
+    ("background zero", lambda d: d.update(background=[0.5, 0.5, 0.0, 0.0]), "positive probability"),
+    ("background text", lambda d: d.update(background="flat"), "damaged"),
+    *((f"no value {key}", lambda d, key=key: d["values"].pop(key), f"{key!r}") for key in ("open", "pair", "gap")),
+    *((f"no {key}", lambda d, key=key: d.pop(key), f"damaged: .*{key}") for key in
+      ("alphabet", "states", "transitions", "start", "emissions", "values", "background")),
+    *((f"{key} of type {type(wrong).__name__}", lambda d, key=key, wrong=wrong: d.update({key: wrong}), "damaged")
+      for key in ("alphabet", "states", "transitions", "start", "emissions", "values", "distributions")
+      for wrong in (None, "x", 5, [1, 2])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "match"), [case[1:] for case in CHANGES], ids=[case[0] for case in CHANGES])
+def test_damaged_documents_are_refused(
+    tmp_path: Path, text: str, change: Callable[[dict[str, Any]], Any], match: str
+) -> None:
+    document = json.loads(text)
+    change(document)
+    refuse(tmp_path / "bad.json", json.dumps(document), match)
