@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from pairhmm_cases import random_text, related_text
 from results_by_hand import reverse_complement
 
 import tiedseq as ts
+from pairhmm_cases import random_text, related_text
 from tiedseq.records import Record
 
 RNG = np.random.default_rng(11)

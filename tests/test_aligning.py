@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
-from pairhmm_cases import Case, random_case, random_text, related_text
 from results_by_hand import reverse_complement
 
 import tiedseq as ts
 import twin
-from tiedseq.aligning import most_accurate_columns
+from pairhmm_cases import Case, random_case, random_text, related_text
+from tiedseq.decoding import most_accurate_columns
 from tiedseq.default import default_model
 from tiedseq.kernels.decode import heaviest_chain
 from tiedseq.records import Record

@@ -48,9 +48,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("modes", "tables", "recursion", "sampling", "storage", "columns", "biopython"),
     },
     "default": {"distributions", "pairhmm"},
+    "decoding": {"kernels", "recursion"},
     "aligning": {
         *("errors", "alphabet", "records", "columns", "biopython", "alignment"),
-        *("kernels", "modes", "recursion", "pairhmm", "default"),
+        *("modes", "pairhmm", "default", "decoding"),
     },
     "formats": {"errors", "alphabet", "records", "columns", "alignment"},
 }

@@ -1,7 +1,7 @@
 """Aligning sequences: from two sequences and a model to an alignment with a probability on every column.
 
-A posterior says how probable each pair of letters is, over all alignments. Decoding chooses a path; the confidence of its
-columns is the posterior's, whichever way the path was chosen.
+A posterior says how probable each pair of letters is, over all alignments. Decoding chooses a path; the confidence of
+its columns is the posterior's, whichever way the path was chosen.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .alignment import AlignmentResult, NamedSequence
 from .alphabet import Alphabet, Codes, SequenceLike
 from .biopython import text_of
+from .decoding import column_confidence, most_accurate_columns
 from .default import default_model
 from .errors import ArgumentError, InputError, SequenceError
 from .modes import check_mode
 from .pairhmm import PairHMM
 from .records import Record, encode, read
-from .recursion import Posterior
 
 Source = str | os.PathLike[str] | Iterable[Record]
 
@@ -45,7 +44,7 @@ class _Settings:
     model: PairHMM
     mode: str
     decode: str
-    gap_weight: float
+    gap_weight: Any
     strand: str
 
     def __post_init__(self) -> None:
@@ -92,15 +91,15 @@ def align(
         P(letter is aligned to nothing) over the other letters. "viterbi" is the likeliest path. A local alignment is
         empty, whichever way, if `log_odds` is negative: among many paths, the best looks good by chance alone.
     gap_weight : float, default 0.5
-        0 is the accuracy of ProbCons (Do et al., Genome Res. 15:330, 2005), which aligns most; 1 that of FSA (Bradley et
-        al., PLoS Comput. Biol. 5:e1000392, 2009), which aligns what is more probable than not.
+        0 is the accuracy of ProbCons (Do et al., Genome Res. 15:330, 2005), which aligns most; 1 that of FSA (Bradley
+        et al., PLoS Comput. Biol. 5:e1000392, 2009), which aligns what is more probable than not.
     strand : {"forward", "both"}
         "both" tries the query's reverse complement too and keeps the likelier strand.
 
     Returns
     -------
     AlignmentResult
-        On strand "-" its `posterior` is still indexed on the query as given; its `log_likelihood` is that of the strand.
+        On strand "-" its `posterior` is still indexed on the query as given; `log_likelihood` is that of the strand.
 
     Raises
     ------
@@ -167,7 +166,12 @@ def align_all(
 
 
 def _align_all(
-    targets: Iterator[Record], queries: Iterator[Record], pairs: bool | str, best: bool, threads: int, settings: _Settings
+    targets: Iterator[Record],
+    queries: Iterator[Record],
+    pairs: bool | str,
+    best: bool,
+    threads: int,
+    settings: _Settings,
 ) -> Iterator[AlignmentResult]:
     alphabet = settings.model.alphabet
 
@@ -222,7 +226,7 @@ def _submitted(
         yield failed
 
 
-# ---- records --------------------------------------------------------------------------------------------------------------
+# ---- records -----------------------------------------------------------------------------------------------------
 
 
 def _records(source: Source) -> Iterator[Record]:
@@ -242,8 +246,8 @@ def _in_step(targets: Iterator[Record], queries: Iterator[Record]) -> Iterator[t
         else:
             counts = count + _rest(target, targets), count + _rest(query, queries)
             raise InputError(
-                f"the records do not pair up: there are {counts[0]} targets and {counts[1]} queries; give as many of each, "
-                "or pair them by name"
+                f"the records do not pair up: there are {counts[0]} targets and {counts[1]} queries; "
+                "give as many of each, or pair them by name"
             )
 
 
@@ -256,7 +260,8 @@ def _by_name(targets: Iterator[Record], queries: Iterator[Record]) -> Iterator[t
     named: dict[str, Record] = {}
     for target in targets:
         if named.setdefault(target.name, target) is not target:
-            raise InputError("another target has this name, and pairs go by name", target.path, target.line, target.name)
+            message = "another target has this name, and pairs go by name"
+            raise InputError(message, target.path, target.line, target.name)
     for query in queries:
         if query.name not in named:
             raise InputError("no target has this name", query.path, query.line, query.name)
@@ -278,10 +283,12 @@ def _encoded(sequence: SequenceLike, role: str, alphabet: Alphabet) -> _Encoded:
     return _Encoded(NamedSequence(str(name), str(description), text_of(sequence, alphabet), qualities), codes)
 
 
-# ---- one query ------------------------------------------------------------------------------------------------------------
+# ---- one query ---------------------------------------------------------------------------------------------------
 
 
-def _candidates(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> tuple[list[tuple[int, bool]], list[Any]]:
+def _candidates(
+    targets: list[_Encoded], query: _Encoded, settings: _Settings
+) -> tuple[list[tuple[int, bool]], list[Any]]:
     """Every (target, strand) of a query, and their log-odds in nats, which compare across targets."""
     strands = (False, True) if settings.strand == "both" else (False,)
     places = [(k, reverse) for k in range(len(targets)) for reverse in strands]
@@ -349,63 +356,3 @@ def _aligned(target: _Encoded, query: _Encoded, reverse: bool, settings: _Settin
         posterior.query_unaligned[turn],
         alphabet=model.alphabet,
     )
-
-
-# ---- decoding -------------------------------------------------------------------------------------------------------------
-
-
-def most_accurate_columns(posterior: Posterior, mode: str, gap_weight: float) -> NDArray[np.int64]:
-    """The columns of the alignment of maximal expected accuracy; see `align`.
-
-    Every unaligned letter contributes, so aligning a pair is worth 2 P(x_i ~ y_j) less what its letters would contribute
-    unaligned, and the best alignment is the heaviest chain of pairs.
-    """
-    from .kernels.decode import heaviest_chain
-
-    pairs = posterior.pairs.tocoo()
-    rows, columns = pairs.coords
-    weights = 2 * pairs.data - gap_weight * (posterior.target_unaligned[rows] + posterior.query_unaligned[columns])
-    worth = weights > 0.0
-    rows, columns, weights = (part[worth].astype(kind) for part, kind in ((rows, int), (columns, int), (weights, float)))
-    chosen = heaviest_chain(rows, columns, weights, posterior.pairs.shape[1])
-    return columns_through(rows[chosen], columns[chosen], posterior.pairs.shape, mode)
-
-
-def columns_through(
-    rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int], mode: str
-) -> NDArray[np.int64]:
-    """The columns of the alignment that pairs rows[k] with columns[k] and nothing else, as far as the mode reaches.
-
-    Between two pairs the query's letters come first, then the target's.
-    """
-    if not rows.size and mode != "global":
-        return np.zeros((2, 0), np.int64)
-    first = [0, 0] if mode == "global" else [int(rows[0]), 0 if mode == "glocal" else int(columns[0])]
-    last = list(shape) if mode == "global" else [int(rows[-1]) + 1, shape[1] if mode == "glocal" else int(columns[-1]) + 1]
-    # a letter's place: before which pair it comes (its own pair's number if it is in one), query first, pairs last
-    keys, letters = [], []
-    for side, paired in ((0, rows), (1, columns)):
-        positions = np.arange(first[side], last[side])
-        letters.append(positions)
-        keys.append(2 * np.searchsorted(paired, positions, side="left") + (1 - side) * 0.5)
-        keys[-1][np.isin(positions, paired)] = np.nan
-    alone = [np.isnan(key) for key in keys]
-    place = np.concatenate([keys[1][~alone[1]], keys[0][~alone[0]], 2 * np.arange(rows.size) + 1.0])
-    n_query, n_target = int((~alone[1]).sum()), int((~alone[0]).sum())
-    result = np.full((2, place.size), -1, np.int64)
-    result[1, :n_query] = letters[1][~alone[1]]
-    result[0, n_query : n_query + n_target] = letters[0][~alone[0]]
-    result[:, n_query + n_target :] = rows, columns
-    return result[:, np.argsort(place, kind="stable")]
-
-
-def column_confidence(columns: NDArray[np.int64], posterior: Posterior) -> NDArray[np.float64]:
-    """Of a pair of letters: P(x_i ~ y_j). Of a letter alone: P(it is aligned to nothing)."""
-    confidence = np.zeros(columns.shape[1])
-    target_only, query_only = columns[1] < 0, columns[0] < 0
-    both = ~target_only & ~query_only
-    if both.any():
-        confidence[both] = np.asarray(posterior.pairs[columns[0, both], columns[1, both]]).ravel()
-    confidence[target_only] = posterior.target_unaligned[columns[0, target_only]]
-    confidence[query_only] = posterior.query_unaligned[columns[1, query_only]]
-    return np.clip(confidence, 0.0, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .distributions import fixed, substitution
+from .distributions import fixed
 from .pairhmm import PairHMM
 
 # Estimates of `python -m benchmarks.default_model`, rounded.
@@ -16,11 +16,11 @@ _MATCH, _TRANSITION, _TRANSVERSION = 0.1909, 0.0327, 0.0132
 def default_model() -> PairHMM:
     """Return the built-in model for DNA of 70 % to 99 % identity.
 
-    Two classes of gaps, of 4 and 430 letters in the mean, symmetric; a Kimura table; letters uniform, so that target and
-    query, and the two strands, are alike. The values were estimated by Baum-Welch (`python -m benchmarks.default_model`) on
-    the mitochondrial genomes of human, orangutan and mouse (72 % to 86 % identity), the alpha-globin regions of human and
-    cow (non-coding for the most part, 74 % where they align) and the six beta-globin coding sequences of human (79 % to
-    99.8 %): all in data/.
+    Two classes of gaps, of 4 and 430 letters in the mean, symmetric; a Kimura table; letters uniform, so that target
+    and query, and the two strands, are alike. The values were estimated by Baum-Welch, with the command
+    `python -m benchmarks.default_model`, on the mitochondrial genomes of human, orangutan and mouse (72 % to 86 %
+    identity), the alpha-globin regions of human and cow (non-coding for the most part, 74 % where they align) and the
+    six beta-globin coding sequences of human (79 % to 99.8 %): all in data/.
 
     Examples
     --------

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ResourceError, SequenceError
+from .kernels.layout import CARRY, LANES, NOTHING, WEIGHTS, Collected, Gradient, Plan, Work
 from .modes import empty_box_count
 from .slots import Slots
 from .tables import Codes, Floats, PairTables, Sums, impossible_message
@@ -34,12 +35,10 @@ class Lanes:
         self.tables = tables
         self.slots = Slots(tables)
 
-    # ---- plan and memory ------------------------------------------------------------------------------------------------
+    # ---- plan and memory
+    # ------------------------------------------------------------------------------------------------
 
-    def _plan(self, m: int, n: int, keep: bool) -> Any:
-        from .kernels.alignment import Plan
-        from .kernels.simd import LANES
-
+    def _plan(self, m: int, n: int, keep: bool) -> Plan:
         room = RANGE_BITS / 2 if keep else RANGE_BITS  # what is kept will be multiplied
         reach = max(1, int((room - self.tables.toll) / self.tables.steepness))
         height = max(1, min(16, reach // 3, (n + LANES) // LANES))
@@ -52,20 +51,17 @@ class Lanes:
         return Plan(height, period, settling, chunk)
 
     def _state_size(self, height: int) -> int:
-        from .kernels.pairhmm import CARRY, LANES
-
         return CARRY + (2 * self.slots.pairs + self.slots.deletions + height * len(self.slots)) * LANES
 
-    def _work(self, n: int, m: int, plan: Any, keep: bool, scores: Floats) -> Any:
+    def _work(self, n: int, m: int, plan: Plan, keep: bool, scores: Floats) -> Work:
         """The kernels' memory for one pair, or for many of at most these lengths."""
-        from .kernels.alignment import Work
-        from .kernels.pairhmm import LANES, WEIGHTS
-
         slots, state = self.slots, self._state_size(plan.height)
         tiles, chunks = n // (LANES * plan.height) + 1, -(-(m + LANES) // plan.chunk)
         columns = (slots.letters + slots.insertions + WEIGHTS) * (m + 2 * LANES)
         borders = (tiles + 1 if keep else 2) * self._border_size(m)
-        saved, history = (tiles * chunks * state, plan.chunk * (1 + plan.height * len(slots)) * LANES) if keep else (0, 0)
+        saved, history = (
+            (tiles * chunks * state, plan.chunk * (1 + plan.height * len(slots)) * LANES) if keep else (0, 0)
+        )
         try:
             return Work(
                 _vectors(columns),
@@ -78,16 +74,15 @@ class Lanes:
             )
         except MemoryError as error:
             raise ResourceError(
-                f"the posterior of sequences of {n:,} and {m:,} letters needs {8 * (saved + borders) / 1e9:.1f} GB of memory, "
-                "which this machine does not have to spare: align shorter pieces"
+                f"the posterior of sequences of {n:,} and {m:,} letters needs {8 * (saved + borders) / 1e9:.1f} GB of "
+                "memory, which this machine does not have to spare: align shorter pieces"
             ) from error
 
     def _border_size(self, m: int) -> int:
-        from .kernels.simd import LANES
-
         return (self.slots.pairs + self.slots.deletions + 1) * (m + 1 + 2 * LANES)
 
-    # ---- passes -------------------------------------------------------------------------------------------------------
+    # ---- passes
+    # -------------------------------------------------------------------------------------------------------
 
     def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""
@@ -102,19 +97,20 @@ class Lanes:
         work = self._work(int(n.max()), int(m.max()), plan, False, np.zeros((len(pairs), 2)))
         forward(self.slots.model, self.slots.kernel_tables(mode), plan, targets, x_ends, queries, y_ends, work)
         sizes = zip(work.scores.tolist(), n.tolist(), m.tolist(), strict=True)
-        return np.array([_log(*self._total([score], *lengths, mode)) for score, *lengths in sizes])
+        return np.array([_log(*self._total([score], length, width, mode)) for score, length, width in sizes])
 
     def _total(self, scores: list[list[float]], n: int, m: int, mode: str) -> tuple[float, float]:
         """The sum of odds and of those of the empty boxes, a mantissa and its exponent of two."""
         empty = self.tables.start_end * empty_box_count(n, m, mode)
         terms = [*scores, [empty, 0.0]]
         top = max((exponent for mantissa, exponent in terms if mantissa > 0.0), default=0.0)
-        return sum(math.ldexp(value, int(max(exponent - top, -1100.0))) for value, exponent in terms if value > 0.0), top
+        return sum(
+            math.ldexp(value, int(max(exponent - top, -1100.0))) for value, exponent in terms if value > 0.0
+        ), top
 
     def _kept(self, model: Any, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
         """Forward over one pair, with everything kept: the plan, the kernels' tables and their memory."""
         from .kernels.alignment import forward
-        from .kernels.simd import LANES
 
         plan, tables = self._plan(y.size, x.size, keep=True), self.slots.kernel_tables(mode)
         scores = np.zeros((x.size // (LANES * plan.height) + 1, 2))
@@ -133,7 +129,6 @@ class Lanes:
             There is not enough memory.
         """
         from .kernels.alignment import backward
-        from .kernels.pairhmm import LANES, Collected, Gradient
 
         n, m, slots = x.size, y.size, self.slots
         plan, tables, work = self._kept(slots.model, x, y, mode)
@@ -154,8 +149,11 @@ class Lanes:
         gradient = None
         if want_derivatives:
             size = len(slots) * (len(slots) + 2)
-            gradient = Gradient(*map(_vectors, (size * LANES, plan.height * slots.record * LANES)), _vectors(0))
-            gradient = gradient._replace(columns=_vectors(slots.insertions * (m + 2 * LANES)))
+            gradient = Gradient(
+                _vectors(size * LANES),
+                _vectors(plan.height * slots.record * LANES),
+                _vectors(slots.insertions * (m + 2 * LANES)),
+            )
         matched, rows = [], []
         for index in range(tiles - 1, -1, -1):
             chunk = chunks - 1
@@ -182,7 +180,6 @@ class Lanes:
     def best_cells(self, x: Codes, y: Codes, mode: str) -> NDArray[np.int64]:
         """Return the cells (i, j, state) of the likeliest path that is not empty; none if there is no path."""
         from .kernels.alignment import recall
-        from .kernels.pairhmm import LANES, NOTHING
         from .kernels.viterbi import likeliest_end, trace
 
         n, m, slots = x.size, y.size, self.slots
@@ -194,7 +191,7 @@ class Lanes:
             return np.zeros((0, 3), np.int64)
         for chunk in range(-(-(m + LANES) // plan.chunk)):
             recall(model, tables, plan, x, m, index, chunk, work)
-            likeliest_end(model, numbers, plan, n, m, index, chunk, work, end)
+            likeliest_end(model, numbers, plan, m, index, chunk, work, end)
         path = np.empty((n + m + 1, 3), np.int64)
         path[0] = end[1:]
         cursor = np.array([*self._before(*path[0]), path[0, 2], 1])
@@ -222,12 +219,10 @@ def _vectors(size: int) -> Floats:
 
 def _in_order(vectors: Floats, height: int) -> Floats:
     """What a tile's lanes hold for its rows, (rows, width), in the rows' order."""
-    from .kernels.simd import LANES
-
     return vectors.reshape(height, -1, LANES).transpose(2, 0, 1).reshape(LANES * height, -1).copy()
 
 
-def _with_more_room(collected: Any) -> Any:
+def _with_more_room(collected: Collected) -> Collected:
     size = collected.place.size
     place, value = np.empty(2 * size, np.int64), np.empty(2 * size)
     place[:size], value[:size] = collected.place, collected.value
@@ -245,7 +240,7 @@ def _joined(sequences: list[Codes]) -> tuple[Codes, NDArray[np.int64]]:
     return np.concatenate(sequences), ends
 
 
-def _sparse(collected: Any, n: int, m: int) -> csr_array:
+def _sparse(collected: Collected, n: int, m: int) -> csr_array:
     from scipy.sparse import csr_array
 
     count = collected.count[0]

@@ -51,9 +51,9 @@ class Logarithms:
         wanted = 8 * (n + 1) * (m + 1) * (len(self.tables.kinds) + 1)
         if wanted > _MOST_BYTES:
             raise ResourceError(
-                f"the parameters are too extreme for float64 without logarithms, and in logarithms sequences of {n:,} and "
-                f"{m:,} letters need {wanted / 1e9:.1f} GB of memory, {_MOST_BYTES / 1e9:.0f} GB being the limit: align "
-                "shorter pieces, or give the gap states a positive probability for every letter and length"
+                "the parameters are too extreme for float64 without logarithms, and in logarithms sequences of "
+                f"{n:,} and {m:,} letters need {wanted / 1e9:.1f} GB of memory, {_MOST_BYTES / 1e9:.0f} GB being the "
+                "limit: align shorter pieces, or give the gap states a positive probability for every letter and length"
             )
 
     def sums(self, x: Codes, y: Codes, mode: str, threshold: float, want_derivatives: bool) -> Sums:
@@ -81,15 +81,13 @@ class Logarithms:
         added = tuple(np.zeros_like(part) for part in self._log_tables[1:])
         matched = log_backward(*arguments, value, total, added)
         start, transitions, end, pair, gap = added
-        emissions = [
-            self._letters(s, (pair if kind == "xy" else gap)[s]) for s, kind in enumerate(self.tables.kinds)
-        ]
+        emissions = [self._letters(s, (pair if kind == "xy" else gap)[s]) for s, kind in enumerate(self.tables.kinds)]
         kept = csr_array(np.where((matched >= threshold) & (matched > 0.0), matched, 0.0))
         derivatives = Derivatives(start, transitions, end, emissions, gap.sum(axis=0))
         return Sums(total, kept, matched.sum(axis=1), matched.sum(axis=0), derivatives)
 
     def _letters(self, s: int, counts: Floats) -> Floats:
-        """The derivative by letters for expected counts by symbols: counts over the symbols' probability, pulled back."""
+        """The derivative by letters: expected counts by symbols over the symbols' probability, pulled back."""
         observation, probabilities = self.tables.observation, self.tables.symbol_emissions[s]
         by_symbol = np.divide(counts, probabilities, out=np.zeros_like(counts), where=probabilities > 0)
         pulled = observation.T @ by_symbol

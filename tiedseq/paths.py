@@ -14,8 +14,8 @@ from .tables import Codes, PairTables
 def log_path(tables: PairTables, x: Codes, y: Codes, cells: NDArray[np.int64], mode: str) -> float:
     """Return ln P of the sequences and one path under a mode; -inf if it is impossible.
 
-    cells: int64 (length, 3), (i, j, state): i and j letters are emitted when the path leaves the cell. No cells: the empty
-    path.
+    cells: int64 (length, 3), (i, j, state): i and j letters are emitted when the path leaves the cell. No cells: the
+    empty path.
     """
     check_mode(mode)
     n, m = x.size, y.size
@@ -36,7 +36,8 @@ def log_path(tables: PairTables, x: Codes, y: Codes, cells: NDArray[np.int64], m
 
 
 def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int64], mode: str) -> float:
-    """Return ln P of the sequences and an alignment, summed over the states that can emit its columns; -inf if none can.
+    """Return ln P of the sequences and an alignment, summed over the states that can emit its columns; -inf if none
+    can.
 
     columns: int64 (2, n_columns), positions or -1; positions in each row are consecutive.
     """

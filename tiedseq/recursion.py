@@ -101,7 +101,8 @@ class Recursion(PairTables):
         )
 
     def viterbi(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
-        """Return ln P of the likeliest path, and its cells (i, j, state): i and j letters are emitted when it leaves them.
+        """Return ln P of the likeliest path, and its cells (i, j, state): i and j letters are emitted when it leaves
+        them.
 
         The path is empty where an empty box is likelier than any path. Raises as `posterior` does.
         """

@@ -1,16 +1,17 @@
 """A model's tables as the lane kernels want them, and what the kernels add up as the tables' derivatives.
 
 The kernels want xy states first, then x, then y, and at least one of each. A *slot* is a state's place in that order; a
-slot that no state fills is one that nothing enters. Everything is odds over background letters, which keeps numbers near 1.
+slot that no state fills is one that nothing enters. Everything is odds over background letters, which keeps numbers
+near 1.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from .kernels.layout import Model, Numbers, Tables
 from .modes import border_weights
 from .tables import Codes, Derivatives, Floats, PairTables
 
@@ -31,25 +32,22 @@ class Slots:
     def __len__(self) -> int:
         return len(self.states)
 
-    # ---- to the kernels -----------------------------------------------------------------------------------------------
+    # ---- to the kernels
+    # -----------------------------------------------------------------------------------------------
 
     def _placed(self, values: Floats) -> Floats:
         return np.array([values[s] if s >= 0 else 0.0 for s in self.states])
 
     @cached_property
-    def numbers(self) -> Any:
-        """Start, transitions and end as arrays (`kernels.viterbi.Numbers`)."""
-        from .kernels.viterbi import Numbers
-
+    def numbers(self) -> Numbers:
+        """Start, transitions and end as arrays."""
         transitions = np.array([self._placed(row) for row in self.tables.transitions])
         transitions = np.array([transitions[s] if s >= 0 else np.zeros(len(self)) for s in self.states])
         return Numbers(self._placed(self.tables.start), transitions, self._placed(self.tables.end))
 
     @cached_property
-    def model(self) -> Any:
-        """The numbers as `kernels.pairhmm.Model`, for sums over alignments."""
-        from .kernels.pairhmm import Model
-
+    def model(self) -> Model:
+        """The numbers as tuples, for sums over alignments. Kernels compile for their lengths and pattern of edges."""
         numbers, size, pairs = self.numbers, len(self), self.pairs
         # most models have no edges between different gap states; each pattern of edges compiles once, so there are two
         spared = np.zeros((size, size), bool)
@@ -59,8 +57,8 @@ class Slots:
         rows = tuple(
             tuple(None if spared[a, b] else float(numbers.transitions[a, b]) for b in range(size)) for a in range(size)
         )
-        shape = [(0,) * count for count in (self.letters, pairs, self.deletions, self.insertions)]
-        return Model(rows, tuple(numbers.start.tolist()), tuple(numbers.end.tolist()), *shape, None)
+        letters, xy, x, y = ((0,) * count for count in (self.letters, pairs, self.deletions, self.insertions))
+        return Model(rows, tuple(numbers.start.tolist()), tuple(numbers.end.tolist()), letters, xy, x, y, best=None)
 
     @cached_property
     def _emissions(self) -> tuple[Floats, Floats]:
@@ -81,19 +79,18 @@ class Slots:
                 columns[:, self.letters + slot - self.pairs - self.deletions] = emission / background
         return rows, columns
 
-    def kernel_tables(self, mode: str) -> Any:
-        """Emissions and weights as `kernels.alignment.Tables`."""
-        from .kernels.alignment import Tables
-
+    def kernel_tables(self, mode: str) -> Tables:
+        """Return the emissions, and the weights of a mode's cells."""
         return Tables(*self._emissions, *border_weights(mode))
 
-    # ---- from the kernels ---------------------------------------------------------------------------------------------
+    # ---- from the kernels
+    # ---------------------------------------------------------------------------------------------
 
     def derivatives(self, model: Floats, rows: Floats, columns: Floats, x: Codes, y: Codes) -> Derivatives:
         """Return d ln P / d table entry.
 
-        `model` holds the derivatives of transitions, start and end, by slot; rows (n, record) and columns (m, insertions)
-        those of the emissions at every letter of the target and the query.
+        `model` holds the derivatives of transitions, start and end, by slot; rows (n, record) and columns
+        (m, insertions) those of the emissions at every letter of the target and the query.
         """
         tables, size, states = self.tables, len(self), len(self.tables.kinds)
         symbols, n_letters = tables.observation.shape

@@ -41,8 +41,8 @@ class Sums(NamedTuple):
 class PairTables:
     """A pair-HMM's numbers, states by index.
 
-    States are in the model's own order; K letters, S states. `observation` says which letters a symbol may stand for, and
-    so ambiguity codes are sums of letters wherever symbols are looked up.
+    States are in the model's own order; K letters, S states. `observation` says which letters a symbol may stand for,
+    and so ambiguity codes are sums of letters wherever symbols are looked up.
     """
 
     kinds: list[str]  # per state: "xy", "x" or "y"
@@ -80,7 +80,8 @@ class PairTables:
         return result
 
     def background_derivative(self, x: Codes, y: Codes, sums: Sums) -> Floats:
-        """Return d ln P / d background letter: the symbols of both sequences that no state emitted, over their probability.
+        """Return d ln P / d background letter: the symbols of both sequences that no state emitted, over their
+        probability.
 
         `sums` are those of x and y, with derivatives.
         """
@@ -91,7 +92,7 @@ class PairTables:
 
     @cached_property
     def log_odds(self) -> list[Floats]:
-        """ln of the emissions by symbol over background ones, shaped as `symbol_emissions`; -inf for what is impossible."""
+        """ln of the emissions by symbol over background ones, shaped as `symbol_emissions`; -inf: impossible."""
         with np.errstate(divide="ignore"):  # differences of logarithms: products of small numbers would round to zero
             below = np.log(self.symbol_background)
             logs = [np.log(emission) for emission in self.symbol_emissions]
@@ -102,8 +103,8 @@ class PairTables:
         """Bits by which values may change from a cell to its neighbour; infinity where gaps do not bound it.
 
         Cells next to each other lead to the same places by way of gaps: what the one can reach the other reaches at the
-        price of one more gap letter on each side. So their values differ by that price and what letters are worth that are
-        likelier in a state than in the background, unless some gap is impossible.
+        price of one more gap letter on each side. So their values differ by that price and what letters are worth that
+        are likelier in a state than in the background, unless some gap is impossible.
         """
         if not _strongly_connected(self.transitions > 0) or not np.any(self.start > 0):
             return math.inf

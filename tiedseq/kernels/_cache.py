@@ -62,7 +62,9 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what was compiled for argument types; None if it is not there, or damaged."""
-        rtsys.initialize(target_context)  # all that finished code needs; to refresh everything takes a quarter of a second
+        rtsys.initialize(
+            target_context
+        )  # all that finished code needs; to refresh everything takes a quarter of a second
         with suppress(Exception):  # whatever is wrong with a file, compiling will do
             data = self._path(sig, target_context.codegen()).read_bytes()
             if hashlib.sha256(data[_CHECKSUM:]).digest() == data[:_CHECKSUM]:

@@ -1,48 +1,17 @@
 """Pair-HMM passes over whole pairs of sequences: tiles from top to bottom and back, in bounded memory.
 
-`forward` alone keeps the last border between two tiles. For posteriors it also keeps every border, and the state of every
-tile at every `chunk` steps; `backward` then goes through a tile's chunks from the last to the first, runs forward again
-over one at a time, and multiplies. So cells are computed three times in all, and what is kept is a hundredth of them.
+`forward` alone keeps the last border between two tiles. For posteriors it also keeps every border, and the state of
+every tile at every `chunk` steps; `backward` then goes through a tile's chunks from the last to the first, runs forward
+again over one at a time, and multiplies. So cells are computed three times in all, and what is kept is a hundredth of
+them.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from ._jit import kernel, part
-from .pairhmm import (
-    CARRY,
-    LANES,
-    WEIGHTS,
-    Plan,
-    add_total,
-    backward_steps,
-    clear_state,
-    forward_steps,
-    log2_at,
-)
+from .layout import CARRY, LANES, WEIGHTS, Plan
+from .pairhmm import add_total, backward_steps, clear_state, forward_steps, log2_at
 from .simd import clear, copy, keep_apart
-
-
-class Tables(NamedTuple):
-    """What a model says of observed symbols, over the background, and a mode of cells."""
-
-    row: Any  # float64 (symbols + 1, xy states * letters + x states): sums over the target's letters; last, zeros
-    column: Any  # float64 (symbols, letters + y states): what each letter of the query explains
-    row_weight: Any  # float64 (4, 2): a1, a2, w1, w2 in the border row (the first; for ends, the last), and elsewhere
-    column_weight: Any  # float64 (4, 2): a1', a2', w1', w2' likewise
-
-
-class Work(NamedTuple):
-    """The memory of forward, flat float64 (see `kernels.pairhmm`); what is not wanted has no room."""
-
-    columns: Any
-    rows: Any
-    state: Any
-    borders: Any  # two, or, if chunks are saved, one more than tiles; zeros
-    saved: Any  # the state before every chunk of every tile
-    history: Any
-    scores: Any  # float64 (pairs, 2), or (tiles, 2) if chunks are saved: mantissa and exponent (of two) of what ended
 
 
 @part
@@ -98,8 +67,10 @@ def plain_steps(first_row, height, n, m, tables):
     last_row = first_row + LANES * height - 1
     for k in range(WEIGHTS):
         # between the query's ends columns weigh the same; the target's border row may lie in this tile
-        within = first_row == 0 if k < 2 else last_row >= n
-        if tables.column_weight[k, 1] > 0.0 and (tables.row_weight[k, 1] > 0.0 or within and tables.row_weight[k, 0] > 0.0):
+        weight = tables.row_weight[k, 1]
+        if first_row == 0 if k < 2 else last_row >= n:
+            weight += tables.row_weight[k, 0]
+        if weight * tables.column_weight[k, 1] > 0.0:
             return 0, 0
     return (LANES if m > LANES else m), m
 
@@ -108,7 +79,8 @@ def plain_steps(first_row, height, n, m, tables):
 def forward(model, tables, plan, targets, target_ends, queries, query_ends, work):
     """Forward over many pairs, one after the other, into work.scores; of one pair, saving chunks if there is room.
 
-    Sequences stand one after the other in `targets` and `queries`; *_ends hold where each begins, and the last one's end.
+    Sequences stand one after the other in `targets` and `queries`; *_ends hold where each begins, and the last one's
+    end.
     """
     keeping = work.saved.size > 0
     crossing = len(model.pairs) + len(model.deletions)
@@ -155,7 +127,7 @@ def forward(model, tables, plan, targets, target_ends, queries, query_ends, work
 
 @part
 def forward_again(model, plan, plain, m, index, chunk, work):
-    """Run forward over a saved chunk once more, into work.history; return its first step and the step after its last."""
+    """Run forward over a saved chunk again, into work.history; return its first step and the one after its last."""
     steps, size = m + LANES, state_size(plan.height, model)
     chunks = (steps + plan.chunk - 1) // plan.chunk
     span = (len(model.pairs) + len(model.deletions) + 1) * (m + 1 + 2 * LANES)
@@ -195,9 +167,9 @@ def recall(model, tables, plan, target, m, index, chunk, work):
 def backward(model, tables, plan, target, m, index, chunk, work, products, borders, norm, collected, gradient):
     """Backward over the chunks `chunk`, chunk - 1, ... of a tile; return the chunk to go on with, -1 if there is none.
 
-    It stops where `collected` may have too little room for what a chunk finds. Tiles come from the last to the first, and
-    each from its last chunk on. `work` is as `forward` left it, `products` a state and `borders` two borders of backward's
-    own. See `kernels.pairhmm.backward_steps` for `norm`, `collected` and `gradient`.
+    It stops where `collected` may have too little room for what a chunk finds. Tiles come from the last to the first,
+    and each from its last chunk on. `work` is as `forward` left it, `products` a state and `borders` two borders of
+    backward's own. See `kernels.pairhmm.backward_steps` for `norm`, `collected` and `gradient`.
     """
     n, first_row = target.size, index * LANES * plan.height
     size = m + 1 + 2 * LANES

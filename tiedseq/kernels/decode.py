@@ -19,7 +19,9 @@ def heaviest_chain(
     array([0, 2])
     """
     links = np.empty(rows.size, np.int64)
-    last = _link(rows, columns, weights, np.empty(rows.size), links, np.zeros(n_columns + 1), np.empty(n_columns + 1, np.int64))
+    last = _link(
+        rows, columns, weights, np.empty(rows.size), links, np.zeros(n_columns + 1), np.empty(n_columns + 1, np.int64)
+    )
     chain = []
     while last >= 0:
         chain.append(last)

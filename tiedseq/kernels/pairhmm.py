@@ -1,42 +1,31 @@
 """Forward, backward and expected counts of a pair-HMM, sixteen cells at a time.
 
-The recursions (Durbin et al., Biological Sequence Analysis, section 4.2, for any states) run over cells (i, j): i letters
-of the target and j of the query are emitted, 0 <= i <= n and 0 <= j <= m. A state emits a pair ("xy"), a target letter
-("x") or a query letter ("y"); they are numbered in this order. Forward keeps, per cell, not the states' values v but the
-sums that their successors need, into[t] = sum_s v[s] T[s, t]: then a successor loads one value instead of all states'.
-Backward keeps u[t] = e[t] b[t], the emission times what follows.
+The recursions (Durbin et al., Biological Sequence Analysis, section 4.2, for any states) run over cells (i, j): i
+letters of the target and j of the query are emitted, 0 <= i <= n and 0 <= j <= m. A state emits a pair ("xy"), a target
+letter ("x") or a query letter ("y"); they are numbered in this order. Forward keeps, per cell, not the states' values v
+but the sums that their successors need, into[t] = sum_s v[s] T[s, t]: then a successor loads one value instead of all
+states'. Backward keeps u[t] = e[t] b[t], the emission times what follows.
 
-Lanes. A tile is LANES * height rows. Lane l holds rows l * height ... (l + 1) * height - 1 of it, and at step tau works on
-column tau - l: within a lane one goes down the rows, and only the last row's sums cross to the next lane, one step later.
-So every load is a whole vector, and what waits for what is a register.
+Lanes. A tile is LANES * height rows. Lane l holds rows l * height ... (l + 1) * height - 1 of it, and at step tau works
+on column tau - l: within a lane one goes down the rows, and only the last row's sums cross to the next lane, one step
+later. So every load is a whole vector, and what waits for what is a register.
 
 Range. Each lane has an exponent of its own (a whole power of two), renewed every `period` steps. Within a lane and a
-period values stay apart by at most height * period steps' worth of factors, which the caller keeps within float64's range;
-no value is ever rounded but by float64's own 53 bits.
+period values stay apart by at most height * period steps' worth of factors, which the caller keeps within float64's
+range; no value is ever rounded but by float64's own 53 bits.
 
-Start and end. A weight a(i, j) lets an alignment start in a cell, a weight w(i, j) lets it end there; both are sums of two
-products, a1(i) a1'(j) + a2(i) a2'(j), which is enough for global, local, glocal and overlap alignment alike. Tiles and
-steps that hold no such cell run without these terms.
-
-Memory. Everything is flat float64, allocated by the caller, and made of vectors of lanes:
-
-columns: the query, reversed so that lanes find their columns side by side, column j at LANES + m - j, zeros around; of
-    this width come the pair emissions of every letter, the gap emissions of every y state, and a1', a2', w1', w2'.
-rows: a tile's rows; for each the pair emissions (xy states * letters), the gap emissions (x states), and a1, a2, w1, w2.
-state: a tile's sums and units; see EXPONENT and the rest below.
-border: the row between two tiles; the sums of every xy and x state and then log2 of their unit, column j at LANES + j of
-    m + 1 + 2 LANES.
-history: what forward left behind in a run of steps; for each the lanes' exponents, and per row what entered each state.
+Start and end. A weight a(i, j) lets an alignment start in a cell, a weight w(i, j) lets it end there; both are sums of
+two products, a1(i) a1'(j) + a2(i) a2'(j), which is enough for global, local, glocal and overlap alignment alike. Tiles
+and steps that hold no such cell run without these terms.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
 
 from ._jit import part
+from .layout import CARRY, EXPONENT, LANES, NOTHING, RATIO, TOTAL, UNIT, WEIGHTS
 from .simd import (
-    LANES,
     add_each,
     add_outer,
     any_reaches,
@@ -69,56 +58,7 @@ from .simd import (
     weighted_sum,
 )
 
-NOTHING = -1e9  # the exponent of zero
 FAR = 300.0  # units that differ by more are brought together before their values meet
-WEIGHTS = 4  # of a row or column: a1, a2, w1, w2
-
-# Where a tile's state holds what: log2 of the unit that each lane's values are in; the lane's unit over that of the
-# neighbour it sends to; the value 1 in the lane's unit; what has ended in each lane since the last renewal (backward: a
-# scratch vector). Then what leaves the last row of each lane (xy and x states); what will enter the xy states from the row
-# above, one column to the left; and per row the sums (backward: the products) of every state.
-EXPONENT, RATIO, UNIT, TOTAL, CARRY = range(0, 5 * LANES, LANES)
-
-
-class Model(NamedTuple):
-    """A model's numbers. Lengths of the tuples are part of the type: each set of them compiles once."""
-
-    transitions: Any  # S rows of S floats, None where there is no such edge
-    start: Any  # S floats
-    end: Any  # S floats
-    letters: Any  # as many zeros as letters
-    pairs: Any  # as many zeros as xy states
-    deletions: Any  # as many zeros as x states
-    insertions: Any  # as many zeros as y states
-    best: Any  # None: sums over alignments; 0: the largest term (Viterbi). Part of the type
-
-
-class Plan(NamedTuple):
-    """How a pair is cut up: rows a lane, steps between two renewals, steps a chunk."""
-
-    height: int
-    period: int
-    settling: int  # steps between two renewals while lanes fill: a value may cross a whole lane in each of them
-    chunk: int
-
-
-class Collected(NamedTuple):
-    """Where backward writes the aligned pairs."""
-
-    threshold: float
-    place: Any  # int64: row of the target * m + column of the query
-    value: Any  # float64
-    count: Any  # int64 (1,): pairs found
-    row: Any  # float64 (height * LANES,), of the tile at work: P(letter is aligned)
-    column: Any  # float64 (m + 2 LANES,), reversed as the columns are
-
-
-class Gradient(NamedTuple):
-    """d ln P / d parameter, in lanes, while backward runs."""
-
-    model: Any  # vectors: S * S of transitions, S of start, S of end
-    rows: Any  # per row of the tile at work: vectors of pair emissions (xy states * letters) and gap emissions (x states)
-    columns: Any  # y states, (m + 2 LANES) each, reversed as the columns are
 
 
 @part
@@ -183,10 +123,7 @@ def renew_exponents(state, height, model, backward, flowing):
     for k in range(vectors):
         store(state, CARRY + k * LANES, load(state, CARRY + k * LANES) * factor)
     store(state, EXPONENT, new)
-    if backward:
-        receiving = shift_up(new, state[EXPONENT])
-    else:
-        receiving = shift_down(new, state[EXPONENT + LANES - 1])
+    receiving = shift_up(new, state[EXPONENT]) if backward else shift_down(new, state[EXPONENT + LANES - 1])
     store(state, RATIO, power_of_two(new + receiving * -1.0))
     store(state, UNIT, power_of_two(new * -1.0))
 
@@ -210,7 +147,9 @@ def add_total(state, model, scores, row):
 
 
 @part
-def forward_steps(first, last, plain, plan, model, m, columns, rows, state, borders, above, below, history, scores, row):
+def forward_steps(
+    first, last, plain, plan, model, m, columns, rows, state, borders, above, below, history, scores, row
+):
     """Run steps first ... last - 1 of a tile: forward sums from the border at `above` to the border at `below`.
 
     `history`, if it has room, takes the exponents of each step and what entered every state. `plain`: the steps from
@@ -268,11 +207,7 @@ def forward_steps(first, last, plain, plan, model, m, columns, rows, state, bord
                 begin = (weight[0] * start1 + weight[1] * start2) * unit
                 into = joined(into, weighted(model.start, begin), model.best)
                 ended = weighted_sum(model.end, value, model.best) * (weight[2] * end1 + weight[3] * end2)
-                if model.best is None:
-                    total = total + ended
-                else:
-                    total = maximum(total, ended)
-                store(state, TOTAL, total)
+                store(state, TOTAL, total + ended if model.best is None else maximum(total, ended))
             store_each(state, sums, into)
             leaving, up, _ = split(into, model.pairs, model.deletions, model.insertions)
             diagonal = next_diagonal
@@ -288,7 +223,23 @@ def forward_steps(first, last, plain, plan, model, m, columns, rows, state, bord
 
 @part
 def backward_steps(
-    first, last, plain, plan, model, m, columns, rows, state, borders, below, above, history, norm, first_row, collected, gradient
+    first,
+    last,
+    plain,
+    plan,
+    model,
+    m,
+    columns,
+    rows,
+    state,
+    borders,
+    below,
+    above,
+    history,
+    norm,
+    first_row,
+    collected,
+    gradient,
 ):
     """Run steps last - 1 down to first: products from the border at `below` to the border at `above`, times `history`.
 
@@ -366,7 +317,9 @@ def backward_steps(
                     add_each(gradient.model, states * states * LANES, products(following, beginning))
                     add_each(gradient.model, states * (states + 1) * LANES, products(value, ending * end_scale))
                 rest_pair, rest_x, rest_y = split(rest, model.pairs, model.deletions, model.insertions)
-                add_outer(gradient.rows, r * record * LANES, products(products(entered_pair, rest_pair), scale), letters)
+                add_outer(
+                    gradient.rows, r * record * LANES, products(products(entered_pair, rest_pair), scale), letters
+                )
                 add_each(gradient.rows, (r * record + wide) * LANES, products(products(entered_x, rest_x), scale))
                 gap_total = joined(gap_total, products(products(entered_y, rest_y), scale), None)
         if gradient is not None:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-LANES = 16
+from .layout import LANES
 
 Vector: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = tuple[Vector, ...]
@@ -28,7 +28,8 @@ def _part(array: Array, index: int, count: int) -> Array:
     return flat[index : index + count]
 
 
-# ---- memory -----------------------------------------------------------------------------------------------------------
+# ---- memory
+# -----------------------------------------------------------------------------------------------------------
 
 
 def load(array: Array, index: int) -> Vector:
@@ -77,7 +78,8 @@ def lane_zero(vector: Vector) -> float:
     return float(vector[0])
 
 
-# ---- lanes ------------------------------------------------------------------------------------------------------------
+# ---- lanes
+# ------------------------------------------------------------------------------------------------------------
 
 
 def shift_up(vector: Vector, scalar: float) -> Vector:
@@ -126,7 +128,8 @@ def any_reaches(vector: Vector, threshold: float) -> bool:
     return bool(np.any(vector >= threshold))
 
 
-# ---- tuples of vectors ------------------------------------------------------------------------------------------------
+# ---- tuples of vectors
+# ------------------------------------------------------------------------------------------------
 
 
 def dot(a: Vectors, b: Vectors) -> Vector:
@@ -135,9 +138,7 @@ def dot(a: Vectors, b: Vectors) -> Vector:
 
 def dots(array: Array, index: int, letters: Vectors, like: tuple[object, ...]) -> Vectors:
     size = len(letters)
-    return tuple(
-        dot(load_each(array, index + i * size * LANES, LANES, letters), letters) for i in range(len(like))
-    )
+    return tuple(dot(load_each(array, index + i * size * LANES, LANES, letters), letters) for i in range(len(like)))
 
 
 def products(a: Vectors, b: Vectors | Vector) -> Vectors:

@@ -1,28 +1,28 @@
 """Vectors of float64 lanes in Numba: what a kernel computes for sixteen cells at once.
 
-Numba leaves vectorising to LLVM, which gives up where many arrays meet in one loop. Here a vector is a Numba type of its
-own, an LLVM `<16 x double>`, that lives in registers: two of AVX-512, four of AVX2, eight of NEON. Tuples of vectors
-carry what a model has several of (states, letters), and the tuple's length, known when a kernel is compiled, unrolls the
-loop over them.
+Numba leaves vectorising to LLVM, which gives up where many arrays meet in one loop. Here a vector is a Numba type of
+its own, an LLVM `<16 x double>`, that lives in registers: two of AVX-512, four of AVX2, eight of NEON. Tuples of
+vectors carry what a model has several of (states, letters), and the tuple's length, known when a kernel is compiled,
+unrolls the loop over them.
 
-With `NUMBA_DISABLE_JIT=1` a vector is a NumPy array of 16 elements (`plain`) and the same kernels run as plain Python. With
-`NUMBA_BOUNDSCHECK=1` every load and store is checked.
+With `NUMBA_DISABLE_JIT=1` a vector is a NumPy array of 16 elements (`plain`) and the same kernels run as plain Python.
+With `NUMBA_BOUNDSCHECK=1` every load and store is checked.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from itertools import accumulate, pairwise
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from . import plain
-from .plain import LANES
+from .layout import LANES
 
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, LANES)
@@ -141,7 +141,8 @@ def _scale(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.fmul(args[0], _broadcast(builder, args[1]), flags=_FUSE)
 
 
-# ---- memory -----------------------------------------------------------------------------------------------------------
+# ---- memory
+# -----------------------------------------------------------------------------------------------------------
 
 
 @instruction
@@ -239,7 +240,7 @@ def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
 
 @instruction
 def copy(typing: Any, source: Any, source_first: Any, target: Any, target_first: Any, count: Any) -> Any:
-    """target[target_first : target_first + count] = source[source_first : source_first + count], of two float64 arrays."""
+    """target[target_first : target_first + count] = source[source_first : source_first + count]; both are float64."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         come_from = _element(context, builder, source, args[0], args[1], args[4])
@@ -282,7 +283,8 @@ def lane_zero(typing: Any, vector: Any) -> Any:
     return types.float64(vector_type), generate
 
 
-# ---- lanes ------------------------------------------------------------------------------------------------------------
+# ---- lanes
+# ------------------------------------------------------------------------------------------------------------
 
 
 @instruction
@@ -428,7 +430,8 @@ def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
     return types.boolean(vector_type, types.float64), generate
 
 
-# ---- tuples of vectors ------------------------------------------------------------------------------------------------
+# ---- tuples of vectors
+# ------------------------------------------------------------------------------------------------
 
 
 @instruction
@@ -495,9 +498,7 @@ def weighted(typing: Any, weights: Any, vector: Any) -> Any:
     count = len(weights)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        scaled = [
-            builder.fmul(_broadcast(builder, w), args[1], flags=_FUSE) for w in _items(builder, args[0], count)
-        ]
+        scaled = [builder.fmul(_broadcast(builder, w), args[1], flags=_FUSE) for w in _items(builder, args[0], count)]
         return context.make_tuple(builder, sig.return_type, scaled)
 
     return _vectors(count)(weights, vector_type), generate
@@ -561,16 +562,13 @@ def arrive(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
 @instruction
 def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any) -> Any:
     """The tuple `vectors` cut into three that are as long as the three tuples after it."""
-    ends = np.cumsum([0, len(pairs), len(deletions), len(insertions)])
-    parts = [_vectors(int(b - a)) for a, b in zip(ends, ends[1:], strict=False)]
+    cuts = list(pairwise(accumulate([0, len(pairs), len(deletions), len(insertions)])))
+    parts = [_vectors(b - a) for a, b in cuts]
     returned = types.Tuple(parts)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         items = _items(builder, args[0], len(vectors))
-        cut = [
-            context.make_tuple(builder, part, items[a:b])
-            for part, a, b in zip(parts, ends, ends[1:], strict=False)
-        ]
+        cut = [context.make_tuple(builder, part, items[a:b]) for part, (a, b) in zip(parts, cuts, strict=True)]
         return context.make_tuple(builder, returned, cut)
 
     return returned(vectors, pairs, deletions, insertions), generate
@@ -578,7 +576,7 @@ def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any
 
 @instruction
 def keep_apart(typing: Any) -> Any:
-    """Tell LLVM not to copy the function that calls this into its callers: it is large, and copies are compiled anew."""
+    """Tell LLVM not to copy the function that calls this into its callers: copies of what is large take time."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         builder.function.attributes.add("noinline")

@@ -1,25 +1,17 @@
-"""The likeliest path: back through the chunks that it crosses, after forward with the largest term instead of the sum."""
+"""The likeliest path: back through the chunks that it crosses, after a forward that took the largest terms."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
 
 from ._jit import kernel, part
-from .pairhmm import LANES, WEIGHTS, two_to
+from .layout import LANES, WEIGHTS
+from .pairhmm import two_to
 from .simd import any_reaches, broadcast, dots, load, load_each, power_of_two, products, store, weighted_sum
 
 
-class Numbers(NamedTuple):
-    """A model's numbers once more, as arrays."""
-
-    start: Any  # float64 (S,)
-    transitions: Any  # float64 (S, S)
-    end: Any  # float64 (S,)
-
-
 @kernel
-def likeliest_end(model, numbers, plan, n, m, index, chunk, work, best):
+def likeliest_end(model, numbers, plan, m, index, chunk, work, best):
     """Look in a recalled chunk for a cell and state whose ending is likelier than best[0] (log2).
 
     Writes log2 of the probability, i, j and the state to `best`. `model.best` is not None.
@@ -66,7 +58,8 @@ def trace(model, numbers, plan, m, index, chunk, work, path, cursor):
     """Follow the likeliest path back through a recalled chunk.
 
     cursor (4,): the cell (i, j) before the state that the path was in last, that state's slot, and how many cells
-    `path` holds. The path's states are written last cell first, as (i, j, slot). The slot is -1 when the path has begun.
+    `path` holds. The path's states are written last cell first, as (i, j, slot). The slot is -1 when the path has
+    begun.
     """
     pairs, gaps_x = len(model.pairs), len(model.deletions)
     while True:
