@@ -21,6 +21,7 @@ from results_by_hand import reverse_complement
 
 import tiedseq as ts
 from pairhmm_cases import random_text, related_text
+from tiedseq.aligning import _in_order
 from tiedseq.records import Record
 
 RNG = np.random.default_rng(11)
@@ -206,6 +207,20 @@ def test_leaving_early_leaves_no_threads() -> None:
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before
+
+
+def test_leaving_early_cancels_what_waits() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        time.sleep(0.05)
+        return number
+
+    results = _in_order(work, ((number,) for number in range(100)), 2)
+    assert next(results) == 0
+    results.close()
+    assert len(begun) < 8
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -433,7 +433,7 @@ def test_closed_pipe_is_silent(files: Path) -> None:
 def test_signals(number: signal.Signals, status: int, files: Path) -> None:
     """Stopped while it reads standard input: no traceback, no file, the status of the signal.
 
-    Python ends by the signal itself, which a shell shows as the same status, if Ctrl-C arrived within an `exec` of text.
+    If Ctrl-C arrived within an `exec` of text, Python ends by the signal itself; a shell shows that as the same status.
     """
     command = [*TIEDSEQ, "align", "t.fa", "-", "--mode", "local", "-o", "out.maf"]
     with subprocess.Popen(
