@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -15,3 +16,8 @@ hypothesis.settings.load_profile("tiedseq")
 def data() -> Path:
     """The directory of the real sequences."""
     return Path(__file__).resolve().parent.parent / "data"
+
+
+# A shell starts its background jobs with SIGINT ignored, and their children inherit that. The tests of Ctrl-C need it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -217,7 +217,7 @@ def test_leaving_early_cancels_what_waits() -> None:
         time.sleep(0.05)
         return number
 
-    results = _in_order(work, ((number,) for number in range(100)), 2)
+    results: Any = _in_order(work, ((number,) for number in range(100)), 2)
     assert next(results) == 0
     results.close()
     assert len(begun) < 8

@@ -250,6 +250,43 @@ def test_ten_kilobases_of_unrelated_sequence(mode: str) -> None:
     compare_log_likelihood(affine_case(gap_open=0.3), random_text(rng, 1200), random_text(rng, 1000), mode)
 
 
+def between_pairs_case() -> Case:
+    """Alignments begin and end with a pair: nothing is possible in the first row and column of cells, nor in the last."""
+    match, stop = 0.94, 0.02
+    model = ts.PairHMM(
+        ts.DNA,
+        {"M": "xy", "X": "x", "Y": "y"},
+        {
+            "M": {"M": "match", "X": "open", "Y": "open", "end": "stop"},
+            "X": {"M": "close", "X": "extend"},
+            "Y": {"M": "close", "Y": "extend"},
+        },
+        {"M": "pair", "X": "gap", "Y": "gap"},
+        start={"M": 1.0},
+        values={"match": match, "open": 0.02, "extend": 0.6, "pair": pair_table(0.02), "gap": FLAT},
+    )
+    plain = twin.affine(0.02, 0.6)._replace(end=np.array([stop, 0.0, 0.0]), start_end=0.0)
+    plain.transitions[0, 0] = match
+    plain = plain._replace(start=np.array([1.0, 0.0, 0.0]), emissions=[pair_table(0.02), FLAT, FLAT])
+    rows: list[list[str | None]] = [
+        ["match", "open", "open", "stop"],
+        ["close", "extend", None, None],
+        ["close", None, "extend", None],
+        ["start->M", None, None, None],
+    ]
+    return Case(model, plain, rows, ["pair", "gap", "gap"], None)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_long_gaps_in_a_model_without_gaps_at_the_ends(mode: str) -> None:
+    """A lane's exponent starts far from the first value that it meets, which comes one column after the border's."""
+    rng = np.random.default_rng(15)
+    long, short = random_text(rng, 3000), random_text(rng, 30)
+    check(between_pairs_case(), long, short, mode)
+    check(between_pairs_case(), short, long, mode)
+    check(between_pairs_case(), short, short[:10] + long[:1000] + short[10:], mode)
+
+
 def test_a_hundred_kilobases_against_a_hundred_letters() -> None:
     rng = np.random.default_rng(13)
     target = random_text(rng, 100_000)
