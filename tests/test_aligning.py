@@ -296,16 +296,21 @@ def test_sequences_without_homology(length: int) -> None:
 
 @pytest.mark.parametrize("mode", twin.MODES)
 @pytest.mark.parametrize("threshold", [0.0, 0.5, 0.9, 1.0])
-def test_filter(mode: str, threshold: float) -> None:
-    result = ts.align(TARGET, FLANKED, mode=mode)
+@pytest.mark.parametrize("strand", "+-")
+def test_filter(mode: str, threshold: float, strand: str) -> None:
+    given = FLANKED if strand == "+" else reverse_complement(FLANKED)
+    result = ts.align(TARGET, given, mode=mode, strand="both")
+    assert result.strand == strand
     kept = result.filter(threshold)
-    check_shape(kept.columns, len(TARGET), len(FLANKED), "global" if mode == "global" else "local", "viterbi")
-    before, after = (dict(zip(map(tuple, pairs_of(r.columns).T.tolist()), r.confidence[r.is_residue], strict=True))
-                     for r in (result, kept))  # fmt: skip
+    check_shape(kept.columns, len(TARGET), len(given), "global" if mode == "global" else "local", "viterbi")
+    before, after = (
+        dict(zip(map(tuple, pairs_of(r.columns).T.tolist()), r.confidence[r.is_residue], strict=True))
+        for r in (result, kept)
+    )
     assert after == {pair: p for pair, p in before.items() if p >= threshold}
     for row, unaligned in enumerate((result.target_unaligned, result.query_unaligned)):
         gaps = kept.columns[1 - row] < 0
-        assert_array_equal(kept.confidence[gaps], unaligned[kept.columns[row, gaps]])
+        assert_array_equal(kept.confidence[gaps], unaligned[kept.given_positions()[row, gaps]])
     assert kept.posterior is result.posterior and kept.log_odds == result.log_odds
     assert (kept is result) == (min(before.values()) >= threshold)
 

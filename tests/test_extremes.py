@@ -251,7 +251,7 @@ def test_ten_kilobases_of_unrelated_sequence(mode: str) -> None:
 
 
 def between_pairs_case() -> Case:
-    """Alignments begin and end with a pair: nothing is possible in the first row and column of cells, nor in the last."""
+    """Alignments begin and end with a pair: nothing is possible in the first row and column of cells but the corner."""
     match, stop = 0.94, 0.02
     model = ts.PairHMM(
         ts.DNA,
@@ -275,6 +275,36 @@ def between_pairs_case() -> Case:
         ["start->M", None, None, None],
     ]
     return Case(model, plain, rows, ["pair", "gap", "gap"], None)
+
+
+def fixed_case(start: list[float], end: list[float]) -> Case:
+    """The affine model with numbers of any size in its start row and at its ends, held as they stand."""
+    plain = twin.affine(0.02, 0.6)._replace(start=np.array(start), end=np.array(end), start_end=0.0)
+    table = np.column_stack([np.vstack([plain.transitions, start]), [*end, 0.0]])
+    sources, columns = ["M", "X", "Y", "start"], ["M", "X", "Y", "end"]
+    rows = [[f"{a}->{b}" if p > 0 else None for b, p in zip(columns, row, strict=True)]
+            for a, row in zip(sources, table, strict=True)]  # fmt: skip
+    held = [{b: ts.fixed(float(p)) for b, p in zip(columns, row, strict=True) if p > 0} for row in table]
+    emissions = dict(zip("MXY", ("pair", "gap", "gap"), strict=True))
+    values = {"pair": plain.emissions[0], "gap": FLAT}
+    states = {"M": "xy", "X": "x", "Y": "y"}
+    transitions = dict(zip("MXY", held[:3], strict=True))
+    model = ts.PairHMM(ts.DNA, states, transitions, emissions, start=held[3], values=values)
+    return Case(model, plain, rows, list(emissions.values()), None)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("rare", [1e-300, 1e-100, 1e-30])
+def test_starts_and_ends_that_are_rare(rare: float, mode: str) -> None:
+    """In all states, so that nothing makes up for it, or in some."""
+    for start, end in [
+        ([1.0, 0.0, 0.0], [rare] * 3),
+        ([rare] * 3, [0.3] * 3),
+        ([rare] * 3, [rare] * 3),
+        ([rare, 0.5, 0.5], [0.5, rare, rare]),
+        ([0.5, rare, 0.0], [rare, 0.5, 0.0]),
+    ]:
+        check(fixed_case(start, end), *related_pair(16, 80), mode)
 
 
 @pytest.mark.parametrize("mode", twin.MODES)

@@ -134,7 +134,12 @@ def check_long(case: Case, target: str, query: str, mode: str, strand: str = "fo
 @pytest.mark.parametrize("mode", twin.MODES)
 @pytest.mark.parametrize(
     ("shape", "lengths", "zeros"),
-    [("one of each", (300, 340), 0.2), ("five states", (263, 150), 0.0), ("five states", (90, 400), 0.2)],
+    [
+        ("one of each", (300, 340), 0.2),
+        ("no pairs", (311, 235), 0.0),
+        ("five states", (263, 150), 0.0),
+        ("five states", (90, 400), 0.2),
+    ],
 )
 @pytest.mark.parametrize("path", PATHS)
 def test_tiles_lanes_and_chunks_equal_the_twin(

@@ -132,9 +132,11 @@ class Lanes:
 
         n, m, slots = x.size, y.size, self.slots
         plan, tables, work = self._kept(slots.model, x, y, mode)
-        norm = self._total(work.scores.tolist(), n, m, mode)
-        if norm[0] == 0.0:
+        mantissa, exponent = self._total(work.scores.tolist(), n, m, mode)
+        if mantissa == 0.0:
             raise SequenceError(impossible_message(n, m, mode))
+        mantissa, shift = math.frexp(mantissa)  # between 1/2 and 1, as the kernel will divide by it
+        norm = mantissa, exponent + shift
         products, borders = _vectors(work.state.size), np.zeros(2 * self._border_size(m))
         tiles, chunks = len(work.scores), -(-(m + LANES) // plan.chunk)
         room = 4 * max(n, m) + plan.chunk * plan.height * LANES  # what is likely, and a whole chunk to spare

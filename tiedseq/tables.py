@@ -122,9 +122,11 @@ class PairTables:
 
     @cached_property
     def toll(self) -> float:
-        """Bits that opening and closing gaps may cost on top, once."""
+        """Bits that beginning, ending, and opening and closing gaps may cost on top, once."""
         used = self.transitions[self.transitions > 0]
-        return 4 * float(-np.log2(used.min())) if used.size else 0.0
+        rarest = float(used.min()) if used.size else 1.0
+        with np.errstate(divide="ignore"):
+            return float(-4 * np.log2(rarest) - np.log2(self.start.max()) - np.log2(self.end.max()))
 
 
 def impossible_message(n: int, m: int, mode: str) -> str:
