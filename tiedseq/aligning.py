@@ -111,9 +111,9 @@ def align(
 
     Examples
     --------
-    >>> result = align("GATTACAGATTACA", "GATTACATTACA")
+    >>> result = align("GATTACAGGCTTACC", "GATTACACTTACC")
     >>> result.cigar
-    '7=2D5='
+    '7=2D6='
     >>> align("AAAAAAAAAA", "CCCCCCCCCC", mode="local").is_empty
     True
     """
