@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ResourceError, SequenceError
-from .kernels.layout import CARRY, LANES, NOTHING, WEIGHTS, Collected, Gradient, Plan, Work
+from .kernels.layout import CARRY, DAMPING, LANES, NOTHING, WEIGHTS, Collected, Gradient, Plan, Work
 from .modes import empty_box_count
 from .slots import Slots
 from .tables import Codes, Floats, PairTables, Sums, impossible_message
@@ -173,6 +173,7 @@ class Lanes:
         derivatives = None
         if gradient is not None:
             model = gradient.model.reshape(-1, LANES).sum(axis=1)
+            model[: len(slots) ** 2] /= DAMPING
             columns = gradient.columns.reshape(slots.insertions, -1)[:, LANES : LANES + m][:, ::-1].T
             derivatives = slots.derivatives(model, np.concatenate(rows[::-1])[1 : n + 1], columns, x, y)
         pairs = _sparse(collected, n, m)

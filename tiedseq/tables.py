@@ -122,11 +122,13 @@ class PairTables:
 
     @cached_property
     def toll(self) -> float:
-        """Bits that beginning, ending, and opening and closing gaps may cost on top, once."""
-        used = self.transitions[self.transitions > 0]
-        rarest = float(used.min()) if used.size else 1.0
-        with np.errstate(divide="ignore"):
-            return float(-4 * np.log2(rarest) - np.log2(self.start.max()) - np.log2(self.end.max()))
+        """Bits that opening and closing gaps may cost on top, once, and beginning and ending in the dearest state.
+
+        The latter since the first and the last row and column of cells know no other: what leads there may be dearer by
+        that much than what leads to their neighbours.
+        """
+        rarest = [float(part[part > 0].min(initial=1.0)) for part in (self.transitions, self.start, self.end)]
+        return -4 * math.log2(rarest[0]) - math.log2(rarest[1]) - math.log2(rarest[2])
 
 
 def impossible_message(n: int, m: int, mode: str) -> str:

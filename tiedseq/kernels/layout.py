@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 LANES = 16  # cells that are computed at once
 NOTHING = -1e9  # the exponent of zero
 WEIGHTS = 4  # of a row or column: a1, a2, w1, w2
+DAMPING = 2.0**-500  # of transitions' derivatives while backward adds them up: see `backward_steps`
 
 # Where a tile's state holds what: log2 of the unit that each lane's values are in; the lane's unit over that of the
 # neighbour it sends to; the value 1 in the lane's unit; what has ended in each lane since the last renewal (backward: a
@@ -62,7 +63,7 @@ class Collected(NamedTuple):
 class Gradient(NamedTuple):
     """d ln P / d parameter, in lanes, while backward runs."""
 
-    model: Any  # vectors: S * S of transitions, S of start, S of end
+    model: Any  # vectors: S * S of transitions (times DAMPING), S of start, S of end
     rows: (
         Any  # per row of the tile at work: vectors of pair emissions (xy states * letters) and gap emissions (x states)
     )

@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 
 from ._jit import part
-from .layout import CARRY, EXPONENT, LANES, NOTHING, RATIO, TOTAL, UNIT, WEIGHTS
+from .layout import CARRY, DAMPING, EXPONENT, LANES, NOTHING, RATIO, TOTAL, UNIT, WEIGHTS
 from .simd import (
     add_each,
     add_outer,
@@ -280,6 +280,8 @@ def backward_steps(
         matched = load(collected.column, base)
         edges = tau < plain[0] or tau >= plain[1]
         if gradient is not None:
+            # where nothing follows, forward's value may be large in these units, and infinity times zero is no number
+            damped = scale * DAMPING
             end_scale = power_of_two(forward_unit) * inverse
             start_scale = power_of_two(backward_unit + broadcast(-norm[1])) * inverse
             gap_total = load_each(gradient.columns, base, width, model.insertions)
@@ -311,7 +313,7 @@ def backward_steps(
                 _collect(state, first_row + r - 1, tau - 1, plan.height, m, collected)
             if gradient is not None:
                 value = products(emission, entered)
-                add_outer(gradient.model, 0, products(value, scale), following)
+                add_outer(gradient.model, 0, products(value, damped), following)
                 if edges:
                     beginning = (weight[0] * start1 + weight[1] * start2) * start_scale
                     add_each(gradient.model, states * states * LANES, products(following, beginning))
