@@ -131,6 +131,8 @@ def read(
     _check_states(states)
     reading = Reading(tuple(states), alphabet)
     _read_rows(reading, transitions, start, start_like)
+    if values is not None and not isinstance(values, Mapping):
+        raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
     values = dict(values or {})
     shapes = dict(states)
     _check_keys("emissions=", emissions, states, "a state", complete=True)

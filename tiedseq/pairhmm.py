@@ -166,6 +166,8 @@ class PairHMM:
         ['match', 'open', 'close', 'extend', 'pair', 'gap']
         """
         alphabet = Alphabet.of(alphabet)
+        if values is not None and not isinstance(values, Mapping):
+            raise ArgumentError(f"values must map labels to starting values, not be a {type(values).__name__}")
         if gaps not in (1, 2):
             raise ArgumentError(f"gaps must be 1 or 2, not {gaps!r}; write other topologies with PairHMM(...)")
         if not (np.ndim(identity) == 0 and 0.0 < _numbers("identity", identity) < 1.0):

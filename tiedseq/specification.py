@@ -459,7 +459,7 @@ def _check_sum(ties: Ties, row: _SumToOne, known: Vector) -> None:
     missing = [repr(ties.names[g]) for g in indices.tolist() if np.isnan(known[g])]
     if not missing and abs(total - 1.0) > TYPED:
         raise ModelError(f"{row.title} sums to {total:.9g}{shown}; it must sum to 1, within 1e-6.")
-    if missing and total > 1.0 - 1e-12:
+    if missing and total > 1.0 - 2e-12:  # a mass of 1e-12 is the rounding of a zero
         raise ModelError(
             f"{row.title} has values that sum to {total:.9g}{shown}, which leaves nothing for "
             f"{', '.join(missing[:8])}; lower them, or remove what is impossible."
