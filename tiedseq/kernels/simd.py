@@ -576,10 +576,15 @@ def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any
 
 @instruction
 def keep_apart(typing: Any) -> Any:
-    """Tell LLVM not to copy the function that calls this into its callers: copies of what is large take time."""
+    """Tell LLVM to compile the function that calls this once, on a stack that starts at a cache line.
+
+    Copies of a large function in its callers take time to compile. And vectors that registers have no room for go to the
+    stack, where LLVM does not align them by itself: in three of four processes each would straddle two cache lines.
+    """
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         builder.function.attributes.add("noinline")
+        builder.function.attributes.alignstack = 64
         return context.get_dummy_value()
 
     return types.void(), generate
