@@ -578,8 +578,8 @@ def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any
 def keep_apart(typing: Any) -> Any:
     """Tell LLVM to compile the function that calls this once, on a stack that starts at a cache line.
 
-    Copies of a large function in its callers take time to compile. And vectors that registers have no room for go to the
-    stack, where LLVM does not align them by itself: in three of four processes each would straddle two cache lines.
+    Copies of a large function in its callers take time to compile. And vectors that registers have no room for go to
+    the stack, where LLVM does not align them by itself: in three of four processes each would straddle two cache lines.
     """
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
