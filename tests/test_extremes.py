@@ -208,7 +208,7 @@ def test_the_two_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     in_logarithms(monkeypatch)
     slow = fast.copy()
     assert_allclose(found, [slow.log_likelihood(target, query, mode=mode) for mode in twin.MODES], rtol=1e-13)
-    assert_allclose(posterior, slow.posterior(target, query, 0.0).toarray(), rtol=1e-8, atol=1e-11)
+    assert_allclose(posterior, slow.posterior(target, query, threshold=0.0).toarray(), rtol=1e-8, atol=1e-11)
 
 
 # --- sequences ------------------------------------------------------------------------------------------------------
