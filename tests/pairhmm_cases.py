@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import tiedseq as ts
 import twin
-from tiedseq.recursion import Recursion
+from tiedseq.pairs.recursion import Recursion
 
 Floats = NDArray[np.float64]
 ByLabel = dict[str, Any]  # label -> a number, or an array for a distribution

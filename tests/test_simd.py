@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tiedseq.kernels import plain, simd
 from tiedseq.kernels.layout import LANES
-from tiedseq.recursion import Recursion
+from tiedseq.pairs.recursion import Recursion
 
 ROOT = Path(__file__).resolve().parent.parent
 Floats = NDArray[np.float64]

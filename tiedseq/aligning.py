@@ -24,8 +24,8 @@ from .biopython import text_of
 from .decoding import column_confidence, most_accurate_columns
 from .default import default_model
 from .errors import ArgumentError, InputError, SequenceError
-from .modes import check_mode
 from .pairhmm import PairHMM
+from .pairs.modes import check_mode
 from .records import Record, encode, read
 
 Source = str | os.PathLike[str] | Iterable[Record]

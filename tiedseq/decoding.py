@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .recursion import Posterior
+from .pairs.recursion import Posterior
 
 Columns = NDArray[np.int64]
 

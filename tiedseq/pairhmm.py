@@ -15,12 +15,12 @@ from .alphabet import DNA, Alphabet, Codes, SequenceLike
 from .biopython import alignment_of, columns_of, text_of
 from .distributions import complement, fixed, substitution
 from .errors import ArgumentError, ModelError
-from .modes import check_mode
+from .pairs.modes import check_mode
+from .pairs.recursion import Gradient, Recursion
+from .pairs.sampling import sample_pair
+from .pairs.tables import Floats
 from .records import encode
-from .recursion import Gradient, Recursion
-from .sampling import sample_pair
 from .specification import RandomState, Specification, Tables
-from .tables import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ArgumentError
+from tiedseq.errors import ArgumentError
 
 MODES = ("global", "local", "glocal", "overlap")
 

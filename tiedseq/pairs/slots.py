@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .kernels.layout import Model, Numbers, Tables
+from tiedseq.kernels.layout import Model, Numbers, Tables
+
 from .modes import border_weights
 from .tables import Codes, Derivatives, Floats, PairTables
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SequenceError
+from tiedseq.errors import SequenceError
+
 from .lanes import RANGE_BITS, Lanes
 from .logarithms import Logarithms
 from .modes import check_mode, empty_box_count, log_box_count

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ResourceError, SequenceError
+from tiedseq.errors import ResourceError, SequenceError
+
 from .modes import cell_weights, empty_box_count
 from .tables import Codes, Derivatives, Floats, PairTables, Sums, impossible_message
 
@@ -38,7 +39,7 @@ class Logarithms:
 
     def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""
-        from .kernels.logspace import log_forward
+        from tiedseq.kernels.logspace import log_forward
 
         logs = [log_forward(*self._arguments(x, y, mode), False, False)[0] for x, y in pairs]
         return np.array([self._with_empty(log, x, y, mode) for log, (x, y) in zip(logs, pairs, strict=True)])
@@ -70,7 +71,7 @@ class Logarithms:
         """
         from scipy.sparse import csr_array
 
-        from .kernels.logspace import log_backward, log_forward
+        from tiedseq.kernels.logspace import log_backward, log_forward
 
         arguments = self._arguments(x, y, mode)
         self._require_memory(x.size, y.size)
@@ -95,7 +96,7 @@ class Logarithms:
 
     def best_cells(self, x: Codes, y: Codes, mode: str) -> NDArray[np.int64]:
         """Return the cells (i, j, state) of the likeliest path that is not empty; none if there is no path."""
-        from .kernels.logspace import log_forward, log_trace
+        from tiedseq.kernels.logspace import log_forward, log_trace
 
         self._require_memory(x.size, y.size)
         arguments = self._arguments(x, y, mode)

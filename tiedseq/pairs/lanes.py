@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ResourceError, SequenceError
-from .kernels.layout import CARRY, DAMPING, LANES, NOTHING, WEIGHTS, Collected, Gradient, Plan, Work
+from tiedseq.errors import ResourceError, SequenceError
+from tiedseq.kernels.layout import CARRY, DAMPING, LANES, NOTHING, WEIGHTS, Collected, Gradient, Plan, Work
+
 from .modes import empty_box_count
 from .slots import Slots
 from .tables import Codes, Floats, PairTables, Sums, impossible_message
@@ -86,7 +87,7 @@ class Lanes:
 
     def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""
-        from .kernels.alignment import forward
+        from tiedseq.kernels.alignment import forward
 
         if not pairs:
             return np.zeros(0)
@@ -110,7 +111,7 @@ class Lanes:
 
     def _kept(self, model: Any, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
         """Forward over one pair, with everything kept: the plan, the kernels' tables and their memory."""
-        from .kernels.alignment import forward
+        from tiedseq.kernels.alignment import forward
 
         plan, tables = self._plan(y.size, x.size, keep=True), self.slots.kernel_tables(mode)
         scores = np.zeros((x.size // (LANES * plan.height) + 1, 2))
@@ -128,7 +129,7 @@ class Lanes:
         ResourceError
             There is not enough memory.
         """
-        from .kernels.alignment import backward
+        from tiedseq.kernels.alignment import backward
 
         n, m, slots = x.size, y.size, self.slots
         plan, tables, work = self._kept(slots.model, x, y, mode)
@@ -182,8 +183,8 @@ class Lanes:
 
     def best_cells(self, x: Codes, y: Codes, mode: str) -> NDArray[np.int64]:
         """Return the cells (i, j, state) of the likeliest path that is not empty; none if there is no path."""
-        from .kernels.alignment import recall
-        from .kernels.viterbi import likeliest_end, trace
+        from tiedseq.kernels.alignment import recall
+        from tiedseq.kernels.viterbi import likeliest_end, trace
 
         n, m, slots = x.size, y.size, self.slots
         model, numbers = slots.model._replace(best=0), slots.numbers

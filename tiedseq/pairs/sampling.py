@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .alphabet import Codes
-from .errors import ArgumentError
-from .specification import RandomState, Tables, generator_of
+from tiedseq.alphabet import Codes
+from tiedseq.errors import ArgumentError
+from tiedseq.specification import RandomState, Tables, generator_of
 
 _LONGEST = 10**8
 
