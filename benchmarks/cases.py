@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
 
 from . import inputs, memory, peers
-from .harness import Case, Run
+from .harness import Case, Run, case
 
 # Cells a second of Intel's GKL, the hand-written AVX-512 forward in float32 inside GATK, on one core of such a machine.
 SIMD = ("hand-written SIMD", 2.7e9)
-
-CASES: dict[str, Callable[[], Case]] = {}
-
-
-def case(function: Callable[[], Case]) -> Callable[[], Case]:
-    CASES[function.__name__.replace("_", "-")] = function
-    return function
 
 
 def cells(pairs: list[tuple[str, str]]) -> float:

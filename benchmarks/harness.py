@@ -46,6 +46,16 @@ class Measured:
         return statistics.median(self.values)
 
 
+CASES: dict[str, Callable[[], Case]] = {}
+"""Every case by the name that the command line knows."""
+
+
+def case(function: Callable[[], Case]) -> Callable[[], Case]:
+    """Make a function that returns a Case known by its name."""
+    CASES[function.__name__.replace("_", "-")] = function
+    return function
+
+
 def measure(case: Case, repeat: int) -> tuple[dict[str, Measured], dict[str, str]]:
     """Call every run `repeat` times, in turns, after one call that is not counted.
 

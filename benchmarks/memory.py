@@ -1,4 +1,4 @@
-"""Peak memory of one alignment above the idle process: ``python -m benchmarks.memory CONTENDER QUERY`` prints it in MB.
+"""Peak memory of one call above the idle process: ``python -m benchmarks.memory CONTENDER QUERY`` prints it in MB.
 
 A process of its own, since a peak never goes down again. On Linux the peak is read from /proc: the one that getrusage
 reports begins, in a child process, with the size of its parent.
@@ -53,7 +53,8 @@ def prepare(contender: str, pairs: list[tuple[str, str]]) -> Callable[[], object
 
 def in_a_process(contender: str, query: str) -> Callable[[], object]:
     """What a case measures: the number that a new process prints."""
-    prepare(contender, [])  # a missing peer is noticed here
+    if contender != "hmm":
+        prepare(contender, [])  # a missing peer is noticed here
 
     def call() -> float:
         command = [sys.executable, "-m", "benchmarks.memory", contender, query]
@@ -65,6 +66,20 @@ def in_a_process(contender: str, query: str) -> Callable[[], object]:
     return call
 
 
-if __name__ == "__main__":
+def hmm_call(letters: int) -> Callable[[], object]:
+    """An E-step and an M-step of an HMM of 8 states over one sequence."""
+    import numpy as np
+
+    import tiedseq as ts
+
+    codes = np.random.default_rng(0).integers(0, 4, letters).astype(np.uint8)
+    model = ts.HMM.ergodic(8, alphabet="ACGT", random_state=0)
+    return lambda: model.fit(codes, max_iter=1, tol=0)
+
+
+if __name__ == "__main__" and sys.argv[1] == "hmm":
+    hmm_call(100_000)()
+    print(peak_above_idle(hmm_call(int(sys.argv[2]))))
+elif __name__ == "__main__":
     prepare(sys.argv[1], [inputs.mito(sys.argv[2], 100)])()  # imports and compiled code belong to the idle process
     print(peak_above_idle(prepare(sys.argv[1], [inputs.mito(sys.argv[2])])))

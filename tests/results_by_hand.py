@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tiedseq.alignment import AlignmentResult, NamedSequence
+from tiedseq.alignment import AlignmentResult
+from tiedseq.records import Record
 
 COMPLEMENT = str.maketrans("ACGTRYKMBVDHNSWacgtn", "TGCAYRMKVBHDNSWtgcan")
 
@@ -47,8 +48,8 @@ def make_result(
     }
     quality = values.pop("quality", None)
     return AlignmentResult(
-        target=NamedSequence(names[0], names[0], target),
-        query=NamedSequence(names[1], names[1], query, quality),
+        target=Record(names[0], target, names[0]),
+        query=Record(names[1], query, names[1], quality),
         columns=np.array(columns, np.int64).reshape(-1, 2).T,
         strand=strand,
         mode=mode,
@@ -89,5 +90,5 @@ def random_result(rng: np.random.Generator, *, mode: str, strand: str, target_na
         names=(target_name, "query1"),
         seed=int(rng.integers(1 << 30)),
         quality=rng.integers(0, 42, len(query)).astype(np.uint8),
-        log_odds=float(rng.normal(0, 100)),
+        log_odds=float(abs(rng.normal(0, 100))) if mode in ("local", "glocal") else float(rng.normal(0, 100)),
     )

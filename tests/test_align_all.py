@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import signal
@@ -121,6 +122,15 @@ def test_pairs_in_order() -> None:
     assert [(r.query_name, r.strand) for r in both] == [(q.name, s) for q in queries for s in "+-"]
 
 
+@pytest.mark.parametrize(("pairs", "n_results"), [(np.True_, 3), (np.False_, 3), (np.str_("name"), 1)])
+def test_pairs_as_numpy_says_it(pairs: Any, n_results: int) -> None:
+    queries = [*QUERIES[:2], Record("t1", TARGETS[1].sequence)][-n_results:]
+    results = list(ts.align_all(TARGETS, queries, pairs=pairs))
+    for result, other in zip(results, ts.align_all(TARGETS, queries, pairs=pairs.item()), strict=True):
+        same(result, other)
+    assert [result.candidates is None for result in results] == [bool(pairs)] * n_results
+
+
 def test_pairs_by_name() -> None:
     queries = [Record(name, QUERIES[0].sequence) for name in ("t2", "t0", "t2")]
     results = list(ts.align_all(TARGETS, queries, pairs="name"))  # a target may serve several queries, or none
@@ -129,13 +139,20 @@ def test_pairs_by_name() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_records_that_do_not_pair_up(threads: int) -> None:
-    for targets, queries, counts in (
-        (TARGETS, QUERIES[:2], "3 targets and 2 queries"),
-        (TARGETS[:1], QUERIES, "1 targets and 24 queries"),
-        (TARGETS, [], "3 targets and 0 queries"),
+    for targets, queries, complaint in (
+        (TARGETS, QUERIES[:2], "record 't2': it has no partner: there are 3 targets and 2 queries"),
+        (TARGETS[:1], QUERIES, "record 'q1': it has no partner: there are 1 targets and 24 queries"),
+        (TARGETS, [], "record 't0': it has no partner: there are 3 targets and 0 queries"),
+        (
+            [Record("a", "A", path="t.fa", line=1)],
+            [Record(str(k), "A", path="q.fa", line=2 * k + 1) for k in range(4)],
+            r"q\.fa, line 3, record '1': it has no partner: there are 1 targets in t\.fa and 4 queries in q\.fa; give",
+        ),
     ):
-        with pytest.raises(ts.InputError, match=counts):
-            list(ts.align_all(targets, queries, pairs=True, threads=threads))
+        seen: list[ts.AlignmentResult] = []
+        with pytest.raises(ts.InputError, match=complaint):
+            seen.extend(ts.align_all(targets, queries, pairs=True, threads=threads))
+        assert [result.query for result in seen] == queries[: min(len(targets), len(queries))]
     queries = [Record("t1", "ACGT"), Record("nobody", "ACGT", path="q.fa", line=7)]
     results = ts.align_all(TARGETS, queries, pairs="name", threads=threads)
     assert next(results).target_name == "t1"
@@ -168,6 +185,105 @@ def test_files(tmp_path: Path) -> None:
         ts.align_all(tmp_path / "t.fa", tmp_path / "none.fa")
 
 
+# --- what the sequences are -------------------------------------------------------------------------------------------
+
+
+def seq_record(record: Record, **more: Any) -> Any:
+    from Bio.Seq import Seq
+    from Bio.SeqRecord import SeqRecord
+
+    return SeqRecord(Seq(record.sequence), id=record.name, **more)
+
+
+def test_every_kind_of_item() -> None:
+    """Records, SeqRecords, plain text, bytes and codes give the same; what has no name is numbered."""
+    expected = list(ts.align_all(TARGETS, QUERIES[:3]))
+    texts = [query.sequence for query in QUERIES[:3]]
+    kinds: list[list[Any]] = [
+        [seq_record(query) for query in QUERIES[:3]],
+        texts,
+        [text.encode() for text in texts],
+        [ts.DNA.encode(text) for text in texts],
+        [texts[0], seq_record(QUERIES[1]), QUERIES[2]],
+    ]
+    for items in kinds:
+        for threads in (1, 2):
+            results = list(ts.align_all([seq_record(target) for target in TARGETS], iter(items), threads=threads))
+            named = [item.name if isinstance(item, Record) else getattr(item, "id", None) for item in items]
+            names = [name or f"query{number}" for number, name in enumerate(named, 1)]
+            assert [result.query_name for result in results] == names
+            for result, other in zip(results, expected, strict=True):
+                assert result.target_name == other.target_name
+                assert result.query.sequence == other.query.sequence
+                assert_array_equal(result.columns, other.columns)
+    assert [r.target_name for r in ts.align_all([t.sequence for t in TARGETS], texts)] == [
+        r.target_name.replace("t", "target").translate(str.maketrans("012", "123")) for r in expected
+    ]
+
+
+def test_seq_records_pair_by_their_id() -> None:
+    """Not by their name, which Biopython fills in: every one would be called the same."""
+    targets = [seq_record(target) for target in TARGETS]
+    results = list(ts.align_all(targets, [seq_record(TARGETS[2]), seq_record(TARGETS[0])], pairs="name"))
+    assert [(r.target_name, r.query_name) for r in results] == [("t2", "t2"), ("t0", "t0")]
+    with pytest.raises(ts.InputError, match="record 'other': no target has this name"):
+        list(ts.align_all(targets, [seq_record(Record("other", "ACGT"))], pairs="name"))
+    with pytest.raises(ts.InputError, match="record 't0': another target has this name"):
+        list(ts.align_all([*targets, targets[0]], targets, pairs="name"))
+    named = seq_record(TARGETS[1], name="t2")
+    assert [r.query_name for r in ts.align_all(targets, [named], pairs="name")] == ["t1"]
+    for nameless in ("ACGT", seq_record(Record("<unknown id>", "ACGT")), Record("", "ACGT")):
+        with pytest.raises(ts.ArgumentError, match=r"queries\[1\] has no name, and pairs go by name"):
+            list(ts.align_all(targets, [targets[0], nameless], pairs="name"))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_items_that_are_no_sequence(threads: int, pairs: bool) -> None:
+    for wrong, complaint in ((7, "a int cannot"), (None, "a NoneType cannot"), (["ACGT"], "a list cannot")):
+        results = ts.align_all(["ACGT"] * 3, ["ACGT", "ACGT", wrong], pairs=pairs, threads=threads)
+        assert [next(results).query_name, next(results).query_name] == ["query1", "query2"]
+        with pytest.raises(ts.ArgumentError, match=rf"^queries\[2\]: {complaint} be read as a sequence"):
+            next(results)
+        with pytest.raises(ts.ArgumentError, match=rf"^targets\[1\]: {complaint} be read as a sequence"):
+            list(ts.align_all(["ACGT", wrong], ["ACGT"] * 2, pairs=pairs, threads=threads))
+
+
+def test_undefined_content_is_named() -> None:
+    from Bio.Seq import Seq
+
+    with pytest.raises(ts.InputError, match=r"^queries\[1\]: .*its content is undefined"):
+        list(ts.align_all(["ACGT"], ["ACGT", Seq(None, 12)]))
+
+
+@pytest.mark.parametrize("argument", ["targets", "queries"])
+def test_a_source_that_is_none(argument: str) -> None:
+    """Neither a number nor a single sequence, which would be taken apart into its letters."""
+    wrong: list[Any] = [7, None, b"ACGT", bytearray(b"ACGT"), TARGETS[0], seq_record(TARGETS[0]), {"a": "ACGT"}]
+    for source in [*wrong, seq_record(TARGETS[0]).seq]:
+        sources: dict[str, Any] = {"targets": TARGETS, "queries": TARGETS, argument: source}
+        with pytest.raises(ts.ArgumentError, match=f"{argument} must be a path, an open file or an iterable"):
+            ts.align_all(**sources)
+
+
+def test_a_wrong_letter_among_items_is_named() -> None:
+    for item, name in (("AC!T", "query2"), (b"AC\xffT", "query2"), (seq_record(Record("r", "AC!T")), "r")):
+        with pytest.raises(ts.InputError, match=f"record '{name}': letter .* at position 3"):
+            list(ts.align_all(["ACGT"], ["ACGT", item]))
+
+
+def test_open_files(tmp_path: Path) -> None:
+    (tmp_path / "t.fa").write_text("".join(f">{t.name}\n{t.sequence}\n" for t in TARGETS))
+    expected = list(ts.align_all(TARGETS, TARGETS))
+    text = io.StringIO((tmp_path / "t.fa").read_text())
+    with (
+        open(tmp_path / "t.fa", "rb") as targets,
+        gzip.open(io.BytesIO(gzip.compress(text.read().encode()))) as queries,
+    ):
+        for result, other in zip(ts.align_all(targets, queries), expected, strict=True):
+            same(result, other)
+
+
 # --- threads and laziness ---------------------------------------------------------------------------------------------
 
 
@@ -176,7 +292,7 @@ def test_files(tmp_path: Path) -> None:
 def test_results_do_not_depend_on_threads(best: bool, decode: str) -> None:
     options: dict[str, Any] = {"mode": "local", "strand": "both", "best": best, "decode": decode}
     expected = list(ts.align_all(TARGETS, QUERIES, **options))
-    for threads in (2, 4):
+    for threads in (2, np.int64(4)):
         found = ts.align_all(TARGETS, iter(QUERIES), threads=threads, **options)
         for result, other in zip(found, expected, strict=True):
             same(result, other)
@@ -197,16 +313,36 @@ def test_queries_are_taken_as_they_are_needed(threads: int, ahead: int, pairs: b
     assert sum(1 for _ in results) == 71
 
 
-def test_leaving_early_leaves_no_threads() -> None:
-    before = threading.active_count()
-    for result in ts.align_all(TARGETS, (query for query in QUERIES * 20), threads=3):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_leaving_early_leaves_no_threads(threads: int) -> None:
+    before = set(threading.enumerate())
+    for result in ts.align_all(TARGETS, (query for query in QUERIES * 20), threads=threads):
         assert result.query_name == "q0"
         break
     del result
     deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_leaving_early_waits_for_nothing(threads: int) -> None:
+    """An alignment of long sequences takes seconds, and nobody wants it any more."""
+    go_on, ended = threading.Event(), threading.Event()
+
+    def work(number: int) -> int:
+        if number > 0:
+            go_on.wait(60)
+            ended.set()
+        return number
+
+    results: Any = _in_order(work, ((number,) for number in range(100)), threads)
+    assert next(results) == 0
+    with pytest.raises(KeyboardInterrupt):  # as Ctrl-C while the caller waits
+        results.throw(KeyboardInterrupt)
+    assert not ended.is_set()
+    go_on.set()
 
 
 def test_leaving_early_cancels_what_waits() -> None:
@@ -265,12 +401,46 @@ def test_a_query_that_the_model_cannot_explain(best: bool) -> None:
     assert (found.target_name, found.is_primary, found.mapping_quality) == ("t2", True, 60)
     with pytest.raises(ts.InputError, match=r"q\.fa, line 3, record 'q2': .*probability 0"):
         next(results)
+    for items in (["ACGT", "A"], [seq_record(Record("query1", "ACGT")), seq_record(Record("query2", "A"))]):
+        with pytest.raises(ts.InputError, match=r"record 'query2': .*probability 0"):
+            list(ts.align_all(["ACGT"], items, model=model, best=best))
 
 
-@pytest.mark.parametrize(("option", "value"), [("threads", 0), ("threads", 1.5), ("pairs", "order"), ("pairs", None)])
+WRONG_OPTIONS: list[tuple[str, Any]] = [
+    *[("threads", value) for value in (0, 1.5, np.int64(0), np.float64(2.0), "2", None, True)],
+    *[("pairs", value) for value in ("order", None, 1, 0, np.int64(1), [True], np.array([True, False]))],
+]
+
+
+@pytest.mark.parametrize(("option", "value"), WRONG_OPTIONS)
 def test_wrong_options(option: str, value: Any) -> None:
     with pytest.raises(ts.ArgumentError, match=f"{option} must be .*not"):
         ts.align_all(TARGETS, QUERIES, **{option: value})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_arrives_while_an_alignment_goes_on(threads: int) -> None:
+    """Compiled code is no place for it to arrive, so the main thread is to wait only."""
+    begun, go_on = threading.Event(), threading.Event()
+    workers: list[threading.Thread] = []
+
+    def work(number: int) -> int:
+        workers.append(threading.current_thread())
+        begun.set()
+        go_on.wait(60)
+        return number
+
+    def interrupt() -> None:
+        begun.wait(60)
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(_in_order(work, [(0,)], threads))
+    assert not go_on.is_set() and workers[0] is not threading.main_thread()
+    go_on.set()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
@@ -287,7 +457,10 @@ try:
         if number == 10:
             print("going", flush=True)
 except KeyboardInterrupt:
-    import threading
+    import threading, time
+    deadline = time.monotonic() + 10
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
     print(result.query_name, threading.active_count())
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
-from results_by_hand import reverse_complement
+from results_by_hand import make_result, reverse_complement
 
 import tiedseq as ts
 import twin
 from pairhmm_cases import Case, random_case, random_text, related_text
-from tiedseq.decoding import most_accurate_columns
+from tiedseq.decoding import heaviest_chain, most_accurate_columns
 from tiedseq.default import default_model
-from tiedseq.kernels.decode import heaviest_chain
 from tiedseq.records import Record
 
 GAP_WEIGHTS = (0.0, 0.2, 0.5, 1.0, 2.5)
@@ -90,10 +89,12 @@ def check_shape(columns: Columns, n: int, m: int, mode: str, decode: str = "mea"
         assert spans == [(0, n), (0, m)]
     elif mode == "glocal" and columns.size:
         assert spans[1] == (0, m)
-    if mode != "global" and decode == "mea" and columns.size:
+    if decode == "mea" and columns.size:
+        if mode == "overlap":  # from a border to a border
+            assert 0 in (spans[0][0], spans[1][0]) and (spans[0][1] == n or spans[1][1] == m)
         ends = columns[:, [0, -1]]
-        assert (ends[0] >= 0).all() or mode == "glocal"  # no target letter is a gap column beyond the aligned pairs
-        assert (ends[1] >= 0).all()
+        assert (ends[0] >= 0).all() or mode != "local"  # no letter is a gap column beyond the aligned pairs
+        assert (ends[1] >= 0).all() or mode in ("global", "overlap")
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------
@@ -248,6 +249,21 @@ def check_numbers(result: ts.AlignmentResult, model: twin.Model, x: twin.Codes, 
     assert_allclose(kept, counts.posterior, rtol=0, atol=0.001)
 
 
+@pytest.mark.parametrize(("decode", "threshold"), [("mea", 1e-3), ("viterbi", 1e-6)])
+@pytest.mark.parametrize("strand", "+-")
+def test_the_posterior_keeps_what_reaches_its_threshold(decode: str, threshold: float, strand: str) -> None:
+    given = FLANKED if strand == "+" else reverse_complement(FLANKED)
+    result = ts.align(TARGET, given, mode="glocal", decode=decode, strand="both")
+    exact = twin.expected_counts(twin_of(default_model()), letters(TARGET), letters(FLANKED), "glocal").posterior
+    exact = exact if strand == "+" else exact[:, ::-1]
+    assert result.strand == strand
+    assert (result.posterior.toarray() > 0).sum() == (exact >= threshold).sum() != (exact >= threshold / 10).sum()
+    for axis, unaligned in ((1, result.target_unaligned), (0, result.query_unaligned)):
+        left_out = np.where(exact < threshold, exact, 0.0).sum(axis=axis)
+        sums = np.asarray(result.posterior.sum(axis=axis))
+        assert_allclose(1.0 - sums - unaligned, left_out, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("decode", DECODES)
 @pytest.mark.parametrize("mode", twin.MODES)
 def test_columns_reach_as_far_as_the_mode(mode: str, decode: str) -> None:
@@ -302,7 +318,7 @@ def test_filter(mode: str, threshold: float, strand: str) -> None:
     result = ts.align(TARGET, given, mode=mode, strand="both")
     assert result.strand == strand
     kept = result.filter(threshold)
-    check_shape(kept.columns, len(TARGET), len(given), "global" if mode == "global" else "local", "viterbi")
+    check_shape(kept.columns, len(TARGET), len(given), mode if kept is result else "local", "viterbi")
     before, after = (
         dict(zip(map(tuple, pairs_of(r.columns).T.tolist()), r.confidence[r.is_residue], strict=True))
         for r in (result, kept)
@@ -361,6 +377,37 @@ def test_the_likelier_strand_is_kept() -> None:
     assert ts.align("ACGTTTGCGCATATGCGCAAACGT", "AATTCCGGAATT", strand="both").strand == "+"  # its own complement
 
 
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("best", [True, False])
+def test_strands_compare_where_the_background_tells_them_apart(mode: str, best: bool) -> None:
+    """Whatever the letters of the other strand are worth: what counts is P of each strand, here the twin's."""
+    letters_of = [0.5, 0.3, 0.1, 0.1]
+    model = ts.PairHMM.affine(values={"gap": letters_of})
+    plain, kept = twin_of(model), set()
+    rng = np.random.default_rng(8)
+    pairs = [("TGGCCAAAATGT", "GGTGGGGTCTGA")]
+    pairs += [("".join(rng.choice(list("ACGT"), 12, p=letters_of)), random_text(rng, 12)) for _ in range(12)]
+    for target, query in pairs:
+        codes = {"+": letters(query), "-": letters(reverse_complement(query))}
+        logs = np.array([twin.log_likelihood(plain, letters(target), codes[strand], mode) for strand in "+-"])
+        null = np.log(letters_of)[letters(target)].sum() + np.log(letters_of)[codes["+"]].sum()
+        likelier = "+-"[int(np.argmax(logs))]
+        results = list(ts.align_all([target], [query], model=model, mode=mode, strand="both", best=best))
+        assert [result.strand for result in results if result.is_primary] == [likelier]
+        for result in results:
+            log = logs["+-".index(result.strand)]
+            assert_allclose(result.log_likelihood, log, rtol=0, atol=1e-9)
+            assert_allclose(result.log_odds, (log - null) / math.log(2), rtol=0, atol=1e-9)
+            assert_allclose(np.array(result.candidates), logs - null, rtol=0, atol=1e-9)
+            wrong = np.exp(logs.sum() - log) / np.exp(logs).sum()
+            assert result.mapping_quality == min(60, round(-10 * math.log10(wrong)))
+        kept.add(likelier)
+    assert kept == {"+", "-"}
+    if mode == "global":
+        result = ts.align(*pairs[0], model=model, mode=mode, strand="both")
+        assert (result.strand, result.mapping_quality) == ("-", 3)
+
+
 # --- sequences --------------------------------------------------------------------------------------------------------
 
 
@@ -395,10 +442,10 @@ def test_every_kind_of_sequence() -> None:
     for form in forms:
         result = ts.align(TARGET, form, mode="glocal")
         assert_array_equal(result.columns, expected.columns, err_msg=repr(type(form)))
-        assert result.query.text == QUERY and result.rows == expected.rows
+        assert result.query.sequence == QUERY and result.rows == expected.rows
         assert (result.target_name, result.query_name) == ("target", "query"), type(form)
         swapped = ts.align(form, TARGET)
-        assert swapped.target.text == QUERY and swapped.query_name == "query"
+        assert swapped.target.sequence == QUERY and swapped.query_name == "query"
 
 
 def test_names_and_qualities() -> None:
@@ -430,7 +477,7 @@ def test_lower_case_and_ambiguity_codes_are_kept() -> None:
     assert "acgtNNACGTTGCAAGCttgca" in str(result)
     given = reverse_complement(query)
     turned = ts.align(target, given, strand="both")
-    assert turned.strand == "-" and turned.query.text == given
+    assert turned.strand == "-" and turned.query.sequence == given
     assert turned.rows == (target, query)
 
 
@@ -439,10 +486,33 @@ def test_uracil() -> None:
     assert result.cigar == "8=" and result.rows[0] == "ACGUUGCA"
 
 
+@pytest.mark.parametrize("alphabet", [ts.DNA, ts.RNA])
+@pytest.mark.parametrize("letter", "TU")
+def test_the_other_strand_is_spelt_as_the_query_is(alphabet: ts.Alphabet, letter: str) -> None:
+    """RNA stays RNA, whether the model is for DNA or for RNA, and DNA stays DNA."""
+    target, part = "ACCGUUGCAuuGGCAUCCGA", slice(1, 19)
+    model = ts.PairHMM.affine(alphabet=alphabet)
+    oriented = target.translate(str.maketrans("Uu", letter + letter.lower()))
+    swap = str.maketrans("ACGacg" + letter + letter.lower(), f"{letter}GC{letter.lower()}gcAa")
+    result = ts.align(target, oriented[part].translate(swap)[::-1], model=model, mode="local", strand="both")
+    assert (result.strand, result.cigar) == ("-", "18=")
+    assert result.rows == (target[part], oriented[part])
+    assert result.aligned_query_text == oriented[part]
+
+
+def test_letters_that_only_look_like_uracil() -> None:
+    alphabet = ts.Alphabet("TU", complement="UT")
+    result = make_result("TT", "UU", "MM", strand="-", alphabet=alphabet)
+    assert (result.aligned_query_text, result.cigar) == ("TT", "2=")
+
+
 def test_other_alphabets() -> None:
     model = ts.PairHMM.affine(alphabet=ts.PROTEIN, identity=0.6)
     result = ts.align("MKVLAAGIVGLLLAQWERTYIPASD", "MKVLAAGIVGLLAQWERTYIPASD", model=model)
     assert result.cigar.endswith("=") and result.cigar.count("D") == 1
+    assert ts.align("MKVSTRHYWGDNA", "mkvstrhywgdna", model=model).cigar == "13="
+    cases = ts.PairHMM.affine(alphabet="abAB", identity=0.6)
+    assert ts.align("abABabAB", "abAbabAB", model=cases).cigar == "3=1X4="
     with pytest.raises(ts.TiedseqError, match="complement"):
         ts.align("MKV", "MKV", model=model, strand="both")
 
@@ -456,6 +526,11 @@ def test_other_alphabets() -> None:
         ("mode", "semiglobal"),
         ("decode", "map"),
         ("strand", "reverse"),
+        ("mode", ["global"]),
+        ("strand", None),
+        ("decode", np.array(["mea", "viterbi"])),
+        ("gap_weight", None),
+        ("gap_weight", 1j),
         ("gap_weight", -0.1),
         ("gap_weight", math.nan),
         ("gap_weight", math.inf),

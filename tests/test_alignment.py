@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from results_by_hand import make_result, random_result, reverse_complement
 
+import tiedseq as ts
 from tiedseq.alignment import AlignmentResult
 from tiedseq.columns import confidence_digits
 from tiedseq.errors import ArgumentError, ResourceError
@@ -43,7 +44,27 @@ def test_reverse_strand_by_hand() -> None:
 def test_equal_letters() -> None:
     assert make_result("ACGTUN", "acguTN", "MMMMMM").cigar == "6="
     assert make_result("NNR", "ACA", "MMM").cigar == "3X"
-    assert make_result("MKLUT", "MKLTU", "MMMMM").cigar == "3=2X"  # in a protein U is selenocysteine
+    assert make_result("NAA", "NNa", "MMM").cigar == "1=1X1="
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "target", "query", "cigar"),
+    [
+        (ts.PROTEIN, "MKVSTRHYWGDNA", "MKVSTRHYWGDNA", "13="),  # letters that are nucleotide codes, too
+        (ts.PROTEIN, "MKLUTX", "mklTUx", "3=2X1="),  # U is selenocysteine
+        (ts.RNA, "ACGUt", "ACGTU", "5="),
+        (ts.Alphabet("abAB"), "abAB", "aBAb", "1=1X1=1X"),  # case matters
+        (ts.Alphabet("TU"), "TU", "TT", "1=1X"),
+    ],
+)
+def test_letters_are_equal_if_their_alphabet_says_so(
+    alphabet: ts.Alphabet, target: str, query: str, cigar: str
+) -> None:
+    result = make_result(target, query, "M" * len(target), alphabet=alphabet)
+    assert result.cigar == cigar
+    equal = [len(set(alphabet.encode(pair).tolist())) == 1 for pair in map("".join, zip(target, query, strict=True))]
+    assert result.is_match.tolist() == equal
+    assert result.identity == pytest.approx(np.mean(equal), rel=1e-12)
 
 
 @pytest.mark.parametrize(("mode", "strand"), CASES)
@@ -53,7 +74,7 @@ def test_biopython_sees_the_same_alignment(mode: str, strand: str) -> None:
         assert (alignment[0], alignment[1]) == result.rows
         assert alignment.score == result.log_odds
         assert np.array_equal(alignment.column_annotations["confidence"], result.confidence)
-        assert str(alignment.sequences[1].seq) == result.query.text
+        assert str(alignment.sequences[1].seq) == result.query.sequence
         inverse = np.where(result.columns >= 0, result.columns, -1)
         if strand == "-":
             inverse[1] = np.where(inverse[1] >= 0, len(result.query) - 1 - inverse[1], -1)
@@ -125,7 +146,7 @@ def slow_filter(result: AlignmentResult, threshold: float) -> tuple[list[tuple[i
     for number, run in enumerate(runs):
         if not any(lost for *_, lost in run):
             part = [(i, j, c) for i, j, c, _ in run]
-        elif number in (0, len(runs) - 1) and result.mode != "global":
+        elif number in (0, len(runs) - 1):
             part = []
         else:
             part = [(-1, j, unaligned(-1, j)) for _, j, _, _ in run if j >= 0]
@@ -145,8 +166,6 @@ def test_filter_equals_the_slow_way(mode: str, strand: str, threshold: float) ->
         assert filtered.columns.T.tolist() == [list(column) for column in columns]
         assert filtered.confidence.tolist() == confidence
         assert (filtered.log_odds, filtered.strand, filtered.mode) == (result.log_odds, strand, mode)
-        if mode == "global":  # nothing of either sequence is lost
-            assert [row.replace("-", "") for row in filtered.rows] == [row.replace("-", "") for row in result.rows]
         again = result.filter(threshold / 2).filter(threshold)
         assert np.array_equal(again.columns, filtered.columns)
         assert np.array_equal(again.confidence, filtered.confidence)
@@ -154,17 +173,35 @@ def test_filter_equals_the_slow_way(mode: str, strand: str, threshold: float) ->
 
 def test_filter_by_hand() -> None:
     confidence = np.array([0.9, 0.1, 0.8, 0.9, 0.2])
-    result = make_result("ACGTA", "ACTA", "MMDMM", confidence=confidence)
-    assert result.filter(0.5).cigar == "1=1I2D1=1I1D"
-    assert make_result("ACGTA", "ACTA", "MMDMM", confidence=confidence, mode="local").filter(0.5).cigar == "1=1I2D1="
-    assert result.filter(1.0).is_empty
-    assert result.cigar == "2=1D2="  # the original is not touched
+    for mode in ("global", "local", "glocal", "overlap"):
+        result = make_result("ACGTA", "ACTA", "MMDMM", confidence=confidence, mode=mode)
+        kept = result.filter(0.5)
+        assert (kept.cigar, kept.target_span, kept.query_span) == ("1=1I2D1=", (0, 4), (0, 3))
+        assert result.filter(1.0).n_columns == 0
+        assert result.cigar == "2=1D2="  # the original is not touched
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.01, math.nan])
-def test_filter_refuses_what_is_no_probability(threshold: float) -> None:
-    with pytest.raises(ArgumentError, match="threshold="):
+@pytest.mark.parametrize("mode", ["global", "local"])
+def test_filter_clips_the_ends(mode: str) -> None:
+    """An end that loses a column is outside the alignment, its gap columns too; one that loses none stays as it is."""
+    confidence = np.array([0.8, 0.8, 0.2, 0.9, 0.9, 0.9, 0.9, 0.7, 0.7])
+    result = make_result("TTCACGT", "GACGTAA", "DDMMMMMII", confidence=confidence, mode=mode)
+    assert result.cigar == "2D1X4=2I"
+    kept = result.filter(0.5)
+    assert (kept.cigar, kept.target_span, kept.query_span) == ("4=2I", (3, 7), (1, 7))
+    assert kept.filter(0.95).n_columns == 0
+    assert result.filter(0.1) is result
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.01, math.nan, "x", "0.5", None, 1j, np.array([0.1, 0.2])])
+def test_filter_refuses_what_is_no_probability(threshold: Any) -> None:
+    with pytest.raises(ArgumentError, match="threshold must be a probability from 0 to 1, not"):
         make_result("A", "A", "M").filter(threshold)
+
+
+@pytest.mark.parametrize("threshold", [1, np.float32(0.5), np.int64(1)])
+def test_filter_takes_any_number(threshold: Any) -> None:
+    assert make_result("A", "A", "M", confidence=np.array([0.25])).filter(threshold).is_empty
 
 
 def test_frame() -> None:

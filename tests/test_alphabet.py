@@ -297,6 +297,7 @@ def test_documents_and_copies_give_an_equal_alphabet(alphabet: Alphabet) -> None
         Alphabet.from_dict(alphabet.to_dict()),
         pickle.loads(pickle.dumps(alphabet)),
         copy.deepcopy(alphabet),
+        copy.copy(alphabet),
     ):
         assert again == alphabet
         assert hash(again) == hash(alphabet)
@@ -305,6 +306,26 @@ def test_documents_and_copies_give_an_equal_alphabet(alphabet: Alphabet) -> None
         assert (again.name, repr(again)) == (alphabet.name, repr(alphabet))
         if alphabet in BUILT_IN:
             assert again is alphabet
+
+
+@pytest.mark.parametrize("alphabet", [*BUILT_IN, CUSTOM], ids=repr)
+def test_alphabets_are_immutable(alphabet: Alphabet) -> None:
+    before = alphabet.letters, alphabet.observation.tolist(), hash(alphabet), alphabet.to_dict()
+    for name in (*Alphabet.__slots__, "another"):
+        with pytest.raises(AttributeError, match=f"'{name}' of .* alphabets are immutable"):
+            setattr(alphabet, name, "AC")
+        with pytest.raises(AttributeError, match=f"'{name}' of .* alphabets are immutable"):
+            delattr(alphabet, name)
+    with pytest.raises(AttributeError, match="alphabets are immutable"):
+        alphabet.__init__("AC")  # type: ignore[misc]
+    for array in (alphabet.observation, alphabet.complement_index, alphabet.complement_symbols):
+        if array is not None:
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+    for entry in alphabet.to_dict().values():
+        if isinstance(entry, dict):
+            entry.clear()
+    assert (alphabet.letters, alphabet.observation.tolist(), hash(alphabet), alphabet.to_dict()) == before
 
 
 def test_equality_is_by_content_and_not_by_name() -> None:

@@ -20,7 +20,8 @@ from commands import ENVIRONMENT, TIEDSEQ, run
 
 import tiedseq as ts
 from pairhmm_cases import reverse_complement
-from tiedseq import aligning, cli, formats
+from tiedseq import aligning, cli, formats, options
+from tiedseq.commands import align, arguments
 from tiedseq.errors import ArgumentError, InputError, ResourceError
 
 RANDOM = random.Random(1)
@@ -66,7 +67,7 @@ def test_defaults(files: Path, calls: list[dict[str, Any]]) -> None:
 
 
 def test_every_option_arrives(files: Path, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_load_model", lambda path: f"the model of {path}")
+    monkeypatch.setattr(align, "_load_model", lambda path, format: f"the model of {path}")
     words = "--pairs=name --mode glocal --strand both --decode viterbi --gap-weight 0 --model m.json --mask lowercase"
     assert cli.main(["align", "t.fa", "t.fa", *words.split(), "--all", "--threads", "3", "--quiet"]) == 0
     assert calls == [
@@ -108,8 +109,36 @@ def test_formats_by_name_and_suffix(files: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.startswith("r1\t35\t0\t35\t+\tt1\t96\t5\t40\t35\t35\t")
 
 
-def test_format_names_are_those_of_formats() -> None:
-    assert cli._FORMATS == formats.FORMATS
+@pytest.mark.parametrize("option", ["FORMATS", "MODES", "STRANDS", "DECODES"])
+def test_the_command_offers_what_the_library_knows(
+    option: str, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every word of the library's own lists, which are no copies: one that is added there is taken here."""
+    words: tuple[str, ...] = getattr(options, option)
+    assert getattr(arguments, option) is words
+    flag = f"--{option[:-1].lower()}"
+    for word in words:
+        assert cli.main(["align", "t.fa", "r.fq", flag, word, "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.main(["align", "--help"]) == 0
+    page = capsys.readouterr().out
+    assert all(word in page for word in words)
+    assert option != "FORMATS" or formats.FORMATS is words
+
+
+def test_mask_says_that_it_changes_nothing(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["align", "t.fa", "t.fa", "--mask"]
+    shown = {}
+    for mask in ("keep", "lowercase"):
+        assert cli.main([*words, mask]) == 0
+        shown[mask] = capsys.readouterr()
+    assert shown["keep"].out == shown["lowercase"].out
+    notes = shown["lowercase"].err.splitlines(), shown["keep"].err.splitlines()
+    assert [line for line in notes[0] if line not in notes[1]] == [
+        "tiedseq: --mask lowercase changes nothing here: it acts on training only (--train)"
+    ]
+    assert cli.main([*words, "lowercase", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("how", ["file", "pairs", "stdin", "stdin pairs"])
@@ -133,6 +162,62 @@ def test_sam_refuses_two_targets_of_one_name(files: Path, capsys: pytest.Capture
     output = capsys.readouterr()
     assert output.out == ""
     assert "twice.fa, line 3, record 'a': another target has this name" in output.err
+
+
+@pytest.mark.parametrize(("name", "complaint"), [("ch(r)", "'(' in the name of a target"), ("=a", "starts with '='")])
+def test_sam_refuses_a_name_outside_its_grammar(
+    name: str, complaint: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is aligned, and with its place."""
+    (files / "names.fa").write_text(f">a\nACGT\n>{name} of mine\nACGA\n")
+    for words in (["names.fa", "r.fq"], ["names.fa", "names.fa", "--pairs"]):
+        assert cli.main(["align", *words, "-o", "out.sam"]) == cli.INPUT
+        output = capsys.readouterr()
+        assert output.err.startswith(f"tiedseq: error: names.fa, line 3, record '{name}': ")
+        assert complaint in output.err
+    assert cli.main(["align", "t.fa", "names.fa", "-o", "out.paf"]) == 0
+
+
+def test_sam_says_where_a_name_is_too_long(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "long.fa").write_text(f">q\nACGT\n>{'x' * 255}\nACGT\n")
+    assert cli.main(["align", "t.fa", "long.fa", "-o", "out.sam"]) == cli.INPUT
+    assert capsys.readouterr().err.startswith(f"tiedseq: error: long.fa, line 3, record '{'x' * 255}': ")
+    (files / "star.fa").write_text(">t\nACGT\n>*x\nACGT\n")
+    assert cli.main(["align", "star.fa", "r.fq", "-o", "out.sam"]) == cli.INPUT
+    assert capsys.readouterr().err.startswith("tiedseq: error: star.fa, line 3, record '*x': SAM has no reference")
+    assert not (files / "out.sam").exists()
+
+
+@pytest.mark.parametrize("alphabet", [ts.PROTEIN, ts.Alphabet("123456")])
+def test_sam_is_for_nucleotides(
+    alphabet: ts.Alphabet, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user chose the format, and has another choice. Nothing is read for it."""
+    ts.PairHMM.affine(alphabet=alphabet).save("m.json")
+    monkeypatch.setattr(aligning, "align_all", lambda *_, **__: pytest.fail("it aligns"))
+    for words in (["-o", "out.sam"], ["--format", "sam"]):
+        assert cli.main(["align", "t.fa", "r.fq", "--model", "m.json", *words]) == cli.USAGE
+        output = capsys.readouterr()
+        assert output.out == "" and output.err.count("\n") == 1
+        assert f"not the letters of {alphabet!r}: choose another format, one of text, fasta," in output.err
+    assert not (files / "out.sam").exists()
+
+
+def test_sam_of_a_read_from_elsewhere(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Glocal gives every read a best place; one that is likelier unrelated is not mapped there."""
+    stranger = "".join(random.Random(3).choices("ACGT", k=40))
+    (files / "reads.fa").write_text(f">mine\n{TARGET[10:50]}\n>stranger\n{stranger}\n")
+    odds = [result.log_odds for result in ts.align_all("t.fa", "reads.fa", mode="glocal", strand="both")]
+    assert odds[0] > 10 > 0 > odds[1]
+    words = ["align", "t.fa", "reads.fa", "--mode", "glocal", "--strand", "both", "--all", "--format"]
+    assert cli.main([*words, "sam"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines() if line[0] != "@"]
+    assert [line for line in lines if line[0] == "stranger"] == [
+        ["stranger", "4", "*", "0", "0", "*", "*", "0", "0", stranger, "*"]
+    ]
+    assert lines[0][:3] == ["mine", "0", "t1"]
+    assert cli.main([*words, "paf"]) == 0
+    assert "\nstranger\t" in capsys.readouterr().out
 
 
 def test_filters(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,7 +267,7 @@ def test_all_strands(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [(line[1], line[4], line[5]) for line in lines] == [("0", "3", "40M"), ("272", "3", "40M")]
 
 
-def test_a_saved_model(files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_model(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ts.PairHMM.affine(gap_open=0.1, gap_extend=0.9, identity=0.6)
     model.save("m.json")
     words = ["align", "t.fa", "t.fa", "--pairs", "--format", "json", "--model"]
@@ -195,9 +280,9 @@ def test_a_saved_model(files: Path, capsys: pytest.CaptureFixture[str], monkeypa
         output = capsys.readouterr()
         assert output.out == "" and output.err.startswith("tiedseq: error: m.json") and output.err.count("\n") == 1
     assert cli.main([*words, "none.json"]) == cli.INPUT
-    monkeypatch.setattr("tiedseq.storage.load", lambda path: {"path": path})
+    ts.HMM.ergodic(2, alphabet=ts.DNA).save("m.json")
     assert cli.main([*words, "m.json"]) == cli.INPUT
-    assert "m.json: it holds a model of the kind dict" in capsys.readouterr().err
+    assert "m.json: it holds a model of the kind 'hmm'; this command needs one of 'pair-hmm'" in capsys.readouterr().err
 
 
 def test_progress_on_a_terminal_only(
@@ -227,19 +312,46 @@ def fail(error: Exception) -> None:
         (["align", "t.fa"], "required"),
         (["align", "t.fa", "r.fq", "--mode", "semi"], "invalid choice"),
         (["align", "t.fa", "r.fq", "--format", "xml"], "invalid choice"),
-        (["align", "t.fa", "r.fq", "--gap-weight", "-1"], "0 or more"),
-        (["align", "t.fa", "r.fq", "--gap-weight", "nan"], "0 or more"),
+        (
+            ["align", "t.fa", "r.fq", "--gap-weight", "-1"],
+            "--gap-weight: it must be a finite number of at least 0, not -1",
+        ),
+        (["align", "t.fa", "r.fq", "--gap-weight", "nan"], "at least 0, not nan"),
+        (
+            ["align", "t.fa", "r.fq", "--gap-weight", "x"],
+            "--gap-weight: it must be a finite number of at least 0, not 'x'",
+        ),
         (["align", "t.fa", "r.fq", "--min-confidence", "1.5"], "from 0 to 1"),
-        (["align", "t.fa", "r.fq", "--min-accuracy", "x"], "invalid"),
-        (["align", "t.fa", "r.fq", "--threads", "0"], "1 or more"),
-        (["align", "t.fa", "r.fq", "--pair"], "unrecognized"),
+        (
+            ["align", "t.fa", "r.fq", "--min-accuracy", "x"],
+            "--min-accuracy: it must be a probability from 0 to 1, not 'x'",
+        ),
+        (["align", "t.fa", "r.fq", "--threads", "0"], "--threads: it must be a whole number of at least 1, not 0"),
+        (["align", "t.fa", "r.fq", "--threads", "x"], "--threads: it must be a whole number of at least 1, not 'x'"),
+        (["align", "t.fa", "r.fq", "--threads", "1.5"], "at least 1, not '1.5'"),
+        (
+            ["align", "t.fa", "r.fq", "--pair"],
+            "tiedseq align: error: unrecognized arguments: --pair (tiedseq align --help",
+        ),
+        (["align", "t.fa", "r.fq", "x.fa"], "unrecognized arguments: x.fa (tiedseq align --help shows"),
         (["align", "t.fa", "r.fq", "--pairs=length"], "invalid choice"),
         (["align", "-", "-"], "standard input"),
         (["align", "t.fa", "r.fq", "--train"], "not there yet"),
-        (["align", "t.fa", "r.fq", "-o", "./t.fa"], "would replace an input"),
+        (["align", "t.fa", "r.fq", "-o", "./t.fa"], "would replace the file given as TARGET"),
+        (["align", "t.fa", "r.fq", "-o", "./r.fq"], "would replace the file given as QUERY"),
+        (["align", "t.fa", "t.fa", "--model", "r.fq", "-o", "./r.fq"], "would replace the file given as --model"),
         (["align", "t.fa", "r.fq", "-o", "out.bam"], "samtools"),
+        (
+            ["align", "t.fa", "r.fq", "-o", "out.unknown"],
+            "-o out.unknown: .unknown stands for no format: give --format",
+        ),
+        (["align", "t.fa", "r.fq", "-o", "out.xyz.GZ"], ".xyz stands for no format"),
+        (["align", "t.fa", "r.fq", "-o", ""], "-o is empty"),
+        (["align", "", "r.fq"], "TARGET is empty"),
+        (["align", "t.fa", ""], "QUERY is empty"),
+        (["align", "t.fa", "r.fq", "--model", ""], "--model is empty"),
         (["train", "t.fa"], "train is not there yet"),
-        (["info"], "info is not there yet"),
+        (["compare"], "compare is not there yet"),
     ],
 )
 def test_usage(words: list[str], complaint: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,6 +360,32 @@ def test_usage(words: list[str], complaint: str, files: Path, capsys: pytest.Cap
     assert output.out == ""
     assert complaint in output.err
     assert (files / "t.fa").read_text() == FASTA
+    assert (files / "r.fq").read_text() == READS
+    assert sorted(os.listdir(files)) == ["r.fq", "r.fq.gz", "t.fa"]
+
+
+def test_a_model_is_not_replaced(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By whatever name; an output beside it is none of its business."""
+    ts.PairHMM.affine().save("m.json")
+    before = (files / "m.json").read_bytes()
+    (files / "link.json").symlink_to("m.json")
+    for output in ("m.json", f"{files}/m.json", "link.json"):
+        assert cli.main(["align", "t.fa", "t.fa", "--model", "m.json", "-o", output]) == cli.USAGE
+        assert f"-o {output} would replace the file given as --model" in capsys.readouterr().err
+        assert (files / "m.json").read_bytes() == before
+    assert cli.main(["align", "t.fa", "t.fa", "--model", "m.json", "-o", "out.json"]) == 0
+
+
+def test_names_in_capitals_and_without_a_suffix(files: Path) -> None:
+    """A suffix counts in either case, for the format and for the compression alike."""
+    words = ["align", "t.fa", "r.fq", "--mode", "glocal", "--quiet", "-o"]
+    for name in ("out.paf", "out.PAF.GZ", "out.txt", "plain", "plain.gz"):
+        assert cli.main([*words, name]) == 0
+    assert gzip.decompress((files / "out.PAF.GZ").read_bytes()) == (files / "out.paf").read_bytes() != b""
+    assert (files / "plain").read_bytes() == (files / "out.txt").read_bytes() != b""
+    assert gzip.decompress((files / "plain.gz").read_bytes()) == (files / "plain").read_bytes()
+    assert cli.main([*words, "out.unknown", "--format", "paf"]) == 0
+    assert (files / "out.unknown").read_bytes() == (files / "out.paf").read_bytes()
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,11 +394,12 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["align", "--help"]) == 0
     page = capsys.readouterr().out
     assert "--min-confidence P" in page
-    assert "--train" not in page
+    assert "--train " not in page
+    assert "exit status" in page
     assert cli.main(["--help"]) == 0
     page = capsys.readouterr().out
     assert "align" in page
-    assert "annotate" not in page
+    assert "annotate" in page and "train" not in page
 
 
 @pytest.mark.parametrize(
@@ -323,7 +462,9 @@ def test_bad_input(case: str, place: str, threads: str, files: Path, capsys: pyt
     (files / "bad.fa").write_bytes(content)
     inputs = ["t.fa", "bad.fa"] if place == "query" else ["bad.fa", "t.fa"]
     words = ["align", *inputs, "--mode", "local", "--threads", threads]
-    words += ["--pairs"] if place == "pairs" else []
+    if place == "pairs":
+        (files / "t.fa").write_text(f">t1 first\n{TARGET}\n")
+        words += ["--pairs"]
     before = sorted(os.listdir(files))
     for output in (["-o", "out.sam"], ["--format", "maf"]):
         assert cli.main([*words, *output]) == 1
@@ -362,13 +503,31 @@ def test_missing_file(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not (files / "out.sam").exists()
 
 
-def test_unequal_numbers_of_pairs(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["align", "t.fa", "r.fq", "--pairs", "-o", "out.maf"]) == 1
-    assert "there are 2 targets and 3 queries" in capsys.readouterr().err
-    assert not (files / "out.maf").exists()
-    assert cli.main(["align", "t.fa", "r.fq", "--pairs=name", "-o", "out.maf"]) == 1
-    assert "r.fq, line 1, record 'r1': no target has this name" in capsys.readouterr().err
-    assert not (files / "out.maf").exists()
+def test_unequal_numbers_of_pairs(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are looked at before anything is written; a stream shows it when it has ended."""
+    odd = (
+        "r.fq, line 9, record 'r2': it has no partner: there are 2 targets in t.fa and 3 queries in r.fq; give as many"
+    )
+    for words in (["t.fa", "r.fq"], ["t.fa", "r.fq", "--format", "sam"]):
+        assert cli.main(["align", *words, "--pairs"]) == 1
+        output = capsys.readouterr()
+        assert output.out == "" and output.err.startswith(f"tiedseq: error: {odd}")
+    assert cli.main(["align", "r.fq", "t.fa", "--pairs", "-o", "out.maf"]) == 1
+    assert "there are 3 targets in r.fq and 2 queries in t.fa" in capsys.readouterr().err
+    (files / "names.fa").write_text(f">t1\n{TARGET}\n>r1\n{TARGET}\n")
+    assert cli.main(["align", "t.fa", "names.fa", "--pairs=name"]) == 1
+    output = capsys.readouterr()
+    assert output.out == "" and "names.fa, line 3, record 'r1': no target has this name" in output.err
+    assert sorted(os.listdir(files)) == ["names.fa", "r.fq", "r.fq.gz", "t.fa"]
+    for words in (["-", "r.fq"], ["t.fa", "-"]):
+        with open("t.fa" if words[0] == "-" else "r.fq") as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            assert cli.main(["align", *words, "--pairs", "--format", "paf"]) == 1
+        output = capsys.readouterr()
+        assert [line.split("\t")[0] for line in output.out.splitlines()] == ["r1"]  # the second is empty
+        assert re.search(r"record 'r2': it has no partner: there are 2 targets in .* and 3 queries in", output.err)
 
 
 def test_an_error_in_a_process_of_its_own(files: Path) -> None:

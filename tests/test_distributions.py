@@ -98,7 +98,9 @@ def test_wrong_arguments_are_named(call: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("distribution", "shape", "message"),
     [
-        (Categorical("123456"), (4,), "an alphabet of 6 letters, but the model has 4"),
+        (Categorical("123456"), (4,), "the letters '123456', but the model has the letters 'ACGT'"),
+        (Categorical("TGCA", values=[0.4, 0.3, 0.2, 0.1]), (4,), "the letters 'TGCA', but .* the letters 'ACGT'"),
+        (Categorical(RNA), (4,), "the letters 'ACGU', but the model has the letters 'ACGT'"),
         (Categorical(given="target"), (4,), "for pairs of letters"),
         (Categorical(labels=["a", "b"]), (4,), "labels of shape \\(2,\\); this state needs \\(4,\\)"),
     ],
@@ -110,9 +112,18 @@ def test_distributions_that_do_not_suit_a_state(
         distribution.cell_labels(shape, DNA)
 
 
+def test_an_alphabet_with_the_letters_of_the_model_suits_it() -> None:
+    for alphabet in (None, DNA, "ACGT", Alphabet("ACGT", complement="TGCA")):
+        assert Categorical(alphabet).cell_labels((4,), DNA).tolist() == [("A",), ("C",), ("G",), ("T",)]
+    assert Categorical("TGCA").cell_labels((4,), None).tolist() == [(0,), (1,), (2,), (3,)]
+    with pytest.raises(ModelError, match="the letters 'TGCA', but the model has 6 letters"):
+        Categorical("TGCA").cell_labels((6,), None)
+
+
 def test_they_print_as_they_are_typed() -> None:
     assert repr(fixed([0.5, 0.5])) == "fixed([0.5, 0.5])"
     assert repr(complement("gap")) == "complement('gap')"
     assert complement("gap") == complement("gap") != complement("pair")
     assert repr(substitution("kimura", given="target")) == "substitution('kimura', given='target')"
     assert repr(Categorical(labels=["a", None], name="x")) == "Categorical(labels=['a', None], name='x')"
+    assert repr(Categorical("TGCA")) == "Categorical(alphabet=Alphabet('TGCA'))"

@@ -6,6 +6,9 @@ The twin works in logarithms, cell by cell, and in two rows where only ln P is a
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ import twin
 from pairhmm_cases import Case, check_best, check_sums, in_logarithms, random_text, related_text
 
 Floats = NDArray[np.float64]
+ROOT = Path(__file__).resolve().parent.parent
 
 FLAT = np.full(4, 0.25)
 ROWS: list[list[str | None]] = [
@@ -117,6 +121,36 @@ def test_a_background_in_which_a_letter_is_rare(rare: float, mode: str) -> None:
     check(affine_case(background=background), *related_pair(7), mode)
 
 
+def stepped(case: Case, label: str, cell: tuple[int, ...], step: float) -> twin.Model:
+    """The twin with a step added to one cell of one distribution; it need not sum to one."""
+    emissions = [table.copy() for table in case.plain.emissions]
+    for table, used in zip(emissions, case.emissions, strict=True):
+        if used == label:
+            table[cell] += step
+    return twin.observe(case.plain._replace(emissions=emissions), np.eye(4))
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("path", ["lanes", "logarithms", "logarithms, zeros in gaps"])
+def test_derivatives_of_emissions_that_are_zero(path: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one-sided differences of the twin: an emission that training brought to 0 has a derivative like any other."""
+    if path == "logarithms":
+        in_logarithms(monkeypatch)
+    pair = pair_table(0.02)
+    pair[0, 1] = pair[2, 3] = pair[1, 1] = 0.0
+    gap = np.array([0.5, 0.3, 0.2, 0.0]) if path == "logarithms, zeros in gaps" else FLAT
+    case = affine_case(0.1, 0.5, pair=pair / pair.sum(), gap=gap)
+    assert case.model.recursion.is_moderate == (path == "lanes")
+    target, query = "ACGTTGCATAGAC", "ACGTGTATAC"
+    x, y, h = case.codes(target), case.codes(query), 1e-6
+    found = case.model.recursion.gradient(x.astype(np.uint8), y.astype(np.uint8), mode).emissions
+    for label, derivative in {"pair": found[0], "gap": found[1] + found[2]}.items():
+        for cell in np.ndindex(derivative.shape):
+            logs = [twin.log_likelihood(stepped(case, label, cell, k * h), x, y, mode) for k in (0, 1, 2)]
+            slope = (4 * logs[1] - logs[2] - 3 * logs[0]) / (2 * h)
+            assert_allclose(derivative[cell], slope, rtol=1e-5, atol=1e-6, err_msg=f"{label} {cell}")
+
+
 def lopsided_case(bits: float) -> Case:
     """A is 2**bits times likelier in a gap than outside, C as much the other way round."""
     rare = 2.0**-bits / 2
@@ -209,6 +243,70 @@ def test_the_two_paths_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = fast.copy()
     assert_allclose(found, [slow.log_likelihood(target, query, mode=mode) for mode in twin.MODES], rtol=1e-13)
     assert_allclose(posterior, slow.posterior(target, query, threshold=0.0).toarray(), rtol=1e-8, atol=1e-11)
+
+
+def test_derivatives_beyond_float64_are_finite() -> None:
+    """With a T in a gap the pair would be 1e+600 times likelier: the derivative is large, and nothing is NaN."""
+    case = affine_case(0.1, 0.5, pair=pair_table(1e-300), gap=np.array([1e-300, 0.6, 0.4, 0.0]))
+    x, y = (case.codes(text).astype(np.uint8) for text in ("TTA", "TA"))
+    found = case.model.recursion.gradient(x, y, "global")
+    assert found.emissions[1][3] > 1e290
+    for part in (found.start, found.transitions, found.end, *found.emissions, found.background):
+        assert np.isfinite(part).all()
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+SHORT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+import tiedseq as ts
+
+rng = np.random.default_rng(0)
+length = {"lanes": 1500, "logarithms": 700}[sys.argv[1]]
+x, y = ("".join(rng.choice(list("ACGT"), length)) for _ in range(2))
+gap = {"lanes": [0.25, 0.25, 0.25, 0.25], "logarithms": [0.5, 0.5, 0.0, 0.0]}[sys.argv[1]]
+model = ts.PairHMM.affine(values={"gap": gap}, background=[0.25] * 4)
+calls = {
+    "posterior": lambda: model.posterior(x, y, 0.0),
+    "viterbi": lambda: model.viterbi(x, y),
+    "gradient": lambda: model.gradient([(x, y)]),
+    "log_likelihood": lambda: model.log_likelihood(x, y),
+}
+seen = set()
+for name, call in calls.items():
+    call()
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    for spare in [2**k for k in range(17, 29)]:
+        resource.setrlimit(resource.RLIMIT_AS, (used + spare, resource.RLIM_INFINITY))
+        try:
+            call()
+            seen.add((name, "fine"))
+        except ts.ResourceError as error:
+            assert f"{length:,} and {length:,} letters" in str(error), error
+            seen.add((name, "no memory"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(*sorted(" ".join(pair) for pair in seen), sep=", ")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory is in use")
+@pytest.mark.parametrize("path", ["lanes", "logarithms"])
+def test_where_memory_gives_out_the_error_says_so(path: str) -> None:
+    """Wherever in a pass it happens: the limit on memory is raised step by step until there is enough."""
+    process = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY, path], capture_output=True, text=True, cwd=ROOT)
+    assert process.stderr == ""
+    assert "posterior fine, posterior no memory" in process.stdout
+    assert {"gradient fine", "viterbi fine", "log_likelihood fine"} <= set(process.stdout.strip().split(", "))
+
+
+def test_the_limit_of_the_slow_path_counts_all_that_it_takes() -> None:
+    """4 GB: three values, P(aligned) and an entry of the sparse matrix a cell."""
+    model = affine_case(gap_extend=0.0).model
+    long, short = "A" * 9000, "A" * 8600
+    with pytest.raises(ts.ResourceError, match=r"9,000 and 8,600 letters need 4\.0 GB of memory, 4 GB being the limit"):
+        model.posterior(long, short)
 
 
 # --- sequences ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import pytest
 from results_by_hand import make_result, random_result, reverse_complement
 
 from tiedseq.alignment import AlignmentResult
+from tiedseq.alphabet import DNA, PROTEIN, RNA, Alphabet
 from tiedseq.errors import ArgumentError, InputError, ResourceError
 from tiedseq.formats import FORMATS, format_of, write
 
@@ -73,7 +74,7 @@ def test_sam_reads_back(mode: str, strand: str, eqx: bool) -> None:
     for result in some_results(mode, strand):
         alignment = read_back(written(result, "sam", eqx=eqx), "sam")
         assert pairs_of(alignment.indices) == pairs_of(result.given_positions())
-        assert alignment.sequences[1].seq == result.query.text
+        assert alignment.sequences[1].seq == result.query.sequence
         assert alignment.sequences[1].id == "query1"
         assert alignment.sequences[0].id == "target1"
         assert len(alignment.sequences[0]) == len(result.target)
@@ -109,7 +110,7 @@ def test_sam_by_hand() -> None:
         "MMDMMMI",
         start=(2, 1),
         strand="-",
-        mode="local",
+        mode="overlap",
         quality=quality,
         names=("chr1", "read1"),
         confidence=np.array([0.9, 0.99, 0.5, 0.0, 1.0, 0.9999999, 0.25]),
@@ -141,15 +142,142 @@ def test_sam_header() -> None:
         written(results, "sam", targets=[("t0", 4)])
 
 
+@pytest.mark.parametrize("targets", [5, "t0", ["t0"], [("t0", "4")], [("t0",)], [(4, "t0")], [("t0", -1)], {"t0": 4}])
+def test_sam_header_of_what_is_no_list_of_targets(targets: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"targets.* a pair of a name and a length, such as \('chr1', 1000\)"):
+        written(make_result("ACGT", "ACGT", "MMMM"), "sam", targets=targets)
+
+
 def test_sam_names() -> None:
     assert sam_fields(make_result("A", "A", "M", names=("my chr", "a read")))[0][:3] == ["a_read", "0", "my_chr"]
     assert sam_fields(make_result("A", "A", "M", names=("t", "")))[0][0] == "*"
     with pytest.raises(InputError, match="both named 't'"):
         written([make_result("A", "A", "M"), make_result("AC", "A", "M")], "sam")
-    with pytest.raises(InputError, match="254"):
-        written(make_result("A", "A", "M", names=("t", "q" * 255)), "sam")
-    with pytest.raises(InputError, match="reference"):
-        written(make_result("A", "A", "M", names=("=", "q")), "sam")
+    assert sam_fields(make_result("A", "A", "M", names=("t", "q" * 254)))[0][0] == "q" * 254
+    result = make_result("A", "A", "M", names=("t", "q" * 255))
+    result.query.path, result.query.line = "q.fa", 7
+    where = rf"^q\.fa, line 7, record '{'q' * 255}'"
+    with pytest.raises(InputError, match=rf"{where}: the name of a read has 255 bytes; SAM takes 254"):
+        written(result, "sam")
+
+
+PRINTABLE = "".join(map(chr, range(33, 127)))
+NOT_IN_TARGETS = "\\,\"`'()[]{}<>"  # of them, says section 1.2.1 of the specification
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_sam_names_keep_to_the_grammar(empty: bool) -> None:
+    def line(target: str, read: str) -> str:
+        result = make_result("A", "A", "" if empty else "M", names=(target, read), mode="local")
+        result.target.path, result.target.line = "t.fa", 3
+        result.query.path, result.query.line = "q.fq", 9
+        return written(result, "sam")
+
+    for letter in PRINTABLE + "é\N{COMBINING ACUTE ACCENT}\N{DNA DOUBLE HELIX}":
+        name = f"a{letter}b"
+        if letter in PRINTABLE.replace("@", ""):
+            assert f"\n{name}\t" in line("t", name)
+        else:
+            with pytest.raises(InputError, match=rf"q\.fq, line 9, record '{name}': '{letter}' .*rename the read"):
+                line("t", name)
+        if letter in set(PRINTABLE) - set(NOT_IN_TARGETS):
+            assert f"\tSN:{name}\t" in line(name, "q")
+            assert written([], "sam", targets=[(name, 4)]).count(f"\tSN:{name}\t") == 1
+        else:
+            with pytest.raises(InputError, match=r"t\.fa, line 3, record .* in the name of a target; .*rename"):
+                line(name, "q")
+            with pytest.raises(InputError, match=r"^record .* in the name of a target"):
+                written([], "sam", targets=[(name, 4)])
+    for name in ("=", "*", "=a", "*a", ""):
+        with pytest.raises(InputError, match=r"t\.fa, line 3, record .*: SAM has no reference whose name starts with"):
+            line(name, "q")
+    assert "\tSN:a=*\t" in line("a=*", "q")
+
+
+HALF = Alphabet("ACGTU", ambiguity={"N": "ACGTU"})  # BAM has one letter for T and U
+
+
+@pytest.mark.parametrize("alphabet", [PROTEIN, Alphabet("123456"), Alphabet("abAB"), Alphabet("ACGTacgt"), HALF])
+def test_sam_is_for_nucleotides(alphabet: Alphabet) -> None:
+    """BAM has room for the letters of nucleotides, in one case; every reader takes anything else for N."""
+    text = alphabet.letters
+    aligned = make_result(text, text, "M" * len(text), alphabet=alphabet)
+    lost = make_result(text, text, "", alphabet=alphabet, mode="local")
+    for result in (aligned, lost):
+        handle = io.StringIO()
+        with pytest.raises(
+            ArgumentError, match=r"SAM holds nucleotides, not .*: choose another format, one of text, fa"
+        ):
+            write(result, handle, "sam", targets=[("t", len(text))])
+        assert handle.getvalue() == ""
+        assert written(result, "json")
+
+
+def test_sam_refuses_a_letter_that_it_would_lose() -> None:
+    alphabet = Alphabet("ACGT", aliases={"1": "A", "x": "C"})
+    for target, read, wrong in (("ACGT", "1CGT", "q: '1'"), ("AxGT", "ACGT", "t: 'x'")):
+        name, letter = wrong.split(": ")
+        with pytest.raises(InputError, match=f"record '{name}': {letter} in the sequence; SAM has the letters"):
+            written(make_result(target, read, "MMMM", alphabet=alphabet), "sam")
+    with pytest.raises(InputError, match="record 'q': '1' in the sequence"):
+        written(make_result("ACGT", "1CGT", "", alphabet=alphabet, mode="local"), "sam")
+
+
+def test_sam_tags_of_other_alphabets() -> None:
+    """An ambiguity code equals nothing; U is written as T, since readers take it for N."""
+
+    def tags(target: str, query: str, alphabet: Alphabet) -> tuple[str, str, str, str]:
+        result = make_result(target, query, "M" * len(target), alphabet=alphabet)
+        fields = sam_fields(result, eqx=True)[0]
+        return fields[5], fields[9], fields[11], fields[12]
+
+    assert tags("ACNT", "ACNt", DNA) == ("2=1X1=", "ACNt", "NM:i:1", "MD:Z:2N1")
+    assert tags("ACUGuN", "ACTAAN", RNA) == ("3=3X", "ACTAAN", "NM:i:3", "MD:Z:3G0T0N0")
+    assert tags("ACUGuN", "uCUAAN", DNA) == ("1X2=3X", "tCTAAN", "NM:i:4", "MD:Z:0A2G0T0N0")
+    assert tags("ACGT", "AcGG", Alphabet("ACGT", aliases={"c": "C"})) == ("3=1X", "AcGG", "NM:i:1", "MD:Z:3T0")
+
+
+@needs_samtools
+@pytest.mark.parametrize("strand", "+-")
+@pytest.mark.parametrize("alphabet", [DNA, RNA])
+def test_samtools_keeps_the_letters_of_rna(alphabet: Alphabet, strand: str, tmp_path: Path) -> None:
+    """Through BAM, and with the tags that it computes from a reference in DNA."""
+    oriented = "ACGUUGCAuuGGCAUCC"
+    complement = str.maketrans("ACGUacgu", "UGCAugca")
+    query = oriented if strand == "+" else oriented.translate(complement)[::-1]
+    target = "GG" + oriented[:8] + "ACU" + oriented[8:12] + "U" + oriented[13:]
+    path = "M" * 8 + "DDD" + "M" * 9
+    more: dict[str, Any] = {"strand": strand, "alphabet": alphabet}
+    results = [
+        make_result(target, query, path, start=(2, 0), mode="glocal", **more),
+        make_result(target, query, "", mode="local", names=("t", "lost"), **more),
+    ]
+    write(results, tmp_path / "x.sam")
+    (tmp_path / "t.fa").write_text(f">t\n{target.replace('U', 'T').replace('u', 't')}\n")
+    samtools("view", "-b", "-o", tmp_path / "x.bam", tmp_path / "x.sam")
+    lines = [line.split("\t") for line in samtools("view", tmp_path / "x.bam").stdout.splitlines()]
+    assert [line[9] for line in lines] == [text.upper().replace("U", "T") for text in (oriented, query)]
+    checked = samtools("calmd", tmp_path / "x.sam", tmp_path / "t.fa")
+    assert "different" not in checked.stderr
+    assert "MD:Z:8^ACT4T4" in checked.stdout and "NM:i:4" in checked.stdout
+
+
+@pytest.mark.parametrize("mode", ["global", "local", "glocal", "overlap"])
+def test_sam_of_a_read_that_is_likelier_unrelated(mode: str) -> None:
+    """Where the read was searched for, it was not found; where the ends were given, they were asked for."""
+    results = [
+        make_result("ACGT", "ACGT", "MMMM", mode=mode, names=("t", f"q{odds}"), strand="-", log_odds=odds,
+                    is_primary=primary, quality=np.array([0, 1, 2, 3], np.uint8))
+        for odds in (-math.inf, -0.01, 0.0, 5.0) for primary in (True, False)
+    ]  # fmt: skip
+    lines = sam_fields(results)
+    if mode in ("global", "overlap"):
+        assert [line[1] for line in lines] == ["16", "272"] * 4
+    else:
+        assert [line[1] for line in lines] == ["4", "4", "16", "272", "16", "272"]
+        assert lines[1] == ["q-0.01", "4", "*", "0", "0", "*", "*", "0", "0", "ACGT", '!"#$']
+    for format in ("maf", "paf", "json"):  # which say what was aligned
+        assert written(results, format).count("q-0.01") == 2
 
 
 def test_sam_primary_secondary_unmapped() -> None:
@@ -189,11 +317,13 @@ def test_samtools_takes_it_and_computes_the_same_tags(mode: str, strand: str, tm
     """`samtools calmd` is an independent source of NM and MD; `view` parses every field."""
     rng = np.random.default_rng([len(mode), ord(strand), 8])
     results = [random_result(rng, mode=mode, strand=strand, target_name=f"target{n}") for n in range(25)]
-    results.append(make_result(results[0].target.text, "", "D" * len(results[0].target), names=("target0", "empty")))
+    results.append(
+        make_result(results[0].target.sequence, "", "D" * len(results[0].target), names=("target0", "empty"))
+    )
     path = tmp_path / "out.sam"
     write(results, path)
     reference = tmp_path / "reference.fa"
-    reference.write_text("".join(f">{r.target_name}\n{r.target.text}\n" for r in results[:-1]))
+    reference.write_text("".join(f">{r.target_name}\n{r.target.sequence}\n" for r in results[:-1]))
     samtools("quickcheck", path)
     samtools("sort", "-o", tmp_path / "out.bam", path)
     samtools("index", tmp_path / "out.bam")
@@ -269,7 +399,7 @@ def test_paf_reads_back(mode: str, strand: str, eqx: bool) -> None:
             for _ in range(n):
                 if operation in "M=X":
                     pairs.append([i, j])
-                    equal = letter(result, i, j).upper() == result.target.text[i].upper()
+                    equal = letter(result, i, j).upper() == result.target.sequence[i].upper()
                     assert not eqx or operation == ("=" if equal else "X")
                 i += operation != "I"
                 j += step * (operation != "D")
@@ -292,7 +422,7 @@ def cigar_parts(cigar: str) -> Iterator[tuple[str, int]]:
 
 
 def letter(result: AlignmentResult, i: int, j: int) -> str:
-    text = result.query.text[j]
+    text = result.query.sequence[j]
     return text if result.strand == "+" else reverse_complement(text)
 
 
@@ -366,8 +496,37 @@ def test_suffixes(tmp_path: Path) -> None:
     for name, complaint in {"x": "names no format", "x.xyz": "names no format", "x.bam": "samtools view"}.items():
         with pytest.raises(ArgumentError, match=complaint):
             write(result, tmp_path / name)
-    with pytest.raises(ArgumentError, match="format='xml' is unknown"):
-        write(result, tmp_path / "x", "xml")
+    for wrong in ("xml", "SAM", 3):
+        unknown: Any = wrong
+        with pytest.raises(ArgumentError, match=f"format must be one of text, fasta, .*, not {wrong!r}"):
+            write(result, tmp_path / "x", unknown)
+    nowhere: Any
+    for nowhere in (5, None, ["a.sam"]):
+        with pytest.raises(ArgumentError, match=r"path=.* is neither a path nor an open file"):
+            write(result, nowhere)
+    folder, text = os.fsencode(tmp_path), written(result, "maf")
+    write(result, os.path.join(folder, b"g.maf"))
+    assert (tmp_path / "g.maf").read_text() == text
+    for place in (os.path.join(folder, b"h.MAF.gz"), str(tmp_path / "i.maf.GZ")):
+        write(result, place)
+        assert gzip.decompress(Path(os.fsdecode(place)).read_bytes()).decode() == text
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_is_no_result(format: str, tmp_path: Path) -> None:
+    result = make_result("ACGT", "ACGT", "MMMM")
+    wrong: Any
+    for wrong, complaint in (
+        (None, "results must be an AlignmentResult.*, not of type NoneType"),
+        (5, "results must be .*, not of type int"),
+        ([5], r"results\[0\] is of type int: give an AlignmentResult"),
+        ("abc", r"results\[0\] is of type str"),
+        ([result, [result]], r"results\[1\] is of type list"),
+        (result.alignment, "results must be .*, not of type Alignment"),
+    ):
+        with pytest.raises(ArgumentError, match=complaint):
+            write(wrong, tmp_path / "x", format)
+    assert os.listdir(tmp_path) == []
 
 
 def test_compressed_bytes_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,6 +610,29 @@ def test_unwritable_places(tmp_path: Path) -> None:
 def test_full_disk(format: str, n: int) -> None:
     with pytest.raises(ResourceError, match="/dev/full: cannot write: No space left on device"):
         write([make_result("ACGT" * 20, "ACGT" * 20, "M" * 80)] * n, "/dev/full", format)
+
+
+def test_closed_handles_and_narrow_encodings(tmp_path: Path) -> None:
+    result = make_result("A", "A", "M", names=("t", "\xe9"))
+    text, binary = io.StringIO(), io.BytesIO()
+    with open(tmp_path / "closed", "w") as file:
+        pass
+    for handle in (text, binary, file):
+        handle.close()
+        with pytest.raises(ArgumentError, match="is a closed file: give an open one, or a path"):
+            write(result, handle)
+    complaint = r"ascii: cannot write: its encoding, ascii, has no '\\xe9'; open it with encoding='utf-8'"
+    with open(tmp_path / "ascii", "w", encoding="ascii") as file, pytest.raises(ArgumentError, match=complaint):
+        write(result, file)
+
+    def closing(handle: Any) -> Iterator[AlignmentResult]:
+        yield result
+        handle.close()
+        yield result
+
+    text = io.StringIO()
+    with pytest.raises(ArgumentError, match="output: cannot write: I/O operation on closed file"):
+        write(closing(text), text)
 
 
 def test_handles() -> None:

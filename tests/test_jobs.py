@@ -169,7 +169,7 @@ def test_biopython_reads_it_back(format: str, pieces: Path, expected: list[ts.Al
         if format != "sam":
             assert (alignment[0], alignment[1]) == result.rows
         else:
-            assert alignment.sequences[1].seq == result.query.text
+            assert alignment.sequences[1].seq == result.query.sequence
         if format == "stockholm":
             (a, c), (b, d) = result.target_span, result.query_span
             spans = (
@@ -309,7 +309,10 @@ def test_empty_records(pieces: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 @needs_samtools
 def test_nanopore_reads(data: Path, tmp_path: Path) -> None:
-    """All reads of phage M13: the SAM is what samtools takes, and its NM and MD are those that samtools computes."""
+    """All reads of phage M13: the SAM is what samtools takes, and its NM and MD are those that samtools computes.
+
+    The shortest read is like nothing in the reference: they share no 12 letters in a row.
+    """
     reference, reads, path = data / "m13_reference.fa", data / "m13_reads.fq", tmp_path / "x.sam"
     done = run("align", reference, reads, "--mode", "glocal", "--strand", "both", "--threads", "2", "-o", path)
     assert (done.returncode, done.stdout) == (0, "")
@@ -319,12 +322,19 @@ def test_nanopore_reads(data: Path, tmp_path: Path) -> None:
     lines = [line.split("\t") for line in samtools("view", path).splitlines()]
     records = list(ts.read(reads))
     assert [line[0] for line in lines] == [record.name for record in records]
-    assert {line[1] for line in lines} == {"0", "16"} and {line[2] for line in lines} == {"M13", "DNA_CS"}
-    for line, record in zip(lines, records, strict=True):
+    shortest = min(records, key=len)
+    assert [line for line in lines if line[1] == "4"] == [
+        [shortest.name, "4", "*", "0", "0", "*", "*", "0", "0", shortest.sequence, fastq([shortest]).splitlines()[3]]
+    ]
+    text = "".join(target.sequence + "N" + reverse_complement(target.sequence) + "N" for target in ts.read(reference))
+    assert all(shortest.sequence[k : k + 12] not in text for k in range(len(shortest) - 11))
+    mapped = [(line, record) for line, record in zip(lines, records, strict=True) if record is not shortest]
+    assert {line[1] for line, _ in mapped} == {"0", "16"} and {line[2] for line, _ in mapped} == {"M13", "DNA_CS"}
+    for line, record in mapped:
         assert line[9] == (record.sequence if line[1] == "0" else reverse_complement(record.sequence))
         assert sum(n for operation, n in cigar_parts(line[5]) if operation in "MIS") == len(record)
         assert record.quality is not None and len(line[10]) == len(record)
-    confident = [line for line in lines if float(next(tag[5:] for tag in line if tag.startswith("ea:f:"))) > 0.8]
+    confident = [line for line, _ in mapped if float(next(tag[5:] for tag in line if tag.startswith("ea:f:"))) > 0.8]
     assert len(confident) > 25
     assert all(int(line[4]) == 60 for line in confident)
     subprocess.run(["samtools", "sort", "-o", tmp_path / "x.bam", path], check=True, capture_output=True)
@@ -403,3 +413,37 @@ def test_interrupted_within_one_alignment(delay: float, data: Path, tmp_path: Pa
     if not (tmp_path / "x.maf").exists():  # else it was done already
         assert status in (cli.INTERRUPTED, -signal.SIGINT)
         assert message == b"" and os.listdir(tmp_path) == ["both.fa"]
+
+
+@needs_signals
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize(
+    ("number", "status", "threads"),
+    [
+        (signal.SIGINT, cli.INTERRUPTED, "1"),
+        (signal.SIGINT, cli.INTERRUPTED, "2"),
+        (signal.SIGTERM, cli.TERMINATED, "2"),
+    ],
+)
+def test_stopped_within_a_long_alignment(
+    number: signal.Signals, status: int, threads: str, existing: bool, data: Path, tmp_path: Path
+) -> None:
+    """Nobody waits for an alignment of half a minute: the command ends at once, and leaves what was there before."""
+    path, reads = tmp_path / "x.maf", tmp_path / "reads.fa"
+    if existing:
+        path.write_text("before")
+    human, cow = (next(ts.read(data / f"aglobin_{name}.fa")) for name in ("human", "cow"))
+    reads.write_text(fasta([Record("short", human.sequence[1000:1200]), cow]))
+    words = ["align", str(data / "aglobin_human.fa"), str(reads), "--threads", threads, "-o", str(path)]
+    with subprocess.Popen([*TIEDSEQ, *words], stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 100
+        while not list(tmp_path.glob(".x.maf.*.part")) and time.monotonic() < deadline:
+            time.sleep(0.02)  # it appears with the first result, before the long wait for the second
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(3) == status
+        assert process.stderr.read() == b""
+    assert sorted(os.listdir(tmp_path)) == (["reads.fa", "x.maf"] if existing else ["reads.fa"])
+    assert not existing or path.read_text() == "before"

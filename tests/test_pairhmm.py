@@ -167,16 +167,17 @@ def all_columns(a: int, b: int, c: int, d: int) -> Iterator[list[tuple[int, int]
 
 
 @pytest.mark.parametrize("mode", twin.MODES)
-def test_log_joint_adds_up_to_the_likelihood(mode: str) -> None:
-    """Over all boxes and all alignments in them. A box without a letter of one sequence has a place, not a column."""
+@pytest.mark.parametrize("lengths", [(3, 2), (2, 3), (1, 0), (0, 2), (0, 0)])
+def test_log_joint_adds_up_to_the_likelihood(lengths: tuple[int, int], mode: str) -> None:
+    """Over all alignments. One that holds no letter of a sequence stands for every place in it."""
+    columns = {tuple(way) for box in twin.boxes(mode, *lengths) for way in all_columns(*box[0], *box[1])}
     for seed in range(6):
         rng = np.random.default_rng(seed)
         case = random_case(rng, ["y", "xy", "x", "xy", "y"], zeros=0.2)
-        target, query = random_text(rng, 3, 0.2), random_text(rng, 2, 0.2)
+        target, query = (random_text(rng, length, 0.2) for length in lengths)
         terms = [
-            case.model.log_joint(target, query, np.array(columns, dtype=np.int64).reshape(-1, 2).T, mode=mode)
-            for first, last in twin.boxes(mode, 3, 2)
-            for columns in all_columns(*first, *last)
+            case.model.log_joint(target, query, np.array(way, dtype=np.int64).reshape(-1, 2).T, mode=mode)
+            for way in sorted(columns)
         ]
         expected = case.model.log_likelihood(target, query, mode=mode)
         assert_allclose(twin.log_sum(terms), expected, rtol=0, atol=1e-10)
@@ -184,13 +185,14 @@ def test_log_joint_adds_up_to_the_likelihood(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", twin.MODES)
 def test_log_joint_of_the_best_alignment_is_its_probability(mode: str) -> None:
-    """With one state of each kind columns say all, so that an alignment is a path."""
+    """With one state of each kind columns say all but where an empty alignment lies, so that an alignment is a path."""
     rng = np.random.default_rng(5)
     target = random_text(rng, 200)
     model = ts.PairHMM.affine()
     for query in (related_text(rng, target), random_text(rng, 150), "", target):
         best, alignment = model.viterbi(target, query, mode=mode)
-        assert_allclose(model.log_joint(target, query, alignment, mode=mode), best, rtol=1e-12)
+        places = {"global": 1, "overlap": 201, "glocal": 201, "local": 201}[mode] if query == "" else 1
+        assert_allclose(model.log_joint(target, query, alignment, mode=mode), best + math.log(places), rtol=1e-12)
         assert alignment.target == target
         assert alignment.query == query
         assert best <= model.log_likelihood(target, query, mode=mode) + 1e-9

@@ -165,6 +165,31 @@ def test_alignments_that_do_not_fit() -> None:
             model.log_joint("AC", "AC", alignment)
 
 
+def test_samples_without_an_end_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiedseq.pairs.sampling._LONGEST", 3000)
+    rows = {"M": {"M": 1 - 1e-9, "end": 1e-9}}
+    model = ts.PairHMM(ts.DNA, {"M": "xy"}, rows, {"M": np.full((4, 4), 1 / 16)}, start={"M": 1.0})
+    with pytest.raises(ts.ArgumentError, match="goes on for more than 3,000 columns; give columns="):
+        model.sample(random_state=1)
+    assert len(model.sample(columns=5000, random_state=1)[0]) == 5000, "what is asked for has no limit"
+
+
+def test_a_row_that_rounds_to_less_than_one_leads_nowhere_impossible() -> None:
+    tenths = np.full(10, 0.1)
+    assert np.cumsum(tenths)[-1] < 1.0
+    states = {**{f"X{k}": "x" for k in range(10)}, "Y": "y"}  # Y is impossible, and the last state
+    emissions = dict.fromkeys(states, [0.25] * 4)
+    rows = {state: {f"X{k}": tenths[k] for k in range(10)} for state in states}
+    model = ts.PairHMM(ts.DNA, states, rows, emissions)
+
+    class Largest(np.random.Generator):
+        def random(self, *shape: int) -> Any:  # type: ignore[override]
+            return np.full(shape, np.nextafter(1.0, 0.0))
+
+    target, query, _ = model.sample(columns=50, random_state=Largest(np.random.PCG64(1)))
+    assert (len(target), len(query)) == (50, 0)
+
+
 def test_samples_of_no_length() -> None:
     model = affine()
     with pytest.raises(ts.ArgumentError, match='columns must be given: the model has no "end"'):

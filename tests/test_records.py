@@ -158,6 +158,23 @@ def test_fastq_agrees_with_biopython(reads: list[Any], size: int) -> None:
         assert record.line == 4 * i + 1
 
 
+@pytest.mark.parametrize("letters", ["MKV*", "AC-GT.", "123456", "[x]~!", "ACGT"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n", "\n\n"])
+def test_symbols_that_are_no_letters_of_text(letters: str, end: str) -> None:
+    text = f">a{end}{letters}{end}{letters}{end}{letters[:2]}{end}>b{end}{letters}"
+    first, second = read_bytes(text.encode())
+    assert (first.sequence, second.sequence) == (letters + letters + letters[:2], letters)
+    lines = text.encode().split(b"\n")
+    assert lines_of(first, lines) == first.sequence
+    assert lines_of(second, lines) == second.sequence
+
+
+@pytest.mark.parametrize("byte", [0, 9, 31, 32, 127, 128, 255])
+def test_quality_characters_outside_phred_33(byte: int) -> None:
+    with pytest.raises(InputError, match=r"line 4, record 'r': quality character .* is outside '!' to '~'"):
+        read_bytes(b"@r\nACG\n+\nI%cI\n" % byte)
+
+
 def test_blocks_may_be_cut_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"".join(b">s%d\n%s" % (i, b"ACGT\n" * (i % 4)) for i in range(40))
     whole = [(record.name, record.sequence, record.line) for record in read_bytes(data)]

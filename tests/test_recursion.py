@@ -6,15 +6,20 @@ Models of random topology take either; `in_logarithms` sends all of them down th
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
 import twin
 from pairhmm_cases import (
+    OBSERVED,
     Case,
     check_best,
     check_sums,
@@ -24,6 +29,8 @@ from pairhmm_cases import (
     related_text,
     reverse_complement,
 )
+from tiedseq.pairs import lanes
+from tiedseq.pairs.recursion import Recursion
 
 # Few numbers of states of each kind, since kernels are compiled for each: (1, 1, 1) and (2, 1, 2), with any edges.
 SHAPES = {
@@ -102,7 +109,9 @@ def test_random_models_take_both_paths_and_every_feature() -> None:
     cases = [small_case(shape, seed)[0] for shape in SHAPES for seed in range(24)]
     moderate = [case.model.recursion.is_moderate for case in cases]
     assert 30 <= sum(moderate) <= len(cases) - 30
-    assert any(not case.model.recursion.kinds.count("xy") and fast for case, fast in zip(cases, moderate, strict=True))
+    assert any(
+        fast and "xy" not in case.model.recursion.tables.kinds for case, fast in zip(cases, moderate, strict=True)
+    )
     assert {case.plain.end is None for case in cases} == {True, False}
     assert {case.background in (None, "outside") for case in cases} == {True, False}
     assert any((case.plain.transitions == 0).any() and fast for case, fast in zip(cases, moderate, strict=True))
@@ -156,14 +165,11 @@ def test_tiles_lanes_and_chunks_equal_the_twin(
 
 @pytest.mark.parametrize("mode", twin.MODES)
 def test_two_classes_of_gaps_equal_the_twin(mode: str) -> None:
-    """Models without edges between gap states have kernels of their own."""
+    """Models without edges between gap states have kernels of their own: those of the default model."""
     case = long_case("two classes", 5, 0.2, crossing=False)
     rng = np.random.default_rng(8)
-    target = random_text(rng, 280)
-    expected = twin.expected_counts(case.slow, case.codes(target), case.codes(target[40:]), mode)
-    assert_allclose(
-        case.model.log_likelihood(target, target[40:], mode=mode), expected.log_likelihood, rtol=0, atol=1e-9
-    )
+    target = random_text(rng, 280, 0.02)
+    check_long(case, target, related_text(rng, target[40:]), mode)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +198,73 @@ def test_many_pairs_at_once_are_the_same_as_one_by_one() -> None:
     for label in case.model.parameters:
         assert_allclose(together[label], sum(part[label] for part in counts), rtol=1e-12)
     assert case.model.score([]) == 0.0
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("cells", [2**26, 2000], ids=["one batch", "several"])
+def test_derivatives_of_many_weighted_pairs_equal_the_twin(
+    cells: int, path: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_BATCH_CELLS", cells)
+    case, rng = long_case("five states", 3, 0.0), np.random.default_rng(4)
+    if path == "logarithms":
+        in_logarithms(monkeypatch)
+    lengths = [(31, 20), (0, 7), (300, 12), (9, 0), (2, 40), (0, 0), (18, 18)]
+    texts = [(random_text(rng, n, 0.05), random_text(rng, m, 0.05)) for n, m in lengths]
+    weights = np.array([0.5, 1.0, 2.0, 0.0, 0.25, 3.0, 1e-3])
+    recursion = case.model.copy().recursion
+    pairs = [(case.model.alphabet.encode(x), case.model.alphabet.encode(y)) for x, y in texts]
+    logs, found = recursion.derivatives(pairs, mode, weights)
+    counts = [twin.expected_counts(case.slow, case.codes(x), case.codes(y), mode) for x, y in texts]
+    assert_allclose(logs, [count.log_likelihood for count in counts], rtol=0, atol=1e-10)
+    tables = recursion.tables
+    close: dict[str, Any] = {"rtol": 1e-8, "atol": 1e-10}
+    for name in ("start", "start_end", "transitions", "end"):
+        expected = sum(w * getattr(count, name) for w, count in zip(weights, counts, strict=True))
+        assert_allclose(getattr(found, name) * getattr(tables, name), expected, **close, err_msg=name)
+    for s, table in enumerate(case.plain.emissions):
+        expected = sum(w * count.emissions[s] for w, count in zip(weights, counts, strict=True))
+        assert_allclose(found.emissions[s] * table, twin.letter_counts(expected, table, OBSERVED), **close)
+    expected = sum(w * count.background for w, count in zip(weights, counts, strict=True))
+    outside = twin.letter_counts(expected, case.plain.background, OBSERVED)
+    assert_allclose(found.background * case.plain.background, outside, **close)
+    again = recursion.derivatives(pairs, mode, weights)
+    assert_array_equal(again[0], logs)
+    assert_array_equal(again[1].transitions, found.transitions)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_derivatives_name_the_pair_that_is_impossible(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if path == "logarithms":
+        in_logarithms(monkeypatch)
+    kinds = ["xy", "x", "y"]
+    model = random_case(np.random.default_rng(1), kinds, zeros=0.0, end=False, crossing=False).model
+    assert model.copy().recursion.is_moderate == (path != "logarithms")
+    tables = replace(model.recursion.tables, start_end=0.0)
+    pairs = [(np.zeros(n, np.uint8), np.zeros(n, np.uint8)) for n in (3, 1, 0, 2, 0)]
+    with pytest.raises(
+        ts.SequenceError, match=r"^pairs\[2\]: the model gives sequences of 0 and 0 letters probability 0"
+    ):
+        Recursion(tables).derivatives(pairs, "global")
+    with pytest.raises(ts.SequenceError, match=r"^the model gives sequences of 0 and 0 letters"):
+        Recursion(tables).derivatives(pairs[2:3], "global")
+    logs, found = Recursion(tables).derivatives([], "global")
+    assert logs.shape == (0,)
+    assert not found.transitions.any()
+
+
+def test_passes_are_freed_with_the_model_that_made_them() -> None:
+    """At once, not by the garbage collector: training makes one a step."""
+    recursion = Recursion(ts.PairHMM.affine().recursion.tables)
+    recursion.log_likelihoods([(np.zeros(3, np.uint8), np.zeros(3, np.uint8))], "global")
+    remains = weakref.ref(recursion)
+    gc.disable()
+    try:
+        del recursion
+        assert remains() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("mode", twin.MODES)

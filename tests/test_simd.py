@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tiedseq.kernels import plain, simd
 from tiedseq.kernels.layout import LANES
 from tiedseq.pairs.recursion import Recursion
+from tiedseq.pairs.tables import PairTables
 
 ROOT = Path(__file__).resolve().parent.parent
 Floats = NDArray[np.float64]
@@ -68,15 +69,16 @@ def arithmetic(a: Floats, out: Floats) -> None:
     ops.store(out, 32, x * 0.25)
     ops.store(out, 48, ops.maximum(x, y))
     ops.store(out, 64, ops.broadcast(a[7]))
-    out[80] = ops.lane_zero(y)
+    ops.store(out, 80, x + a[7])
+    out[96] = ops.lane_zero(y)
 
 
 @VALUES
 def test_arithmetic(values: Floats) -> None:
     x, y = values[3:19], values[40:56]
-    expected = np.concatenate([x + y, x * y, x * 0.25, np.maximum(x, y), np.full(16, values[7]), y[:1]])
+    expected = np.concatenate([x + y, x * y, x * 0.25, np.maximum(x, y), np.full(16, values[7]), x + values[7], y[:1]])
     for run in in_both(arithmetic):
-        out = np.zeros(81)
+        out = np.zeros(97)
         run(values, out)
         np.testing.assert_array_equal(out, expected)
 
@@ -106,6 +108,36 @@ def test_memory(values: Floats) -> None:
         out = np.arange(340.0)
         run(values, out)
         close(out, expected)
+
+
+def gather(table: Floats, rows: NDArray[np.int64], out: Floats) -> None:
+    ops.store_each(out, 3, ops.gather_rows(table, rows, 5, 2))
+
+
+def add(table: Floats, rows: NDArray[np.int64], a: Floats) -> None:
+    ops.add_rows(table, rows, 5, 2, ops.load_each(a, 1, 17, (0, 0, 0, 0)))
+
+
+@VALUES
+def test_rows_of_a_table(values: Floats) -> None:
+    """Lane by lane four values from where `rows` says, and to there, also where several lanes name one row."""
+    rows = np.random.default_rng(1).integers(0, 9, 30) * 6  # of a table nine rows long, six values wide
+    lanes = rows[5:21]
+    assert len(set(lanes.tolist())) < LANES
+    table = values[:54]
+    four = np.array([table[row + 2 : row + 6] for row in lanes]).T
+    for run in in_both(gather):
+        out = np.zeros(80)
+        run(table, rows, out)
+        np.testing.assert_array_equal(out, np.concatenate([np.zeros(3), four.ravel(), np.zeros(13)]))
+
+    added, expected = vectors(values[100:], 1, 4, 17), table.copy()
+    for lane, row in enumerate(lanes):
+        expected[row + 2 : row + 6] += added[:, lane]
+    for run in in_both(add):
+        found = table.copy()
+        run(found, rows, values[100:])
+        np.testing.assert_array_equal(found, expected)
 
 
 def rows_of_two_dimensions(a: Floats, out: Floats) -> None:
@@ -263,11 +295,22 @@ def rows(a, i): simd.store_rows(a, i, 20, simd.load_each(a, 0, 1, (0, 0)))
 @numba.njit
 def enter(a, i): return simd.lane_zero(simd.enter_first((simd.broadcast(1.0),), a, i, 1, 1.0)[0])
 @numba.njit
+def gather(a, i): simd.gather_rows(a, np.full(16, i), 0, 0)
+@numba.njit
+def gather_last(a, i): simd.gather_rows(a, np.append(np.full(15, 0), i), 0, 0)
+@numba.njit
+def which(a, i): simd.gather_rows(a, np.zeros(40, np.int64), i, 0)
+@numba.njit
+def add(a, i):
+    one = simd.broadcast(1.0)
+    simd.add_rows(a, np.append(np.full(15, 0), i - 3), 0, 3, (one, one, one, one))
+@numba.njit
 def copy(a, i): simd.copy(a, 0, a, i, 16)
 @numba.njit
 def clear(a, i): simd.clear(a, i, 16)
 
-for function, last in ((load, 24), (store, 24), (rows, 4), (enter, 39), (copy, 24), (clear, 24)):
+for function, last in ((load, 24), (store, 24), (rows, 4), (enter, 39), (copy, 24), (clear, 24),
+                       (gather, 36), (gather_last, 36), (which, 24), (add, 36)):
     for index in (0, last):
         function(np.zeros(40), index)
     for index in (-1, last + 1, 10**6):
@@ -305,10 +348,11 @@ def small_passes() -> list[float]:
     observation = np.vstack([np.eye(letters), np.ones(letters)])
     start = rng.dirichlet(np.ones(len(kinds) + 1))
     background = rng.dirichlet(np.full(letters, 9.0))
-    recursion = Recursion(
+    tables = PairTables(
         *(kinds, start[:-1], table[:, :-1].copy(), table[:, -1].copy(), float(start[-1])),
         *(emissions, observation, background),
     )
+    recursion = Recursion(tables)
     assert recursion.is_moderate
     numbers: list[float] = []
     for n, m, mode in [(0, 3, "local"), (21, 18, "global"), (5, 30, "overlap"), (40, 9, "glocal"), (7, 6, "local")]:

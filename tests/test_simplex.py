@@ -302,10 +302,109 @@ def test_a_value_fades_over_many_steps_without_harm() -> None:
     """EM that drives a value to zero passes through counts of any size."""
     ties, rows = rows_of("abc", "ad")
     simplex = Simplex(ties, rows)
-    for exponent in range(0, -280, -5):
+    for exponent in range(0, -325, -5):
         value = simplex.maximize([5.0, 3.0, 10.0**exponent, 2.0])
         assert_allclose(multiplicities(ties, rows) @ value, 1.0, rtol=0, atol=1e-12)
-        assert_allclose(value[2], value[1] * 10.0**exponent / 3, rtol=1e-6, atol=1e-300)
+        expected = value[1] * 10.0**exponent / 3 if exponent > -30 else 0.0
+        assert_allclose(value[2], expected, rtol=1e-6, atol=0)
+
+
+def random_block(rng: np.random.Generator) -> tuple[Simplex, Array]:
+    """Rows that share values and leave a choice, and their matrix."""
+    while True:
+        n_rows, width = int(rng.integers(2, 6)), int(rng.integers(2, 7))
+        ties = Ties(rng.integers(0, int(rng.integers(3, 10)), size=n_rows * width))
+        rows = list(np.arange(n_rows * width).reshape(n_rows, width))
+        try:
+            simplex = Simplex(ties, rows)
+        except ModelError:
+            continue
+        if simplex._blocks:
+            return simplex, multiplicities(ties, rows)
+
+
+def counts_of_any_size(rng: np.random.Generator, n: int) -> Array:
+    """Proper counts among ones that fade, in several mixtures."""
+    proper, share = 10 ** rng.uniform(0, 3, n), rng.random(n)
+    counts = [
+        np.where(share < 0.6, proper, 10 ** rng.uniform(-80, -30, n)),
+        np.where(share < 0.4, proper, np.where(share < 0.7, 0.0, 10 ** rng.uniform(-80, -30, n))),
+        np.where(share < 0.5, proper, 10 ** rng.uniform(-32, -26, n)),
+        10 ** rng.uniform(-120, -60, n),
+        10 ** rng.uniform(-30, 3, n),
+        10 ** rng.uniform(-323, 300, n),
+    ]
+    return counts[int(rng.integers(len(counts)))]
+
+
+def random_step(seed: int) -> tuple[Simplex, Array, Array, Array | None]:
+    """A block, its matrix, counts of any size, and values before the step, if any."""
+    rng = np.random.default_rng([8, seed])
+    simplex, matrix = random_block(rng)
+    counts = counts_of_any_size(rng, matrix.shape[1])
+    return simplex, matrix, counts, simplex.maximize(rng.gamma(0.3, size=counts.size)) if rng.random() < 0.6 else None
+
+
+def log_likelihood(counts: Array, value: Array) -> float:
+    """The aim of the M-step for a count of one in all; what is below the rounding of that counts nothing."""
+    if not counts.any():
+        return 0.0
+    share = counts / counts.max() / (counts / counts.max()).sum()
+    counted = share > 1e-18
+    return float(share[counted] @ np.log(value[counted]))
+
+
+HARD = [122, 982, 2631, 3197, 4737, 4919, 6467, 11674]  # these did not converge once
+
+
+@pytest.mark.parametrize(
+    "seeds", [[*HARD, *range(300)], pytest.param(range(20_000), marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_counts_of_any_size_have_a_maximum(seeds: Any) -> None:
+    for seed in seeds:
+        simplex, matrix, counts, current = random_step(seed)
+        value = simplex.maximize(counts, current)
+        assert (value >= 0.0).all()
+        assert_allclose(matrix @ value, 1.0, rtol=0, atol=1e-13, err_msg=f"seed {seed}")
+        if current is not None and (current[counts > 0] > 0).all():
+            assert log_likelihood(counts, value) >= log_likelihood(counts, current) - 1e-13
+
+
+@pytest.mark.parametrize("seed", [*HARD, *range(40)])
+def test_counts_of_any_size_have_the_maximum_of_scipy(seed: int) -> None:
+    simplex, matrix, counts, current = random_step(seed)
+    best = by_slsqp(matrix, np.ones(len(matrix)), counts / counts.max())
+    if np.abs(matrix @ best - 1.0).max() < 1e-9:
+        assert log_likelihood(counts, simplex.maximize(counts, current)) > log_likelihood(counts, best) - 1e-6
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_maximum_that_is_not_found_is_no_step_back(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    simplex, matrix = random_block(rng)
+    counts, found = rng.gamma(1.0, size=(2, matrix.shape[1]))
+    before, found = simplex.maximize(rng.gamma(1.0, size=counts.size)), simplex.maximize(found)
+    block = simplex._blocks[0]
+    for stopped_at in (found[block.labels], np.full(len(block.labels), 0.5)):
+        with monkeypatch.context() as patch:
+            patch.setattr("tiedseq.simplex.interior_point", lambda *problem, at=stopped_at: (at, False))
+            value = simplex.maximize(counts, before)
+            assert_allclose(matrix @ value, 1.0, rtol=0, atol=1e-12)
+            assert log_likelihood(counts, value) >= log_likelihood(counts, before)
+            for infeasible in (None, before * 1.1):
+                with pytest.raises(RuntimeError, match="found no maximum for counts") as caught:
+                    simplex.maximize(counts, infeasible)
+                assert not isinstance(caught.value, ModelError)
+                assert len(str(caught.value)) < 200
+
+
+def test_rows_that_miss_their_sums_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    simplex = Simplex(*rows_of("abc", "ade"))
+    before = simplex.maximize(np.ones(5))
+    monkeypatch.setattr("tiedseq.simplex.onto_rows", lambda matrix, mass, value: 0.5 * value)
+    assert_array_equal(simplex.maximize([9, 1, 2, 3, 4], before), before)
+    with pytest.raises(RuntimeError, match="5 values in 2 rows"):
+        simplex.maximize([9, 1, 2, 3, 4])
 
 
 def test_ties_are_exact_and_impossible_entries_are_zero() -> None:

@@ -553,6 +553,23 @@ ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         {"emissions": {"M": "pair", "X": Categorical(labels=["gap", "b", "c", "d"]), "Y": "gap"}},
         "cell with the label 'gap'",
     ),
+    "label named like a cell": (
+        {"transitions": {"M": {"M": "match", "X": "gap[A]", "Y": "open"}, "X": {"M": "close", "X": "extend"},
+                         "Y": {"M": "close", "Y": "extend"}}},
+        r"'gap\[A\]' in transitions\['M'\]\['X'\] is the name of a cell .* 'gap' in emissions\['X'\]",
+    ),
+    "label of a cell named like a cell": (
+        {"emissions": {"M": "pair", "X": Categorical(labels=["gap[C]", "b", "c", "d"]), "Y": "gap"}},
+        r"'gap\[C\]' in emissions\['X'\] is the name of a cell .* 'gap' in emissions\['Y'\]",
+    ),
+    "distribution named like a cell": (
+        {"emissions": {"M": "pair", "X": "pair[AC]", "Y": "gap"}, "values": without("gap")},
+        r"'pair\[AC\]' in emissions\['X'\] is the name of a cell .* 'pair' in emissions\['M'\]",
+    ),
+    "cells of one name": (
+        {"emissions": {"M": "pair", "X": Categorical(labels=[("a", "b"), ("ab",), 3, 4], name="gap"), "Y": "gap"}},
+        r"cells \('a', 'b'\) of the distribution 'gap' and \('ab',\) of 'gap' are both called 'gap\[ab\]'",
+    ),
     "described twice": (
         {"emissions": {"M": Categorical(name="pair"), "X": "gap", "Y": "gap"},
          "values": {**without("pair"), "pair": Categorical()}},

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
+import os
+import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,10 +94,81 @@ def test_saving_replaces_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
     ts.PairHMM.affine().save(str(path))
     ts.PairHMM.affine(gap_open=0.3).save(path)
     assert ts.load(str(path)).parameters["open"] == 0.3
-    for wrong in (tmp_path / "missing" / "model.json", tmp_path):
-        with pytest.raises(ts.ResourceError, match="cannot be written to"):
+    for wrong, why in (tmp_path / "missing" / "model.json", "No such file"), (tmp_path, "is a directory"):
+        with pytest.raises(ts.ResourceError, match=f"^{wrong}: .*{why}"):
             ts.PairHMM.affine().save(wrong)
     assert [found.name for found in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_a_failure_while_writing_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.json"
+    path.write_text("before")
+
+    def full(*paths: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ts.ResourceError, match=r"model\.json: cannot write: No space left"):
+        ts.PairHMM.affine().save(path)
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["model.json"]
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    link, real = tmp_path / "link.json", tmp_path / "folder" / "real.json"
+    link.symlink_to(real)
+    for opened in (0.02, 0.3):  # made anew, then replaced
+        ts.PairHMM.affine(gap_open=opened).save(link)
+        assert link.is_symlink() and not real.is_symlink()
+        assert ts.load(real).parameters["open"] == ts.load(link).parameters["open"] == opened
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_the_umask_decides_who_may_read_a_new_file(umask: int, mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    before = os.umask(umask)
+    try:
+        ts.PairHMM.affine().save(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    path.chmod(0o640)
+    ts.PairHMM.affine(gap_open=0.3).save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640, "an old one keeps its mode"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_gets_the_model(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(fifo.read_text()), daemon=True)
+    reader.start()
+    ts.PairHMM.affine().save(fifo)
+    assert fifo.is_fifo()
+    reader.join(timeout=10)
+    assert json.loads(received[0])["kind"] == "pair-hmm"
+
+
+def test_a_compressed_file(tmp_path: Path) -> None:
+    model = ts.PairHMM.affine(gap_open=0.3)
+    model.save(tmp_path / "model.json.gz")
+    assert json.loads(gzip.decompress((tmp_path / "model.json.gz").read_bytes()))["values"]["open"] == 0.3
+    assert repr(ts.load(tmp_path / "model.json.gz")) == repr(model)
+    compressed = (tmp_path / "model.json.gz").read_bytes()
+    refuse(tmp_path / "bad.gz", compressed[:-12], "not a model file: its gzip data is damaged")
+    refuse(
+        tmp_path / "bad.gz", compressed[:40] + b"\0\0" + compressed[42:], "not a model file: its gzip data is damaged"
+    )
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["model.json"]])
+def test_what_is_no_path(wrong: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match="path="):
+        ts.load(wrong)
+    with pytest.raises(ts.ArgumentError, match="path="):
+        ts.PairHMM.affine().save(wrong)
 
 
 # --- damaged files ---------------------------------------------------------------------------------------------------

@@ -165,6 +165,6 @@ def test_bad_arrays_are_named() -> None:
         ties.pool([1.0, 2.0])
     with pytest.raises(ArgumentError, match="real numbers"):
         ties.pool(["x", "y", "z"])
-    for shape in (-1, (2, -1), "ab"):
+    for shape in (-1, (2, -1), "ab", 2.5, (2.5,), (3, 2.0), np.float64(2.0), np.array([1.5, 2.0]), ("2",), None):
         with pytest.raises(ArgumentError, match="shape="):
             Ties.orbits(shape)  # type: ignore[arg-type]

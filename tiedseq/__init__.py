@@ -29,12 +29,19 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .distributions import fixed as fixed
     from .distributions import substitution as substitution
     from .errors import ArgumentError as ArgumentError
+    from .errors import ConvergenceWarning as ConvergenceWarning
     from .errors import InputError as InputError
     from .errors import ModelError as ModelError
     from .errors import ResourceError as ResourceError
     from .errors import SequenceError as SequenceError
     from .errors import TiedseqError as TiedseqError
+    from .families import Family as Family
+    from .families import Gaussian as Gaussian
+    from .families import Poisson as Poisson
     from .formats import write as write
+    from .hmm import HMM as HMM
+    from .hypothesis import Comparison as Comparison
+    from .hypothesis import compare as compare
     from .pairhmm import PairHMM as PairHMM
     from .records import read as read
     from .storage import load as load
@@ -49,10 +56,16 @@ _HOME = {
     "write": "formats",
     "load": "storage",
     "PairHMM": "pairhmm",
+    "HMM": "hmm",
+    "compare": "hypothesis",
+    "Comparison": "hypothesis",
     "Categorical": "distributions",
     "substitution": "distributions",
     "fixed": "distributions",
     "complement": "distributions",
+    "Family": "families",
+    "Gaussian": "families",
+    "Poisson": "families",
     "Ties": "ties",
     "Alphabet": "alphabet",
     "DNA": "alphabet",
@@ -64,6 +77,7 @@ _HOME = {
     "SequenceError": "errors",
     "InputError": "errors",
     "ResourceError": "errors",
+    "ConvergenceWarning": "errors",
 }
 
 if not TYPE_CHECKING:  # hidden from type checkers, which would take every misspelt name for one that exists

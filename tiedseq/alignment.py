@@ -7,70 +7,69 @@ computed from it when it is asked for, so that a hundred thousand of them cost w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tiedseq.columns import (
-    Floats,
-    Integers,
-    codes_of,
-    confidence_digits,
-    log_sum,
-    path_corners,
-    run_lengths,
-    span_of,
-    take_apart,
-    text_of,
-    upper_letters,
-)
-from tiedseq.errors import ArgumentError, ResourceError
+from tiedseq.alphabet import DNA, Alphabet, Codes
+from tiedseq.biopython import alignment_of
+from tiedseq.columns import Floats, Integers, confidence_digits, run_lengths, span_of, take_apart
+from tiedseq.errors import ResourceError
+from tiedseq.options import checked_probability
+from tiedseq.records import Record
 
-if TYPE_CHECKING:
-    from tiedseq.alphabet import Alphabet
-
-_GAP = ord("-")
+_GAP = 255  # no code of an alphabet
 _BLOCK = 60  # columns a line of the printed alignment
-
-
-@dataclass(frozen=True)
-class NamedSequence:
-    """A sequence as a result keeps it: the letters as given, their name, and Phred qualities (uint8) or None.
-
-    >>> len(NamedSequence("read1", text="ACgt"))
-    4
-    """
-
-    name: str
-    description: str = ""
-    text: str = ""
-    quality: npt.NDArray[np.uint8] | None = None
-
-    def __len__(self) -> int:
-        return len(self.text)
 
 
 @dataclass(eq=False, repr=False)
 class AlignmentResult:
     """An alignment of a query to a target with a probability on every column.
 
-    columns: int64 (2, n_columns): 0-based positions on the target and on the query *as aligned*, -1 for a gap. On
-    strand "-" position k of the second row is letter len(query) - 1 - k of the query as given.
-    confidence: float64 (n_columns,). Residue column: P(x_i ~ y_j). Gap column: P(that letter is aligned to nothing).
-    log_likelihood: ln P(target, query | model, mode) in nats, over all alignments; log_odds: bits, against background.
-    posterior: scipy CSR (len(target), len(query)), indexed on both sequences as given.
-    target_unaligned, query_unaligned: float64, P(letter aligned to nothing), for every letter as given.
-    candidates: log weights (nats, comparable with each other) of all the targets and strands that this query was
-    aligned to, None if there was nothing to compare with; `candidate` is the index of this one, by default the
-    likeliest.
-    alphabet: complements the query on strand "-"; by default DNA.
+    Parameters
+    ----------
+    target, query : Record
+        The two sequences as given: name, description, letters with their case, Phred qualities if there are any.
+    columns : int64 of shape (2, n_columns)
+        0-based positions on the target and on the query *as aligned*, -1 for a gap. On strand "-" position k of the
+        second row is letter len(query) - 1 - k of the query as given.
+    confidence : float64 of shape (n_columns,)
+        Residue column: P(x_i ~ y_j), over all states that emit both. Gap column: P(that letter is aligned to nothing).
+    log_likelihood : float
+        ln P(target, query | model, mode) in nats, summed over all alignments of this strand.
+    log_odds : float
+        Bits: log2 of P(target, query | model, mode) over P(both | independent background letters). On strand "-" the
+        former is that of the query's reverse complement, the latter still that of the query as given: the odds of both
+        strands have one denominator, and compare also where the background tells the strands apart.
+    posterior : scipy.sparse.csr_array, float64 of shape (len(target), len(query))
+        P(x_i ~ y_j), indexed on both sequences as given. `align` keeps entries from 0.001 on after decode="mea" and
+        from 1e-6 on after "viterbi", so that 1 less the sum of a row may exceed `target_unaligned`, by what was left
+        out of that row.
+    strand : {"+", "-"}
+        The strand of the query that was aligned; "-" is its reverse complement.
+    mode : {"global", "local", "glocal", "overlap"}
+        What the alignment had to span; see `align`.
+    target_unaligned, query_unaligned : float64 of shape (len(target),) and (len(query),)
+        P(letter is aligned to nothing) for every letter as given. Summed over all alignments, whatever `posterior`
+        keeps.
+    candidates : sequence of float, default None
+        Log weights (nats, comparable with each other) of all the targets and strands that this query was aligned to;
+        None if there was nothing to compare with.
+    candidate : int, default None
+        Which of the candidates this result is; None is the likeliest.
+    is_primary : bool, default True
+        Whether this is the likeliest of the candidates. `align_all(best=False)` gives the others too, which SAM and PAF
+        mark as secondary.
+    alphabet : Alphabet, default DNA
+        Which letters are equal (see `cigar`), and the query's letters on strand "-".
 
-    >>> import numpy as np
-    >>> target, query = NamedSequence("t", text="ACGT"), NamedSequence("q", text="ACT")
+    Examples
+    --------
+    >>> target, query = Record("t", "ACGT"), Record("q", "ACT")
     >>> result = AlignmentResult(
     ...     target, query, np.array([[0, 1, 2, 3], [0, 1, -1, 2]]), np.array([0.99, 0.97, 0.8, 0.9]), -9.0, 2.5, None,
     ...     "+", "global", np.array([0.01, 0.03, 0.8, 0.1]), np.array([0.01, 0.03, 0.1]),
@@ -86,8 +85,8 @@ class AlignmentResult:
     confidence   **89
     """
 
-    target: NamedSequence
-    query: NamedSequence
+    target: Record
+    query: Record
     columns: Integers
     confidence: Floats
     log_likelihood: float
@@ -100,7 +99,7 @@ class AlignmentResult:
     candidates: Sequence[float] | None = None
     candidate: int | None = None
     is_primary: bool = True
-    alphabet: Alphabet | None = None
+    alphabet: Alphabet = DNA
 
     @property
     def target_name(self) -> str:
@@ -156,22 +155,24 @@ class AlignmentResult:
     @cached_property
     def aligned_query_text(self) -> str:
         """The whole query on the strand that was aligned, case kept."""
-        return self.query.text if self.strand == "+" else self._reverse_complement(self.query.text)
+        return self._as_aligned(self.query.sequence)
 
     @cached_property
     def rows(self) -> tuple[str, str]:
         """The two rows of the alignment with "-" for gaps, case kept, the query on the strand that was aligned."""
-        return text_of(self._codes[0]), text_of(self._codes[1])
+        texts = (np.frombuffer(text.encode("ascii"), np.uint8) for text in self._aligned_texts)
+        target, query = (row.tobytes().decode("ascii") for row in self._in_columns(texts, ord("-")))
+        return target, query
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The rows as codes of `alphabet`, uint8 (2, n_columns), with 255 for gaps."""
+        return self._in_columns((self.alphabet.encode(text) for text in self._aligned_texts), _GAP)
 
     @cached_property
     def is_match(self) -> npt.NDArray[np.bool_]:
         """Bool (n_columns,): residue columns whose letters are equal, as `cigar` defines it."""
-        return np.asarray(self.is_residue & (self.letters[0] == self.letters[1]))
-
-    @cached_property
-    def letters(self) -> npt.NDArray[np.uint32]:
-        """The rows as code points in upper case, T for U in nucleotides, uint32 (2, n_columns)."""
-        return upper_letters(self._codes)
+        return np.asarray(self.is_residue & (self.codes[0] == self.codes[1]))
 
     @cached_property
     def operations(self) -> npt.NDArray[np.uint8]:
@@ -184,9 +185,9 @@ class AlignmentResult:
     def cigar(self) -> str:
         """The extended CIGAR of the columns, query against target.
 
-        I are letters of the query only, D letters of the target only. "=" is a column of equal letters: case does not
-        count, nor U against T in nucleotides. An ambiguity letter equals itself only: N against N is "=", N against A
-        is "X". Unaligned flanks are not part of it; the SAM writer adds the clips.
+        I are letters of the query only, D letters of the target only. "=" is a column of letters that are the same
+        symbol of `alphabet`: in DNA case does not count, nor U against T. An ambiguity letter equals itself only: N
+        against N is "=", N against A is "X". Unaligned flanks are not part of it; the SAM writer adds the clips.
         """
         return run_lengths(self.operations)
 
@@ -198,21 +199,7 @@ class AlignmentResult:
         "-" the query's coordinates descend, which is Biopython's convention. (Biopython's own Stockholm writer takes
         text annotations only; `ts.write` writes Stockholm with the confidence in it.)
         """
-        from Bio.Align import Alignment
-        from Bio.Seq import Seq
-        from Bio.SeqRecord import SeqRecord
-
-        records = []
-        for sequence in (self.target, self.query):
-            name, description = sequence.name, sequence.description
-            record = SeqRecord(Seq(sequence.text), id=name, name=name, description=description)
-            if sequence.quality is not None:
-                record.letter_annotations["phred_quality"] = sequence.quality.tolist()
-            records.append(record)
-        coordinates = path_corners(self.columns)
-        if self.strand == "-":
-            coordinates[1] = len(self.query) - coordinates[1]
-        alignment = Alignment(records, coordinates)
+        alignment = alignment_of(self.target, self.query, self.columns, self.strand == "-")
         alignment.score = self.log_odds
         # A list: Biopython picks columns with type(annotation)(...) and joins alignments with +.
         alignment.column_annotations = {"confidence": self.confidence.tolist()}
@@ -230,26 +217,25 @@ class AlignmentResult:
             return 0  # not the likeliest, and nobody said which one
         weights = np.asarray(self.candidates, np.float64)
         own = int(weights.argmax()) if self.candidate is None else self.candidate
-        wrong = log_sum(np.delete(weights, own)) - log_sum(weights)
+        wrong = float(np.logaddexp.reduce(np.delete(weights, own)) - np.logaddexp.reduce(weights))
         return 60 if wrong == -math.inf else max(0, min(60, round(-10.0 * wrong / math.log(10.0))))
 
     def filter(self, threshold: float) -> AlignmentResult:
         """This result with the residue columns of a confidence below `threshold` un-aligned.
 
         Between two columns that stay, the letters of the columns taken apart become an insertion next to a deletion
-        (together with the gap columns among them); each gets as confidence the P(letter is aligned to nothing). At the
-        ends of a local, glocal or overlap alignment they are cut off, that is, clipped; at the ends of a global one,
-        which spans both sequences by definition, they stay as gap columns. The posterior and the likelihood are those
-        of the pair and do not change.
+        (together with the gap columns among them); each gets as confidence the P(letter is aligned to nothing). Before
+        the first and after the last column that stays they are cut off, that is, clipped, in every mode: also of a
+        global alignment, which then covers less of both sequences. The posterior and the likelihood are those of the
+        pair and do not change.
 
         Raises ArgumentError unless 0 <= threshold <= 1.
         """
-        if not 0.0 <= threshold <= 1.0:
-            raise ArgumentError(f"threshold={threshold!r}: a probability from 0 to 1 is needed")
+        threshold = checked_probability("threshold", threshold)
         rejected = self.is_residue & (self.confidence < threshold)
         if not rejected.any():
             return self
-        order, row = take_apart(self.columns, rejected, clip_ends=self.mode != "global")
+        order, row = take_apart(self.columns, rejected)
         columns = np.where(row == np.arange(2)[:, None], -1, self.columns[:, order])
         confidence = self.confidence[order]
         alone = row >= 0
@@ -352,7 +338,8 @@ class AlignmentResult:
         width = max(10, *map(len, names))
         digits = len(str(max(len(self.target), len(self.query))))
         rows, positions = self.rows, self.given_positions() + 1
-        matches = text_of(np.select([self.is_match, self.is_residue], [ord("|"), ord(".")], ord(" ")))
+        marks = np.select([self.is_match, self.is_residue], [ord("|"), ord(".")], ord(" "))
+        matches = marks.astype(np.uint8).tobytes().decode("ascii")
         confidence = confidence_digits(self.confidence)
         margin = " " * (width + digits + 2)
         for start in range(0, self.n_columns, _BLOCK):
@@ -372,21 +359,30 @@ class AlignmentResult:
         """Query positions on the aligned strand as positions on the query as given."""
         return positions if self.strand == "+" else len(self.query) - 1 - positions
 
-    def _reverse_complement(self, text: str) -> str:
-        from tiedseq.alphabet import DNA
+    def _as_aligned(self, text: str) -> str:
+        """Letters of the query on the strand that was aligned."""
+        return text if self.strand == "+" else self._spelt(self.alphabet.text_reverse_complement(text))
 
-        return (self.alphabet or DNA).text_reverse_complement(text)
+    def _spelt(self, turned: str) -> str:
+        """The other strand of a query that writes U for T, or T for U, throughout: RNA stays RNA, also to DNA."""
+        given, letters = self.query.sequence.upper(), self.alphabet.letters
+        for ours, theirs in ("TU", "UT"):
+            if theirs in given and ours not in given and ours in letters and theirs not in letters:
+                return turned.translate(str.maketrans(ours + ours.lower(), theirs + theirs.lower()))
+        return turned
 
-    @cached_property
-    def _codes(self) -> npt.NDArray[np.uint32]:
-        """The rows as code points, uint32 (2, n_columns). Only the aligned part of each sequence is looked at."""
-        codes = np.full((2, self.n_columns), _GAP, np.uint32)
-        start, end = self.query_span
-        query = self.query.text[start:end]
-        query = query if self.strand == "+" else self._reverse_complement(query)
-        for row, text in enumerate((self.target.text[slice(*self.target_span)], query)):
-            codes[row, self.columns[row] >= 0] = codes_of(text)
-        return codes
+    @property
+    def _aligned_texts(self) -> tuple[str, str]:
+        """The aligned parts of both sequences, case kept. Only these are looked at: a target may be a chromosome."""
+        query = self.query.sequence[slice(*self.query_span)]
+        return self.target.sequence[slice(*self.target_span)], self._as_aligned(query)
+
+    def _in_columns(self, letters: Iterable[Codes], gap: int) -> Codes:
+        """One number a letter of the aligned parts, laid out in columns: uint8 (2, n_columns)."""
+        table = np.full((2, self.n_columns), gap, np.uint8)
+        for row, present, values in zip(table, self.columns >= 0, letters, strict=True):
+            row[present] = values
+        return table
 
 
 def _finite(value: float) -> float | None:

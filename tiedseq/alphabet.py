@@ -85,7 +85,7 @@ class Alphabet:
             self.complement_symbols = _complement_symbols(self.symbols, self.observation, self.complement_index)
             self._text_complement = self._text_complement_table()
         readings = (tuple(self._ambiguity.items()), frozenset(self._aliases.items()))
-        self._key = (letters, complement, readings, self._case_sensitive)
+        self._key = (letters, complement, readings, self._case_sensitive)  # the last one: see __setattr__
 
     @staticmethod
     def of(alphabet: Alphabet | str) -> Alphabet:
@@ -182,8 +182,9 @@ class Alphabet:
             if self == alphabet:
                 return {"name": name}
         entries = {
-            "letters": self.letters, "name": self.name, "ambiguity": self._ambiguity, "complement": self._complement,
-            "aliases": self._aliases, "case_sensitive": None if self._case_sensitive else False,
+            "letters": self.letters, "name": self.name, "ambiguity": dict(self._ambiguity),
+            "complement": self._complement, "aliases": dict(self._aliases),
+            "case_sensitive": None if self._case_sensitive else False,
         }  # fmt: skip
         return {key: value for key, value in entries.items() if value is not None and value != {}}
 
@@ -198,6 +199,14 @@ class Alphabet:
         except (KeyError, TypeError, ValueError):
             known = ", ".join(_BUILT_IN)
             raise ArgumentError(f"alphabet {document!r} is unknown: give its letters, or a name of {known}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(self, "_key"):
+            raise AttributeError(f"{name!r} of {self!r} cannot be set: alphabets are immutable, make another Alphabet")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{name!r} of {self!r} cannot be deleted: alphabets are immutable")
 
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, Alphabet) else NotImplemented

@@ -1,13 +1,10 @@
-"""Arithmetic on the columns of an alignment: spans, corners, CIGAR runs, letters, digits.
+"""Arithmetic on the columns of an alignment: spans, corners, CIGAR runs, digits.
 
 Columns are int64 (2, n_columns): 0-based positions on target and query, -1 for a gap; the positions of a row that are
 not gaps are consecutive.
 """
 
 from __future__ import annotations
-
-import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,20 +38,24 @@ def path_corners(columns: Integers) -> Integers:
     return np.asarray(walked[:, corners] + starts, np.int64)
 
 
-def take_apart(columns: Integers, rejected: npt.NDArray[np.bool_], *, clip_ends: bool) -> tuple[Integers, Integers]:
+def take_apart(columns: Integers, rejected: npt.NDArray[np.bool_]) -> tuple[Integers, Integers]:
     """The order of columns after the `rejected` residue columns are un-aligned: an insertion, then a deletion.
 
     Returns, for every new column, the old one that it comes from, and the row (0 target, 1 query) that turns into a gap
     in it, -1 if the column stays as it is. A rejected column appears twice, once for each of its letters. Gap columns
-    between the same two kept residue columns are sorted in, so that every run is one insertion and one deletion. With
-    `clip_ends` the runs before the first and after the last kept column are left out, if they hold a rejected column.
+    between the same two kept residue columns are sorted in, so that every run is one insertion and one deletion. The
+    runs before the first and after the last kept column are left out if they hold a rejected column.
+
+    >>> order, row = take_apart(np.array([[0, 1, 2, 3], [0, 1, 2, 3]]), np.array([True, False, True, False]))
+    >>> order.tolist(), row.tolist()
+    ([1, 2, 2, 3], [-1, 0, 1, -1])
     """
     kept = (columns >= 0).all(axis=0) & ~rejected
     run = np.cumsum(kept)  # run r: the r-th kept column, and all columns from it to the next kept one
     n_runs = int(run[-1]) + 1
     broken = np.bincount(run, rejected, n_runs) > 0
     apart = broken[run] & ~kept
-    lost = apart & ((run == 0) | (run == n_runs - 1)) & clip_ends
+    lost = apart & ((run == 0) | (run == n_runs - 1))
     whole = np.flatnonzero(~apart)
     inserted = np.flatnonzero(apart & ~lost & (columns[1] >= 0))
     deleted = np.flatnonzero(apart & ~lost & (columns[0] >= 0))
@@ -86,33 +87,4 @@ def confidence_digits(confidence: Floats) -> str:
     '019**'
     """
     tenths = np.floor(np.clip(confidence, 0.0, 1.0) * 10.0 + 0.5).astype(np.intp)
-    return text_of(np.frombuffer(b"0123456789*", np.uint8)[tenths])
-
-
-def is_nucleotide(codes: npt.NDArray[np.uint32]) -> bool:
-    """Whether all these upper-case code points (gaps aside) are nucleotides or their ambiguity codes."""
-    return bool(np.isin(codes, codes_of("ACGTUNRYSWKMBDHV-")).all())
-
-
-def upper_letters(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """These code points in upper case, and with T for U if they are nucleotides."""
-    upper = np.where((codes >= ord("a")) & (codes <= ord("z")), codes - 32, codes).astype(np.uint32)
-    if (upper == ord("U")).any() and is_nucleotide(upper):
-        upper[upper == ord("U")] = ord("T")
-    return upper
-
-
-def codes_of(text: str) -> npt.NDArray[np.uint32]:
-    """The code points of a text, uint32 (len(text),)."""
-    return np.frombuffer(text.encode("utf-32-le"), "<u4")
-
-
-def text_of(codes: npt.NDArray[Any]) -> str:
-    """The text of an array of code points."""
-    return codes.astype("<u4").tobytes().decode("utf-32-le")
-
-
-def log_sum(weights: Floats) -> float:
-    """ln of the sum of exp(weights)."""
-    top = float(weights.max())
-    return top if math.isinf(top) else top + math.log(float(np.exp(weights - top).sum()))
+    return np.frombuffer(b"0123456789*", np.uint8)[tenths].tobytes().decode("ascii")

@@ -16,8 +16,6 @@ def most_accurate_columns(posterior: Posterior, mode: str, gap_weight: float) ->
     Every unaligned letter contributes, so aligning a pair is worth 2 P(x_i ~ y_j) less what its letters would
     contribute unaligned, and the best alignment is the heaviest chain of pairs.
     """
-    from .kernels.decode import heaviest_chain
-
     pairs = posterior.pairs.tocoo()
     rows, columns = (positions.astype(np.int64) for positions in pairs.coords)
     weights = 2 * pairs.data - gap_weight * (posterior.target_unaligned[rows] + posterior.query_unaligned[columns])
@@ -28,13 +26,35 @@ def most_accurate_columns(posterior: Posterior, mode: str, gap_weight: float) ->
     return columns_through(rows[chosen], columns[chosen], (n, m), mode)
 
 
+def heaviest_chain(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], weights: NDArray[np.float64], n_columns: int
+) -> NDArray[np.int64]:
+    """Return the indices of the pairs of a heaviest chain, in order.
+
+    Pairs (rows[k], columns[k]) are sorted by row, then column. In a chain both rise strictly.
+
+    >>> heaviest_chain(np.array([0, 1, 1]), np.array([1, 0, 2]), np.array([0.5, 0.9, 0.5]), 3)
+    array([0, 2])
+    """
+    from .kernels.decode import link
+
+    links, tree = np.empty(rows.size, np.int64), np.empty(n_columns + 1, np.int64)
+    last = link(rows, columns, weights, np.empty(rows.size), links, np.zeros(n_columns + 1), tree)
+    chain = []
+    while last >= 0:
+        chain.append(last)
+        last = links[last]
+    return np.array(chain[::-1], dtype=np.int64)
+
+
 def columns_through(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int], mode: str) -> Columns:
     """The columns of the alignment that pairs rows[k] with columns[k] and nothing else, as far as the mode reaches.
 
     Between two pairs the query's letters come first, then the target's. A global alignment holds all letters of both
-    sequences, a glocal one all of the query's, others what lies between the first pair and the last.
+    sequences, a glocal one all of the query's, an overlap reaches a border on either side by the shorter way, and a
+    local one holds what lies between the first pair and the last.
     """
-    if not rows.size and mode != "global":
+    if not rows.size and mode in ("local", "overlap"):
         return np.zeros((2, 0), np.int64)
     first, last = _corners(rows, columns, shape, mode)
     x, y = (np.arange(first[side], last[side]) for side in (0, 1))
@@ -54,8 +74,16 @@ def _corners(
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     if mode == "global":
         return (0, 0), shape
+    if not rows.size:  # glocal: the query's letters, beside the first of the target
+        return (0, 0), (0, shape[1])
     first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
-    return ((first[0], 0), (last[0], shape[1])) if mode == "glocal" else (first, last)
+    if mode == "glocal":
+        return (first[0], 0), (last[0], shape[1])
+    if mode == "overlap":
+        before, after = min(first), min(shape[0] - last[0], shape[1] - last[1])
+        first = (0, first[1]) if first[0] == before else (first[0], 0)
+        last = (shape[0], last[1]) if shape[0] - last[0] == after else (last[0], shape[1])
+    return first, last
 
 
 def column_confidence(columns: Columns, posterior: Posterior) -> NDArray[np.float64]:

@@ -75,7 +75,8 @@ class Categorical:
     Parameters
     ----------
     alphabet : Alphabet or str, default None
-        Only checked: it must have as many letters as the model's. None takes the model's.
+        Only checked: it must have the letters of the model's, in the same order, which is that of the table. None takes
+        the model's.
     labels : array_like of hashables, shape (K,) or (K, K), default None
         Cells with equal labels are one value, None is an impossible cell. In a pair state rows are letters of x (the
         target), columns letters of y (the query). A string is a label of the model: the same string elsewhere is the
@@ -121,10 +122,7 @@ class Categorical:
 
     def cell_labels(self, shape: tuple[int, ...], alphabet: Alphabet | None) -> NDArray[np.object_]:
         """Return the label of every cell for a table of `shape`; ModelError where they do not fit each other."""
-        if self.alphabet is not None and self.alphabet.n_letters != shape[-1]:
-            raise ModelError(
-                f"{self!r} has an alphabet of {self.alphabet.n_letters} letters, but the model has {shape[-1]}."
-            )
+        self._check_letters(shape[-1], alphabet)
         if self.given is not None and len(shape) != 2:
             raise ModelError(f"{self!r} has given=, which is for pairs of letters; this state needs the shape {shape}.")
         if self.labels is None:
@@ -132,6 +130,19 @@ class Categorical:
         if self.labels.shape != shape:
             raise ModelError(f"{self!r} has labels of shape {self.labels.shape}; this state needs {shape}.")
         return self.labels
+
+    def _check_letters(self, n_letters: int, alphabet: Alphabet | None) -> None:
+        """ModelError unless the table's letters are those of the model, in their order."""
+        if self.alphabet is None:
+            return
+        letters = self.alphabet.letters
+        fits = len(letters) == n_letters if alphabet is None else letters == alphabet.letters
+        if not fits:
+            those = f"{n_letters} letters" if alphabet is None else f"the letters {alphabet.letters!r}"
+            raise ModelError(
+                f"{self!r} has the letters {letters!r}, but the model has {those}; give the table in the model's order "
+                "and leave the alphabet out."
+            )
 
     def structure(self) -> dict[str, Any]:
         """Return what a model file says of the ties: a dictionary for JSON, without values and name."""
@@ -145,6 +156,7 @@ class Categorical:
 
     def __repr__(self) -> str:
         shown = {
+            "alphabet": self.alphabet,
             "labels": None if self.labels is None else self.labels.tolist(),
             "values": self.values,
             "given": self.given,

@@ -52,3 +52,7 @@ class InputError(TiedseqError, ValueError):
 
 class ResourceError(TiedseqError, OSError):
     """The machine is at fault: no memory for the work, a full disk, an output that cannot be written."""
+
+
+class ConvergenceWarning(UserWarning):
+    """Training ended before it converged; the message says why, and how far it may still be."""

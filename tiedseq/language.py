@@ -77,6 +77,7 @@ class Table:
     names: Names
     structure: Categorical | None
     inner: list[str]  # labels of the model that its cells carry
+    given: str | None  # what its cells are conditional on: None, "target", "query" or "previous"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Reading:
     alphabet: Alphabet | None
     transitions: Names = field(default_factory=lambda: np.empty(0, dtype=object))
     start: Names = field(default_factory=lambda: np.empty(0, dtype=object))
-    scalars: dict[str, None] = field(default_factory=dict)  # labels of single values, in the order of first use
+    scalars: dict[str, str] = field(default_factory=dict)  # labels of single values in the order of first use; where
     uses: dict[str, Use] = field(default_factory=dict)
     extra: dict[str, Use] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
@@ -118,7 +119,7 @@ class Reading:
 
 
 def read(
-    states: Mapping[str, tuple[int, ...]],
+    states: Mapping[str, tuple[int, ...] | None],
     transitions: Mapping[str, Mapping[str, Any]],
     emissions: Mapping[str, Any],
     start: Mapping[str, Any] | None,
@@ -126,6 +127,7 @@ def read(
     alphabet: Alphabet | None,
     start_like: str | None,
     extra: Mapping[str, Any] | None,
+    given: str | None,
 ) -> Reading:
     """Read a model; the arguments are those of :class:`tiedseq.specification.Specification`."""
     _check_states(states)
@@ -134,13 +136,13 @@ def read(
     if values is not None and not isinstance(values, Mapping):
         raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
     values = dict(values or {})
-    shapes = dict(states)
-    _check_keys("emissions=", emissions, states, "a state", complete=True)
+    shapes = {state: shape for state, shape in states.items() if shape is not None}
+    _check_keys("emissions=", emissions, shapes, "a state", complete=True)
     extra = dict(extra or {})
-    distributions = _Distributions(reading, values)
-    for state in states:
-        reading.uses[state] = distributions.use(state, shapes[state], emissions[state], f"emissions[{state!r}]")
-    single = (next(iter(shapes.values()))[-1],) if alphabet is None else (alphabet.n_letters,)
+    distributions = _Distributions(reading, values, given)
+    for state, shape in shapes.items():
+        reading.uses[state] = distributions.use(state, shape, emissions[state], f"emissions[{state!r}]")
+    single = tuple(shape[-1] for shape in shapes.values())[:1] if alphabet is None else (alphabet.n_letters,)
     for key, entry in extra.items():
         reading.extra[key] = distributions.use(key, single, entry, f"{key}=")
     distributions.finish()
@@ -148,7 +150,7 @@ def read(
     return reading
 
 
-def _check_states(states: Mapping[str, tuple[int, ...]]) -> None:
+def _check_states(states: Mapping[str, tuple[int, ...] | None]) -> None:
     if not states:
         raise ModelError("states= is empty; a model needs one state at least.")
     for state in states:
@@ -216,7 +218,7 @@ def _read_scalar(reading: Reading, own: str, entry: Any, place: str) -> str | No
     if isinstance(entry, str):
         if not entry:
             raise ModelError(f"{place} is an empty string; a label needs a letter at least.")
-        reading.scalars.setdefault(entry)
+        reading.scalars.setdefault(entry, place)
         return entry
     number: Any = entry.value if isinstance(entry, fixed) else entry
     if number is not None and (isinstance(number, bool | np.bool_) or not isinstance(number, Real)):
@@ -224,7 +226,7 @@ def _read_scalar(reading: Reading, own: str, entry: Any, place: str) -> str | No
     numbers = Numbers.typed(entry, place)
     if numbers.impossible.all():
         return None
-    reading.scalars.setdefault(own)
+    reading.scalars.setdefault(own, place)
     reading.give(own, float(numbers.values), False, numbers.held, place)
     return own
 
@@ -232,11 +234,13 @@ def _read_scalar(reading: Reading, own: str, entry: Any, place: str) -> str | No
 class _Distributions:
     """Collects who uses which distribution, then names the cells of each."""
 
-    def __init__(self, reading: Reading, values: Mapping[str, Any]) -> None:
+    def __init__(self, reading: Reading, values: Mapping[str, Any], given: str | None) -> None:
         self.reading = reading
+        self.given = given
         self.shapes: dict[str, tuple[tuple[int, ...], str]] = {}
         self.owners: dict[str, str] = {}  # distributions without a label of their own, called after their place
         self.structures: dict[str, Categorical] = {}
+        self.cells: dict[str, tuple[str, Any]] = {}  # names made here, each with its distribution and cell
         self.numbers: list[tuple[str, Any, str]] = []
         self.values = values
 
@@ -257,6 +261,11 @@ class _Distributions:
             raise ModelError(f"{place} is an empty string; a label needs a letter at least.")
         if complemented and (self.reading.alphabet is None or self.reading.alphabet.complement_index is None):
             raise ModelError(f"{place} is {entry!r}, but the alphabet has no complement; DNA and RNA have one.")
+        if complemented and self.given == "previous":
+            raise ModelError(
+                f"{place} is {entry!r}, but letters depend on those before them here, and seen from the other strand "
+                "on those after them: no permutation of the table's cells says that. complement() is for order 0."
+            )
         self._check_label(label, owner if owned else None, shape, place)
         return Use(label, complemented)
 
@@ -296,6 +305,7 @@ class _Distributions:
                 self._set_structure(label, entry, f"values[{label!r}]")
         for label, (shape, place) in self.shapes.items():
             self.reading.tables[label] = self._table(label, shape, place)
+        self._check_cells()
         for label, entry, place in self.numbers:
             _give_table(self.reading, label, entry, place)
 
@@ -310,14 +320,36 @@ class _Distributions:
                 inner.setdefault(cell)
                 names[index] = cell
             elif cell is not None:
-                names[index] = f"{label}[{_cell_text(cell)}]"
+                names[index] = self._cell_name(label, cell)
         for name in inner:
             if name in self.shapes:
                 raise ModelError(
                     f"{place} has a cell with the label {name!r}, the label of a distribution; rename one."
                 )
-            self.reading.scalars.setdefault(name)
-        return Table(names, structure, list(inner))
+            self.reading.scalars.setdefault(name, place)
+        given = self.given if structure is None or structure.given is None else structure.given
+        return Table(names, structure, list(inner), given)
+
+    def _cell_name(self, label: str, cell: Any) -> str:
+        """Call a cell after its distribution, as in "pair[AC]"; two cells of one name would be tied."""
+        name = f"{label}[{_cell_text(cell)}]"
+        other = self.cells.setdefault(name, (label, cell))
+        if other != (label, cell):
+            raise ModelError(
+                f"The cells {other[1]!r} of the distribution {other[0]!r} and {cell!r} of {label!r} are both called "
+                f"{name!r}; rename one."
+            )
+        return name
+
+    def _check_cells(self) -> None:
+        """Refuse labels that are names of cells: equal names are one value, and nobody asked for that tie."""
+        for name, (label, _) in self.cells.items():
+            typed = self.reading.scalars.get(name) or self.shapes.get(name, ("", ""))[1]
+            if typed:
+                raise ModelError(
+                    f"The label {name!r} in {typed} is the name of a cell of the distribution {label!r} in "
+                    f"{self.shapes[label][1]}, and would tie the two; rename one."
+                )
 
 
 def _cell_text(cell: Any) -> str:
@@ -355,6 +387,8 @@ def _give_table(reading: Reading, label: str, entry: Any, place: str) -> None:
 def _read_values(reading: Reading, values: Mapping[str, Any]) -> None:
     for label, entry in values.items():
         place = f"values[{label!r}]"
+        if entry is None:
+            raise ModelError(f"{place} is None; leave it out, or give 0 to what is impossible.")
         if label in reading.tables:
             if not isinstance(entry, Categorical):
                 _give_table(reading, label, entry, place)

@@ -7,27 +7,29 @@ and M[r, g] the number of times that row r uses it, the M-step is
 
 where the mass of a row is one less what its held entries take. Pooling the counts and then normalising every row solves
 it only where ties map whole rows onto whole rows. Rows that share no value fall apart into blocks. A block of one row
-has a closed form, theta_g = mass c_g / (M_g sum c); any other goes to a small interior-point method.
+has a closed form, theta_g = mass c_g / (M_g sum c); any other goes to :mod:`tiedseq.interior`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ArgumentError, ModelError
+from .interior import FEASIBLE, interior_point, onto_rows
 from .ties import Ties
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 _TYPED = 1e-6  # how far held values may miss a sum of one: what people type has six digits or more
-_FEASIBLE = 1e-9  # how far current values may miss a sum and still count as fulfilling it
 _ZERO = 1e-12  # a mass or a value below this is the rounding of a zero
-_INFINITESIMAL = 1e-20  # what counts that are only to break a draw amount to, beside the smallest proper one
+# Counts below this share of the largest one in their block are zeros: a value that any sequence needs has a count of
+# one or more, and the maximum turns on ratios of counts, which beyond this are lost in the rounding of sums to one.
+_NEGLIGIBLE = 1e-30
 
 
 class Simplex:
@@ -96,7 +98,8 @@ class Simplex:
         Parameters
         ----------
         counts : array_like of float, shape (n_values,), >= 0
-            Expected counts, pooled over the uses of each value. Those of held and forced values are ignored.
+            Expected counts, pooled over the uses of each value. Those of held and forced values are ignored. In rows
+            that share values with others, counts below 1e-30 of the largest are zeros.
         current : array_like of float, shape (n_values,), default None
             The values before this step; they decide where the counts leave a choice. Rows without any counts keep them,
             if they sum to one, and values without counts share by them what the others leave over. Without them every
@@ -119,6 +122,40 @@ class Simplex:
         for block in self._blocks:
             free[block.labels] = block.maximize(weights[block.labels], None if before is None else before[block.labels])
         return free
+
+    def directions(self, current: ArrayLike, border: float = 0.0) -> Vector:
+        """Return the moves that keep every row, of values above `border` that are neither held nor forced.
+
+        Parameters
+        ----------
+        current : array_like of float, shape (n_values,)
+        border : float, default 0.0
+            Values at or below it stay.
+
+        Returns
+        -------
+        float64 array of shape (n_values, k)
+            Columns are orthonormal; k is `n_free` if no value lies at the border.
+        """
+        values = self._check("current", current)
+        moves = []
+        for labels, matrix in self._systems():
+            inner = np.flatnonzero(values[labels] > border)
+            _, sizes, rows = np.linalg.svd(matrix[:, inner])
+            for row in rows[int((sizes > 1e-10 * sizes.max(initial=0.0)).sum()) :]:
+                move = np.zeros(len(values))
+                move[labels[inner]] = row
+                moves.append(move)
+        return np.array(moves).reshape(-1, len(values)).T
+
+    def _systems(self) -> Iterator[tuple[Index, Vector]]:
+        """The labels of every block of rows, and how often each row uses them."""
+        singles = self._singles
+        for row in range(len(singles.mass)):
+            here = singles.row == row
+            yield singles.labels[here], singles.uses[here][None]
+        for block in self._blocks:
+            yield block.labels, block.matrix
 
     def _check(self, name: str, values: ArrayLike) -> Vector:
         array: Vector = np.asarray(values, dtype=np.float64)
@@ -174,7 +211,7 @@ class _SingleRows:
         value = self.mass[self.row] * (share / total[self.row]) / self.uses
         if before is not None:
             old = before[self.labels]
-            fits = np.abs(np.bincount(self.row, old * self.uses, len(self.mass)) - self.mass) <= _FEASIBLE
+            fits = np.abs(np.bincount(self.row, old * self.uses, len(self.mass)) - self.mass) <= FEASIBLE
             value = np.where((bare & fits)[self.row], old, value)
         free[self.labels] = value
 
@@ -194,99 +231,48 @@ class _Block:
         return cls(labels, matrix[keep], mass[keep])
 
     def maximize(self, counts: Vector, before: Vector | None) -> Vector:
+        """Return the maximum; should it not be found, what is no worse than `before`, if that is feasible."""
         uses = self.matrix.sum(axis=0)
         if not counts.any():
-            if before is not None and np.abs(self.matrix @ before - self.mass).max() <= _FEASIBLE:
+            if before is not None and self._is_feasible(before):
                 return before
             counts = uses
+        counts = counts / counts.max()
+        counts[counts < _NEGLIGIBLE] = 0.0
         # Values without counts get infinitesimal ones: the limit is the maximum, and where that is not unique it is the
         # point of it that shares by these weights. (before * uses has its own maximum at before.)
         weights = uses if before is None or not before.any() else before * uses
         weights = np.maximum(weights, 1e-12 * weights.max())
-        value, converged = _interior_point(self.matrix, self.mass, counts, weights)
-        if not converged:
-            raise ModelError(f"The tied M-step did not converge for the counts {counts.tolist()}; please report it.")
-        value = _onto_rows(self.matrix, self.mass, value)
-        # What the infinitesimal counts left of a zero; a zero of `before` had the floor of the weights.
+        value, converged = interior_point(self.matrix, self.mass, counts, weights)
+        value = self._cleaned(value, counts, before)
+        if converged and self._is_feasible(value):
+            return value
+        if before is None or not self._is_feasible(before):
+            raise RuntimeError(
+                f"the tied M-step of {len(counts)} values in {len(self.mass)} rows found no maximum for counts, the "
+                f"smallest of which is {counts[counts > 0.0].min():.3g} of the largest"
+            )
+        return value if self._is_feasible(value) and _is_no_worse(value, before, counts) else before
+
+    def _is_feasible(self, value: Vector) -> bool:
+        return bool((value >= 0.0).all() and np.abs(self.matrix @ value - self.mass).max() <= FEASIBLE)
+
+    def _cleaned(self, value: Vector, counts: Vector, before: Vector | None) -> Vector:
+        """Return values in rows that hold to rounding, without what the infinitesimal counts left of a zero."""
+        value = onto_rows(self.matrix, self.mass, value)
+        # A zero of `before` had the floor of the weights.
         trace = (counts == 0.0) & (value < (_ZERO if before is None else np.where(before == 0.0, 1e-9, _ZERO)))
-        cleaned = _onto_rows(self.matrix, self.mass, np.where(trace, 0.0, value))
+        cleaned = onto_rows(self.matrix, self.mass, np.where(trace, 0.0, value))
         return cleaned if np.allclose(cleaned[~trace], value[~trace], rtol=1e-6, atol=0.0) else value
 
 
-def _interior_point(matrix: Vector, mass: Vector, counts: Vector, weights: Vector) -> tuple[Vector, bool]:
-    """Maximise sum counts ln(value) under matrix @ value = mass; return the values and whether that was reached.
-
-    The optimum has multipliers with value * (matrix.T @ multipliers) = counts. Newton steps on both follow the path on
-    which the right side is max(counts, mu * weights) while mu -> 0, so that every value stays positive until its limit
-    is plain. `weights` > 0 decide between several optima. (Roos, Terlaky and Vial, Interior Point Methods for Linear
-    Optimization, 2nd ed. 2005, part III: target following.)
-    """
-    counts, weights = counts / counts.sum(), weights / weights.sum()
+def _is_no_worse(value: Vector, before: Vector, counts: Vector) -> bool:
+    """Whether the sum of counts * ln(value) is at least that of `before`."""
     counted = counts > 0.0
-    mu, end = 1.0, max(_INFINITESIMAL * counts[counted].min(), 1e-280)
-    slack = matrix.sum(axis=0)  # all multipliers are 1
-    value = np.maximum(counts, weights) / slack
-    for _ in range(200):
-        target = np.maximum(counts, mu * weights)
-        rows, sums = _pivoted(matrix, mass, value / slack)
-        slack_step = rows.T @ _solve_normal(rows, value / slack, rows @ (target / slack) - sums)
-        value_step = (target - value * slack_step) / slack - value
-        length = min(1.0, 0.98 * _longest(value, value_step), 0.98 * _longest(slack, slack_step))
-        value, slack = value + length * value_step, slack + length * slack_step
-        if not (length > 1e-12 and np.isfinite(value).all() and np.isfinite(slack).all()):
-            break  # there is no interior
-        settled = np.abs(value_step).max() < 1e-12 and np.abs(value_step / value)[counted].max() < 1e-9
-        if settled and (mu == end or (length < 0.5 and mu < 1e12 * end)):  # short steps: rounding ends the path early
-            return value, bool(np.abs(matrix @ value - mass).max() < _FEASIBLE)
-        mu = max(end, mu * (min(0.05, mu**0.5) if length == 1.0 else 1.0 - 0.8 * length))
-    return value, False
-
-
-def _longest(point: Vector, step: Vector) -> float:
-    """Return how many steps lead from a positive point to the border of the positive orthant."""
-    return float(1.0 / max((-step / point).max(), 1e-300))
-
-
-def _pivoted(matrix: Vector, mass: Vector, scale: Vector) -> tuple[Vector, Vector]:
-    """Return equivalent rows (Gauss-Jordan) in which each has one of the values with the largest scales to itself.
-
-    As values approach zero their scales fall by many orders of magnitude, and rows that share a large one look alike to
-    rounding. With a basis of heaviest columns the normal equations stay well conditioned whatever the scales.
-    """
-    rows = np.column_stack([matrix, mass])
-    done = 0
-    for column in np.argsort(-scale, kind="stable"):
-        pivot = done + int(np.abs(rows[done:, column]).argmax())
-        if abs(rows[pivot, column]) > _FEASIBLE:
-            rows[[done, pivot]] = rows[[pivot, done]]
-            rows[done] /= rows[done, column]
-            others = rows[:, column].copy()
-            others[done] = 0.0
-            rows -= np.outer(others, rows[done])
-            done += 1
-            if done == len(rows):
-                break
-    return rows[:, :-1], rows[:, -1]
-
-
-def _solve_normal(rows: Vector, scale: Vector, right: Vector) -> Vector:
-    """Solve (rows diag(scale) rows.T) x = right, equilibrated, since scales span many orders of magnitude."""
-    normal = (rows * scale) @ rows.T
-    balance = 1.0 / np.sqrt(np.maximum(np.diag(normal), 1e-300))
-    normal *= np.outer(balance, balance)
-    try:
-        return np.asarray(balance * np.linalg.solve(normal, balance * right))
-    except np.linalg.LinAlgError:
-        return np.asarray(balance * np.linalg.lstsq(normal, balance * right, rcond=None)[0])
-
-
-def _onto_rows(matrix: Vector, mass: Vector, value: Vector) -> Vector:
-    """Move values, each in proportion to itself, until the rows hold to rounding."""
-    rows, sums = _pivoted(matrix, mass, value)
-    for _ in range(2):
-        change = rows.T @ _solve_normal(rows, value, sums - rows @ value)
-        value = value * np.clip(1.0 + change, 0.5, 2.0)
-    return value
+    if not (value[counted] > 0.0).all():
+        return False
+    with np.errstate(divide="ignore"):  # ln(0) of `before`
+        return bool(counts[counted] @ (np.log(value[counted]) - np.log(before[counted])) >= 0.0)
 
 
 def _system(rows: Sequence[_Row]) -> tuple[Index, Vector, Vector]:
@@ -313,7 +299,7 @@ def _forced_values(rows: Sequence[_Row], ties: Ties) -> dict[int, float]:
     labels, matrix = labels[positive], matrix[:, positive]
     keep, basis = _independent(matrix)
     # A value is determined exactly if its unit vector lies in the span of the rows.
-    determined = 1.0 - (basis**2).sum(axis=0) < _FEASIBLE
+    determined = 1.0 - (basis**2).sum(axis=0) < FEASIBLE
     if determined.any():
         solution = np.linalg.lstsq(matrix[keep], mass[keep], rcond=None)[0]
         forced |= dict(zip(labels[determined].tolist(), solution[determined].tolist(), strict=True))
@@ -327,8 +313,8 @@ def _can_be_positive(matrix: Vector, mass: Vector) -> NDArray[np.bool_] | None:
     keep, _ = _independent(matrix)
     uses = matrix.sum(axis=0)
     with np.errstate(all="ignore"):
-        centre, converged = _interior_point(matrix[keep], mass[keep], uses, uses)
-    if converged and centre.min() > _FEASIBLE and np.abs(matrix @ centre - mass).max() <= _TYPED:
+        centre, converged = interior_point(matrix[keep], mass[keep], uses, uses)
+    if converged and centre.min() > FEASIBLE and np.abs(matrix @ centre - mass).max() <= _TYPED:
         return np.full(len(centre), True)
     # The rows have no interior, or no solution at all; one linear program tells. Any solution times a scale >= 1 solves
     # matrix @ (scale * value) = scale * mass, and with a scale large enough every value that can be positive reaches 1.
@@ -357,7 +343,7 @@ def _independent(matrix: Vector) -> tuple[Index, Vector]:
         rest = row / norm
         for _ in range(2):  # once more for the rounding of the first time
             rest = rest - basis.T @ (basis @ rest)
-        if np.linalg.norm(rest) > _FEASIBLE:
+        if np.linalg.norm(rest) > FEASIBLE:
             keep.append(number)
             basis = np.vstack([basis, rest / np.linalg.norm(rest)])
     return np.array(keep, dtype=np.intp), basis

@@ -7,6 +7,7 @@ tables (the start row to a transition row, a distribution to its reverse complem
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypedDict
@@ -20,11 +21,11 @@ from .distributions import complement as complement
 from .distributions import fixed as fixed
 from .errors import ArgumentError, ModelError
 from .language import TYPED, Names, Numbers, Use, read
+from .random_state import RandomState, generator_of
 from .simplex import Simplex
 from .ties import Ties
 
 Vector = NDArray[np.float64]
-RandomState = int | np.random.Generator | np.random.RandomState | None
 
 
 class Tables(TypedDict):
@@ -58,7 +59,8 @@ class Specification:
     Parameters
     ----------
     states : mapping of str to shape
-        The states in order, each with the shape of its emission table: ``(K,)`` or ``(K, K)``.
+        The states in order, each with the shape of its emission table, such as ``(K,)`` or ``(K, K)``; None for one
+        without a table.
     transitions : mapping of state to row
         A row maps states, and "end", to a label (str), a number, or ``fixed(number)``. What is absent or zero is
         impossible for good. A number is a parameter called "M->X".
@@ -77,12 +79,17 @@ class Specification:
         The state whose row `start` shares, entry by entry, where `start` is None. None: `start` is free and uniform.
     extra : mapping of name to entry, default none
         More tables of shape ``(K,)``, written like emissions, that no state emits from (a background).
+    given : {None, "previous"}, default None
+        What emission tables are conditional on unless they say so themselves: None, the whole table sums to one;
+        "previous", it does along its last axis, a distribution of the letter after those of the other axes.
 
     Attributes
     ----------
     states : tuple of str
     free : float64 array of shape (n_values,)
         The current values, one for each label or cell, held ones included. May be assigned.
+    initial : float64 array of shape (n_values,)
+        The values that the specification was made with.
     ties : Ties
         Of the flat vector: transitions, start, emissions, extra.
     simplex : Simplex
@@ -120,7 +127,7 @@ class Specification:
 
     def __init__(
         self,
-        states: Mapping[str, tuple[int, ...]],
+        states: Mapping[str, tuple[int, ...] | None],
         transitions: Mapping[str, Mapping[str, Any]],
         emissions: Mapping[str, Any],
         start: Mapping[str, Any] | None = None,
@@ -129,9 +136,12 @@ class Specification:
         random_state: RandomState = None,
         start_like: str | None = None,
         extra: Mapping[str, Any] | None = None,
+        given: str | None = None,
     ) -> None:
-        self._reading = reading = read(states, transitions, emissions, start, values, alphabet, start_like, extra)
-        self.states, self.alphabet = reading.states, alphabet
+        self._reading = reading = read(
+            states, transitions, emissions, start, values, alphabet, start_like, extra, given
+        )
+        self.states, self.alphabet, self._default_given = reading.states, alphabet, given
         blocks = [reading.transitions, reading.start, *(self._names(use) for use in self._all_uses())]
         self._ends = np.cumsum([block.size for block in blocks])[:-1]
         self._shapes = [block.shape for block in blocks]
@@ -151,9 +161,11 @@ class Specification:
         self._rows = rows
         self.held = tuple(label for label in self.labels if self._is_label_held(label))
         weights = self._first_uses()
-        emitted = slice(self._ends[1], None)  # all after transitions and start
+        emitted = slice(blocks[0].size + blocks[1].size, None)
         weights[emitted] *= generator_of(random_state).exponential(size=weights[emitted].shape)
         self.free = self._complete(weights)
+        self.initial = self.free.copy()
+        self._drawn = tuple(label for label in self.labels if self._is_drawn(label))
 
     @property
     def n_free_parameters(self) -> int:
@@ -182,11 +194,11 @@ class Specification:
         parts = [part.reshape(shape) for part, shape in zip(np.split(full, self._ends), self._shapes, strict=True)]
         if not self.has_end:
             parts[0][:, -1] = parts[1][-1] = 1.0
-        n = 2 + len(self.states)
+        n = 2 + len(self._reading.uses)
         return {
             "transitions": parts[0],
             "start": parts[1],
-            "emissions": dict(zip(self.states, parts[2:n], strict=True)),
+            "emissions": dict(zip(self._reading.uses, parts[2:n], strict=True)),
             "extra": dict(zip(self._reading.extra, parts[n:], strict=True)),
         }
 
@@ -264,7 +276,7 @@ class Specification:
             return dict(sorted(entries, key=lambda pair: order[pair[1]]))  # first uses stay in order
 
         document: dict[str, Any] = {
-            "states": {state: list(self._names(reading.uses[state]).shape) for state in self.states},
+            "states": {state: self._shape(state) for state in self.states},
             "transitions": {state: row(names) for state, names in zip(self.states, reading.transitions, strict=True)},
             "start": row(reading.start),
             "emissions": {state: _use_to_json(use) for state, use in reading.uses.items()},
@@ -276,6 +288,10 @@ class Specification:
         }
         if structures:
             document["distributions"] = structures
+        if self._default_given is not None:
+            document["given"] = self._default_given
+        if self._drawn:
+            document["drawn"] = list(self._drawn)
         document["values"] = {label: self._value_to_json(label, value) for label, value in self.parameters.items()}
         return document
 
@@ -289,7 +305,7 @@ class Specification:
             The document lacks something, or contradicts itself as arguments of the constructor might.
         """
         try:
-            states = {state: tuple(shape) for state, shape in document["states"].items()}
+            states = {state: shape and tuple(shape) for state, shape in document["states"].items()}
             uses = {
                 section: {
                     key: complement(entry["complement"]) if isinstance(entry, dict) else entry
@@ -303,13 +319,54 @@ class Specification:
             for label, structure in document.get("distributions", {}).items():
                 values[label] = _with_structure(structure, values[label])
             rows, start = document["transitions"], dict(document["start"])
-            spec = cls(states, rows, uses["emissions"], start, values, alphabet, extra=uses["extra"])
+            given = document.get("given")
+            spec = cls(states, rows, uses["emissions"], start, values, alphabet, extra=uses["extra"], given=given)
         except (KeyError, AttributeError, TypeError, IndexError) as error:
             raise ModelError(f"The description of the model is incomplete or damaged ({error!r}).") from error
         if missing := [label for label in spec.labels if label not in values]:
             raise ModelError(f"The description of the model lacks the value of {', '.join(map(repr, missing[:8]))}.")
         spec.free = np.where(np.isnan(spec._given), spec.free, spec._given)
+        spec.initial = spec.free.copy()
+        spec._drawn = tuple(document.get("drawn", []))
+        spec._forget_given(spec._drawn)
         return spec
+
+    def places(self, label: str) -> NDArray[np.intp]:
+        """Return where the values of a label are in the vector of values, in the shape of the label; -1 for zeros.
+
+        Raises ModelError for a label that the model lacks.
+        """
+        if label not in self.labels:
+            raise ModelError(f"The model has no label {label!r}; it has {', '.join(map(repr, self.labels[:12]))}.")
+        table = self._reading.tables.get(label)
+        return self._places(np.array(label, dtype=object) if table is None else table.names)
+
+    def _shape(self, state: str) -> list[int] | None:
+        use = self._reading.uses.get(state)
+        return None if use is None else list(self._names(use).shape)
+
+    def possible(self) -> NDArray[np.bool_]:
+        """Return (S, S + 1): the transitions that are not zero by construction; the last column is the end."""
+        return np.asarray(np.split(self.ties.labels, self._ends)[0].reshape(self._shapes[0]) >= 0)
+
+    def _own_places(self, label: str) -> NDArray[np.intp]:
+        """Where the values of a label are that belong to no other label."""
+        places, table = self.places(label), self._reading.tables.get(label)
+        own = places >= 0
+        return places[own if table is None else own & ~np.isin(table.names, table.inner)].ravel()
+
+    def _is_drawn(self, label: str) -> bool:
+        """Whether the user gave no value for a label, so that it is drawn or follows from its row."""
+        return bool(np.isnan(self._given[self._own_places(label)]).any())
+
+    def _forget_given(self, labels: tuple[str, ...]) -> None:
+        """Take the values of labels for drawn ones, which restarts draw anew, unless the others leave no room."""
+        given = self._given.copy()
+        for label in labels:
+            given[self._own_places(label)] = np.nan
+        with contextlib.suppress(ModelError):  # training has brought one of them to zero
+            self._completion = _constrain(self.ties, self._rows, given, self.is_held)[1]
+            self._given = given
 
     def _all_uses(self) -> list[Use]:
         return [*self._reading.uses.values(), *self._reading.extra.values()]
@@ -327,7 +384,7 @@ class Specification:
         parts = [
             tables["transitions"],
             tables["start"],
-            *(tables["emissions"][state] for state in self.states),
+            *(tables["emissions"][state] for state in self._reading.uses),
             *(tables["extra"][name] for name in self._reading.extra),
         ]
         for part, shape in zip(parts, self._shapes, strict=True):
@@ -363,14 +420,14 @@ class Specification:
                 continue
             seen.add(use.label)
             table = part.reshape(shape)
-            structure = self._reading.tables[use.label].structure
-            given = None if structure is None else structure.given
+            given = self._reading.tables[use.label].given
             title = f"The distribution {use.label!r}"
             if given is None:
                 yield _SumToOne(title, table.ravel())
                 continue
-            for number, line in enumerate(table if given == "target" else table.T, start=1):
-                yield _SumToOne(f"{'Row' if given == 'target' else 'Column'} {number} of t{title[1:]}", line)
+            lines = table.T if given == "query" else table.reshape(-1, table.shape[-1])
+            for number, line in enumerate(lines, start=1):
+                yield _SumToOne(f"{'Column' if given == 'query' else 'Row'} {number} of t{title[1:]}", line)
 
     def _first_uses(self) -> Vector:
         """Return 1 for every entry of the flat vector but those of distributions that had their place before."""
@@ -464,18 +521,6 @@ def _check_sum(ties: Ties, row: _SumToOne, known: Vector) -> None:
             f"{row.title} has values that sum to {total:.9g}{shown}, which leaves nothing for "
             f"{', '.join(missing[:8])}; lower them, or remove what is impossible."
         )
-
-
-def generator_of(random_state: RandomState) -> np.random.Generator:
-    """Return the generator that a `random_state=` asks for. Raises ArgumentError if it is none."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(2**31, size=4))
-    try:
-        return np.random.default_rng(random_state)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"random_state={random_state!r} is no whole number >= 0, generator or None.") from error
 
 
 def _use_to_json(use: Use) -> str | dict[str, str]:

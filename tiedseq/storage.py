@@ -5,57 +5,56 @@ A document holds what a model's `to_dict` gives, under its kind. Reading never r
 
 from __future__ import annotations
 
+import gzip
 import json
-import math
 import os
-import tempfile
+import zlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .errors import InputError, ResourceError
+from .errors import ArgumentError, InputError
+from .sink import open_sink
 
 FORMAT = "tiedseq model"
 VERSION = 1
+_GZIP = b"\x1f\x8b"
 
 # where the class of each kind of model lives: names, so that this module needs none of them
-_KINDS = {"pair-hmm": ("tiedseq.pairhmm", "PairHMM")}
+_KINDS = {"pair-hmm": ("tiedseq.pairhmm", "PairHMM"), "hmm": ("tiedseq.hmm", "HMM")}
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
-    """Write `model` to `path`, whole or not at all.
+    """Write `model` to `path`, whole or not at all; a name that ends in ".gz" is compressed.
 
     Raises ResourceError if the file cannot be written.
     """
     document = {"format": FORMAT, "version": VERSION, "kind": model.kind, "tiedseq": __version__, **model.to_dict()}
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    path = Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise ResourceError(f"the model cannot be written to {str(path)!r}: {error.strerror}") from error
+    with open_sink(path) as sink:
+        sink.write(text)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read the model that `save` wrote.
+    """Read the model that `save` wrote, compressed with gzip or plain.
 
     Raises
     ------
+    ArgumentError
+        `path` is no path.
     InputError
         The file is missing, is no model file of tiedseq, is of a later version, or is damaged.
     """
-    name = str(path)
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"path={path!r} is not the path of a model file")
+    name = os.fspath(path)
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        data = Path(path).read_bytes()
+        text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode("utf-8")
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"not a model file: its gzip data is damaged: {error}", name) from error
     except OSError as error:
         raise InputError(f"the model file cannot be read: {error.strerror}", name) from error
     except (ValueError, RecursionError) as error:
@@ -81,8 +80,3 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not a number that a model can hold")
-
-
-def finite(value: float) -> float | None:
-    """A number as JSON can hold it: None for infinities and NaN."""
-    return value if math.isfinite(value) else None

@@ -10,6 +10,7 @@ Ties know nothing of sums to one; that is :class:`tiedseq.simplex.Simplex`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -232,8 +233,8 @@ def _index_labels(labels: Any) -> tuple[NDArray[np.intp], tuple[Hashable, ...]]:
 
 def _check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     try:
-        sizes = tuple(int(size) for size in ([shape] if isinstance(shape, int | np.integer) else shape))
-    except (TypeError, ValueError):
+        sizes = tuple(map(operator.index, [shape] if isinstance(shape, int | np.integer) else shape))
+    except TypeError:
         sizes = (-1,)
     if any(size < 0 for size in sizes):
         raise ArgumentError(f"shape={shape!r} is not a shape; give a number of entries or a tuple of them.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiedseq.alignment import AlignmentResult
-from tiedseq.columns import confidence_digits, text_of
+from tiedseq.columns import confidence_digits
 from tiedseq.formats.writer import Writer, number, word
 
 _CLUSTAL_BLOCK = 60
@@ -44,7 +44,7 @@ class Clustal(Writer):
             return ""
         names = _row_names(result, unique=True)
         width = max(map(len, names)) + 4
-        matches = text_of(result.operations).translate({ord("="): "*", ord("X"): " ", ord("I"): " ", ord("D"): " "})
+        matches = "".join(["*" if match else " " for match in result.is_match.tolist()])
         lines = [f"CLUSTAL {self.program} multiple sequence alignment", ""]
         for start in range(0, result.n_columns, _CLUSTAL_BLOCK):
             block = slice(start, start + _CLUSTAL_BLOCK)

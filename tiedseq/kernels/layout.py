@@ -27,6 +27,42 @@ DAMPING = 2.0**-500  # of transitions' derivatives while backward adds them up: 
 EXPONENT, RATIO, UNIT, TOTAL, CARRY = range(0, 5 * LANES, LANES)
 
 
+# Sizes that both the caller, who allocates, and the kernels, which write, need: plain functions of whole numbers and of
+# a `Model`, compiled as parts of the kernels and called as they are from Python.
+
+
+def tile_count(n: int, height: int) -> int:
+    """How many tiles n + 1 rows of cells make."""
+    return n // (LANES * height) + 1
+
+
+def chunk_count(m: int, chunk: int) -> int:
+    """How many chunks the m + LANES steps of a tile make."""
+    return (m + LANES + chunk - 1) // chunk
+
+
+def column_size(model: Model, m: int) -> int:
+    return (len(model.letters) + len(model.insertions) + WEIGHTS) * (m + 2 * LANES)
+
+
+def row_size(model: Model, height: int) -> int:
+    return height * (len(model.letters) * len(model.pairs) + len(model.deletions) + WEIGHTS) * LANES
+
+
+def state_size(model: Model, height: int) -> int:
+    states = len(model.pairs) + len(model.deletions) + len(model.insertions)
+    return CARRY + (2 * len(model.pairs) + len(model.deletions) + height * states) * LANES
+
+
+def border_size(model: Model, m: int) -> int:
+    return (len(model.pairs) + len(model.deletions) + 1) * (m + 1 + 2 * LANES)
+
+
+def step_size(model: Model, height: int) -> int:
+    """What one step leaves in the history."""
+    return (1 + height * (len(model.pairs) + len(model.deletions) + len(model.insertions))) * LANES
+
+
 class Model(NamedTuple):
     """A model's numbers. Lengths of the tuples are part of the type: each set of them compiles once."""
 
@@ -56,21 +92,26 @@ class Collected(NamedTuple):
     place: Any  # int64: row of the target * m + column of the query
     value: Any  # float64
     count: Any  # int64 (1,): pairs found
-    row: Any  # float64 (height * LANES,), of the tile at work: P(letter is aligned)
-    column: Any  # float64 (m + 2 LANES,), reversed as the columns are
 
 
-class Gradient(NamedTuple):
-    """d ln P / d parameter, in lanes, while backward runs."""
+class LaneGradient(NamedTuple):
+    """d ln P / d parameter of one pair of sequences, in lanes, while backward runs."""
 
     model: Any  # vectors: S * S of transitions (times DAMPING), S of start, S of end
-    rows: (
-        Any  # per row of the tile at work: vectors of pair emissions (xy states * letters) and gap emissions (x states)
-    )
+    rows: Any  # per row of the tile at work, vectors: pair emissions (xy states * letters), gap emissions (x states)
     columns: Any  # y states, (m + 2 LANES) each, reversed as the columns are
 
 
-class Tables(NamedTuple):
+class SymbolGradient(NamedTuple):
+    """The same, summed over lanes and pairs of sequences, every pair with its weight; emissions by observed symbol."""
+
+    model: Any  # float64 (S * (S + 2),)
+    rows: Any  # float64 (symbols, xy states * letters + x states)
+    columns: Any  # float64 (symbols, y states)
+    matched: Any  # float64 (symbols,): how many of each symbol are aligned to a letter
+
+
+class KernelTables(NamedTuple):
     """What a model says of observed symbols, over the background, and a mode of cells."""
 
     row: Any  # float64 (symbols + 1, xy states * letters + x states): sums over the target's letters; last, zeros
@@ -85,13 +126,24 @@ class Work(NamedTuple):
     columns: Any
     rows: Any
     state: Any
-    borders: Any  # two, or, if chunks are saved, one more than tiles; zeros
+    borders: Any  # two, or, if chunks are saved, one more than tiles
     saved: Any  # the state before every chunk of every tile
     history: Any
-    scores: Any  # float64 (pairs, 2), or (tiles, 2) if chunks are saved: mantissa and exponent (of two) of what ended
+    scores: (
+        Any  # float64 (pairs, 2), or, of the likeliest path, (tiles, 2): mantissa and exponent (of two) of what ended
+    )
 
 
-class Numbers(NamedTuple):
+class BackwardWork(NamedTuple):
+    """The memory of backward, beside forward's."""
+
+    state: Any
+    borders: Any  # two; zeros
+    row: Any  # float64 (height * LANES,), of the tile at work: P(letter is aligned to a letter)
+    column: Any  # float64 (m + 2 LANES,), the same of the query, reversed as the columns are
+
+
+class ModelArrays(NamedTuple):
     """A model's numbers once more, as arrays."""
 
     start: Any  # float64 (S,)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ._jit import kernel, part
 
 BOTH, TARGET, QUERY = range(3)
+_LARGEST = 700.0  # ln of the largest derivative that is added: a float64, and so are thousands of them
 
 
 @part
@@ -24,8 +23,13 @@ def _add(a, b):
 
 
 @part
-def _join(a, b, best):
-    return max(a, b) if best else _add(a, b)
+def _larger(a, b):
+    return max(a, b)
+
+
+@part
+def _derivative(log):
+    return math.exp(min(log, _LARGEST))
 
 
 @part
@@ -41,46 +45,76 @@ def _log_weight(rows, columns, i, j, k):
     return 0.0 if weight > 0.0 else -math.inf
 
 
-@kernel
-def log_forward(kinds, start, transitions, end, pair, gap, x, y, rows, columns, keep, best):
-    """ln of the total, and every state's ln v per cell (of the last two rows only, unless `keep`).
+@part
+def _entering(join, start, transitions, beginning, value, row, column, t):
+    """ln of what enters state t from a cell, from other states or from the start."""
+    entering = start[t] + beginning
+    for s in range(start.size):
+        entering = join(entering, value[row, column, s] + transitions[s, t])
+    return entering
 
-    With `best` the total is that of the likeliest alignment instead of all.
 
-    kinds (S,): BOTH, TARGET, QUERY. All parameters are logarithms; pair (S, symbols, symbols), gap (S, symbols).
-    rows (n + 1, 4), columns (m + 1, 4): where alignments may start and end, as in `kernels.pairhmm`.
-    """
-    n, m, states = x.size, y.size, kinds.size
-    held = n + 1 if keep else 2
-    value = np.full((held, m + 1, states), -math.inf)
+@part
+def _fill(join, kinds, start, transitions, end, pair, gap, x, y, rows, columns, value):
+    """Fill in every state's ln v per cell, terms put together by `join`; return what has ended, likewise."""
+    n, m, states, held = x.size, y.size, kinds.size, value.shape[0]
     total = -math.inf
     for i in range(n + 1):
         for j in range(m + 1):
             for t in range(states):
                 a, b = i - (kinds[t] != QUERY), j - (kinds[t] != TARGET)
-                entering = -math.inf
+                value[i % held, j, t] = -math.inf
                 if a >= 0 and b >= 0:
-                    entering = start[t] + _log_weight(rows, columns, a, b, 0)
-                    for s in range(states):
-                        entering = _join(entering, value[a % held, b, s] + transitions[s, t], best)
-                    entering += _emission(kinds[t], pair, gap, t, x, y, i, j)
-                value[i % held, j, t] = entering
+                    beginning = _log_weight(rows, columns, a, b, 0)
+                    entering = _entering(join, start, transitions, beginning, value, a % held, b, t)
+                    value[i % held, j, t] = entering + _emission(kinds[t], pair, gap, t, x, y, i, j)
             ending = _log_weight(rows, columns, i, j, 2)
             for s in range(states):
-                total = _join(total, value[i % held, j, s] + end[s] + ending, best)
-    return total, value
+                total = join(total, value[i % held, j, s] + end[s] + ending)
+    return total
 
 
 @kernel
-def log_backward(kinds, start, transitions, end, pair, gap, x, y, rows, columns, value, total, gradient):
-    """P(x_i aligned to y_j), dense; `gradient` takes d ln P / d parameter (not its logarithm).
+def log_forward(kinds, start, transitions, end, pair, gap, x, y, rows, columns, value):
+    """Return ln of the total over all alignments; fill in every state's ln v per cell.
 
-    `value` is `log_forward`'s, kept whole, and `total` the ln that its terms are divided by. `gradient` is a tuple of
-    arrays like start, transitions, end, pair, gap.
+    kinds (S,): BOTH, TARGET, QUERY. All parameters are logarithms; pair (S, symbols, symbols), gap (S, symbols).
+    rows (n + 1, 4), columns (m + 1, 4): where alignments may start and end, as in `kernels.pairhmm`.
+    value (n + 1, m + 1, S), or with two rows, which are used in turn.
+    """
+    return _fill(_add, kinds, start, transitions, end, pair, gap, x, y, rows, columns, value)
+
+
+@kernel
+def log_backward(
+    kinds,
+    start,
+    transitions,
+    end,
+    pair,
+    gap,
+    x,
+    y,
+    rows,
+    columns,
+    value,
+    total,
+    background,
+    rest,
+    matched,
+    weight,
+    sums,
+):
+    """Add what backward finds, times `weight`: the pairs of one pair of sequences, and its derivatives.
+
+    value (n + 1, m + 1, S): `log_forward`'s, all rows. total: the ln that its terms are divided by.
+    background (symbols,): ln of what emissions are divided by. rest (2, m + 1, S): working memory.
+    matched (n, m): takes P(x_i aligned to y_j) as it is, without the weight.
+    sums: a tuple of arrays like start, transitions, end, pair and gap, which take d ln P / d parameter (not its
+    logarithm; of emissions before that division), and one (symbols,) that takes how many of each symbol some state
+    emits.
     """
     n, m, states = x.size, y.size, kinds.size
-    matched = np.zeros((n, m))
-    rest = np.full((2, m + 1, states), -math.inf)
     for i in range(n, -1, -1):
         for j in range(m, -1, -1):
             beginning = _log_weight(rows, columns, i, j, 0)
@@ -88,32 +122,49 @@ def log_backward(kinds, start, transitions, end, pair, gap, x, y, rows, columns,
             for s in range(states):
                 rest[i % 2, j, s] = end[s] + ending
                 if ending == 0.0:
-                    gradient[2][s] += math.exp(value[i, j, s] - total)
+                    sums[2][s] += weight * _derivative(value[i, j, s] - total)
             for t in range(states):
                 a, b = i + (kinds[t] != QUERY), j + (kinds[t] != TARGET)
                 if a > n or b > m:
                     continue
-                product = _emission(kinds[t], pair, gap, t, x, y, a, b) + rest[a % 2, b, t]
+                emission, after = _emission(kinds[t], pair, gap, t, x, y, a, b), rest[a % 2, b, t]
+                product = emission + after
+                if emission > -math.inf:
+                    entered = value[a, b, t] - emission
+                else:
+                    entered = _entering(_add, start, transitions, beginning, value, i, j, t)
                 if beginning == 0.0:
-                    gradient[0][t] += math.exp(product - total)
+                    sums[0][t] += weight * _derivative(product - total)
                 for s in range(states):
                     rest[i % 2, j, s] = _add(rest[i % 2, j, s], transitions[s, t] + product)
-                    gradient[1][s, t] += math.exp(value[i, j, s] + product - total)
-            for s in range(states):
-                posterior = math.exp(value[i, j, s] + rest[i % 2, j, s] - total)
-                if kinds[s] == BOTH and i > 0 and j > 0:
-                    matched[i - 1, j - 1] += posterior
-                    gradient[3][s, x[i - 1], y[j - 1]] += posterior
-                elif kinds[s] == TARGET and i > 0:
-                    gradient[4][s, x[i - 1]] += posterior
-                elif kinds[s] == QUERY and j > 0:
-                    gradient[4][s, y[j - 1]] += posterior
-    return matched
+                    sums[1][s, t] += weight * _derivative(value[i, j, s] + product - total)
+                around = entered + after - total
+                probability = math.exp(around + emission)
+                if a > i:
+                    around -= background[x[i]]
+                if b > j:
+                    around -= background[y[j]]
+                derivative = weight * _derivative(around)  # the emission itself may be 0, and its derivative not
+                if kinds[t] == BOTH:
+                    matched[i, j] += probability
+                    sums[3][t, x[i], y[j]] += derivative
+                elif kinds[t] == TARGET:
+                    sums[4][t, x[i]] += derivative
+                else:
+                    sums[4][t, y[j]] += derivative
+                if a > i:
+                    sums[5][x[i]] += weight * probability
+                if b > j:
+                    sums[5][y[j]] += weight * probability
 
 
 @kernel
-def log_trace(kinds, start, transitions, end, pair, gap, x, y, rows, columns, value, path):
-    """Follow the likeliest path back through the table of `log_forward(..., best)`; see `kernels.viterbi.viterbi`."""
+def log_viterbi(kinds, start, transitions, end, pair, gap, x, y, rows, columns, value, path):
+    """Write the likeliest path's cells, last first, as (i, j, state); return how many. Arguments as in `log_forward`.
+
+    The cells are those in which its states leave off: i and j letters are emitted.
+    """
+    _fill(_larger, kinds, start, transitions, end, pair, gap, x, y, rows, columns, value)
     n, m, states = x.size, y.size, kinds.size
     best, i, j, state = -math.inf, -1, -1, -1
     for row in range(n + 1):

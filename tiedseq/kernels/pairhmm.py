@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 
+from . import layout
 from ._jit import part
 from .layout import CARRY, DAMPING, EXPONENT, LANES, NOTHING, RATIO, TOTAL, UNIT, WEIGHTS
 from .simd import (
@@ -57,6 +58,8 @@ from .simd import (
     weighted,
     weighted_sum,
 )
+
+border_size, step_size = part(layout.border_size), part(layout.step_size)
 
 FAR = 300.0  # units that differ by more are brought together before their values meet
 
@@ -147,15 +150,15 @@ def add_total(state, model, scores, row):
 
 
 @part
-def forward_steps(
-    first, last, plain, plan, model, m, columns, rows, state, borders, above, below, history, scores, row
-):
+def forward_steps(first, last, plain, plan, model, m, work, above, below, row):
     """Run steps first ... last - 1 of a tile: forward sums from the border at `above` to the border at `below`.
 
-    `history`, if it has room, takes the exponents of each step and what entered every state. `plain`: the steps from
-    plain[0] to plain[1] - 1 hold no cell in which an alignment may start or end.
+    What ends is added to work.scores[row]. `work.history`, if it has room, takes the exponents of each step and what
+    entered every state. `plain`: the steps from plain[0] to plain[1] - 1 hold no cell in which an alignment may start
+    or end.
     """
     keep_apart()
+    columns, rows, state, borders, history = work.columns, work.rows, work.state, work.borders, work.history
     pairs, crossing = len(model.pairs), len(model.pairs) + len(model.deletions)
     states = crossing + len(model.insertions)
     wide = len(model.letters) * pairs
@@ -174,7 +177,7 @@ def forward_steps(
         if flowing != factor_for:
             difference = flowing - state[EXPONENT]
             if difference > FAR or difference < -FAR:
-                add_total(state, model, scores, row)
+                add_total(state, model, work.scores, row)
                 renew_exponents(state, plan.height, model, False, log2_at(borders, above, model, size, tau + LANES))
             factor_for, factor = flowing, two_to(flowing - state[EXPONENT])
         ratio = load(state, RATIO)
@@ -216,35 +219,17 @@ def forward_steps(
         exit_last(borders, below + tau + 1, size, leaving + up)
         borders[below + crossing * size + tau + 1] = state[EXPONENT + LANES - 1]
         if (tau + 1) % plan.period == 0 or (tau < LANES and tau % plan.settling == 0):
-            add_total(state, model, scores, row)
+            add_total(state, model, work.scores, row)
             renew_exponents(state, plan.height, model, False, log2_at(borders, above, model, size, tau + 1 + LANES))
             factor_for = math.nan
 
 
 @part
-def backward_steps(
-    first,
-    last,
-    plain,
-    plan,
-    model,
-    m,
-    columns,
-    rows,
-    state,
-    borders,
-    below,
-    above,
-    history,
-    norm,
-    first_row,
-    collected,
-    gradient,
-):
-    """Run steps last - 1 down to first: products from the border at `below` to the border at `above`, times `history`.
+def backward_steps(first, last, plain, plan, model, m, work, back, index, norm, collected, gradient):
+    """Run steps last - 1 down to first of a tile: products from the border below to that above, times work.history.
 
     `norm` is the total probability, a mantissa and an exponent of two. `collected` takes the aligned pairs, `gradient`
-    (None: not asked for) d ln P / d parameter for every number in the model and in the rows and columns.
+    d ln P / d parameter for every number in the model and in the rows and columns (None: not asked for).
     """
     keep_apart()
     pairs, crossing = len(model.pairs), len(model.pairs) + len(model.deletions)
@@ -254,6 +239,8 @@ def backward_steps(
     products_at = CARRY + (crossing + pairs) * LANES
     width, size = m + 2 * LANES, m + 1 + 2 * LANES
     weights_at = (len(model.letters) + len(model.insertions)) * width
+    columns, rows, history, state, borders = work.columns, work.rows, work.history, back.state, back.borders
+    above, below = index % 2 * border_size(model, m), (index + 1) % 2 * border_size(model, m)
     inverse = 1.0 / norm[0]
     factor, factor_for = 0.0, math.nan
     for tau in range(last - 1, first - 1, -1):
@@ -273,11 +260,11 @@ def backward_steps(
         store_each(state, CARRY + crossing * LANES, entering)
         carried_x = products(load_each(state, CARRY + pairs * LANES, LANES, model.deletions), ratio)
         down = enter_last(carried_x, borders, below + pairs * size + tau + 1, size, factor)
-        kept = (tau - first) * (1 + plan.height * states) * LANES
+        kept = (tau - first) * step_size(model, plan.height)
         forward_unit = load(history, kept) + broadcast(-norm[1])
         backward_unit = load(state, EXPONENT)
         scale = power_of_two(forward_unit + backward_unit) * inverse
-        matched = load(collected.column, base)
+        matched = load(back.column, base)
         edges = tau < plain[0] or tau >= plain[1]
         if gradient is not None:
             # where nothing follows, forward's value may be large in these units, and infinity times zero is no number
@@ -306,11 +293,12 @@ def backward_steps(
             diagonal = next_diagonal
             entered_pair, entered_x, entered_y = split(entered, model.pairs, model.deletions, model.insertions)
             probability = dot(entered_pair, leaving) * scale
-            store(collected.row, r * LANES, load(collected.row, r * LANES) + probability)
+            store(back.row, r * LANES, load(back.row, r * LANES) + probability)
             matched = matched + probability
-            if any_reaches(probability, collected.threshold):
-                store(state, TOTAL, probability)
-                _collect(state, first_row + r - 1, tau - 1, plan.height, m, collected)
+            if collected is not None:  # noqa: SIM102 - Numba drops the branch by its type, if this stands alone
+                if any_reaches(probability, collected.threshold):
+                    store(state, TOTAL, probability)
+                    _collect(state, index * LANES * plan.height + r - 1, tau - 1, plan.height, m, collected)
             if gradient is not None:
                 value = products(emission, entered)
                 add_outer(gradient.model, 0, products(value, damped), following)
@@ -326,7 +314,7 @@ def backward_steps(
                 gap_total = joined(gap_total, products(products(entered_y, rest_y), scale), None)
         if gradient is not None:
             store_rows(gradient.columns, base, width, gap_total)
-        store(collected.column, base, matched)
+        store(back.column, base, matched)
         store_each(state, CARRY, leaving)
         store_each(state, CARRY + pairs * LANES, down)
         exit_first(borders, above + tau + LANES, size, leaving + down)

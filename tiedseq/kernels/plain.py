@@ -6,19 +6,19 @@ arguments and the meaning of its compiled twin; an index outside its array raise
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .layout import LANES
+from .layout import LANES, NOTHING
 
 Vector: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = tuple[Vector, ...]
 Array: TypeAlias = NDArray[np.float64]  # contiguous; an index counts its elements in that order
 
 
-def _part(array: Array, index: int, count: int) -> Array:
+def _part(array: NDArray[Any], index: int, count: int) -> NDArray[Any]:
     """A view of `count` elements from array[index] on."""
     if not array.flags.c_contiguous:
         raise ValueError("vectors are read from and written to contiguous arrays only")
@@ -60,6 +60,16 @@ def add_each(array: Array, index: int, values: Vectors) -> None:
 
 def add_outer(array: Array, index: int, a: Vectors, b: Vectors) -> None:
     add_each(array, index, tuple(x * y for x in a for y in b))
+
+
+def gather_rows(table: Array, rows: NDArray[np.int64], index: int, offset: int) -> Vectors:
+    four = np.array([_part(table, int(row) + offset, 4) for row in _part(rows, index, LANES)])
+    return tuple(four.T.copy())
+
+
+def add_rows(table: Array, rows: NDArray[np.int64], index: int, offset: int, vectors: Vectors) -> None:
+    for lane, row in enumerate(_part(rows, index, LANES)):
+        _part(table, int(row) + offset, 4)[:] += [vector[lane] for vector in vectors]
 
 
 def copy(source: Array, source_first: int, target: Array, target_first: int, count: int) -> None:
@@ -121,7 +131,7 @@ def power_of_two(exponents: Vector) -> Vector:
 
 def exponents_of(vector: Vector) -> Vector:
     exponents = np.frexp(vector)[1] - 1.0
-    return np.where(np.abs(vector) < np.finfo(float).tiny, -1e9, exponents)
+    return np.where(np.abs(vector) < np.finfo(float).tiny, NOTHING, exponents)
 
 
 def any_reaches(vector: Vector, threshold: float) -> bool:

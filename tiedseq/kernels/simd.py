@@ -1,9 +1,7 @@
 """Vectors of float64 lanes in Numba: what a kernel computes for sixteen cells at once.
 
-Numba leaves vectorising to LLVM, which gives up where many arrays meet in one loop. Here a vector is a Numba type of
-its own, an LLVM `<16 x double>`, that lives in registers: two of AVX-512, four of AVX2, eight of NEON. Tuples of
-vectors carry what a model has several of (states, letters), and the tuple's length, known when a kernel is compiled,
-unrolls the loop over them.
+Tuples of vectors carry what a model has several of (states, letters), and the tuple's length, known when a kernel is
+compiled, unrolls the loop over them.
 
 With `NUMBA_DISABLE_JIT=1` a vector is a NumPy array of 16 elements (`plain`) and the same kernels run as plain Python.
 With `NUMBA_BOUNDSCHECK=1` every load and store is checked.
@@ -11,135 +9,33 @@ With `NUMBA_BOUNDSCHECK=1` every load and store is checked.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, config, types
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.core import cgutils, types
 
-from . import plain
-from .layout import LANES
-
-_DOUBLE = ir.DoubleType()
-_VECTOR = ir.VectorType(_DOUBLE, LANES)
-_INTEGERS = ir.VectorType(ir.IntType(64), LANES)
-_INDEX = ir.IntType(32)
-_BYTES = 8
-_FUSE = ("contract",)
-
-
-def instruction(typer: Callable[..., Any]) -> Any:
-    """Make `typer` an intrinsic of the compiler; where nothing is compiled, take its namesake in NumPy."""
-    return getattr(plain, typer.__name__) if config.DISABLE_JIT else intrinsic(typer)
-
-
-class VectorType(types.Type):
-    """Sixteen float64 values in registers."""
-
-    def __init__(self) -> None:
-        super().__init__(name=f"vector({LANES})")
-
-
-vector_type = VectorType()
-
-
-@register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, fe_type: Any) -> None:
-        super().__init__(manager, fe_type, _VECTOR)
-
-
-def _vectors(count: int) -> types.UniTuple:
-    return types.UniTuple(vector_type, count)
-
-
-def _items(builder: Any, value: Any, count: int) -> list[Any]:
-    return [builder.extract_value(value, i) for i in range(count)]
-
-
-def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INDEX, len(lanes)), lanes))
-
-
-def _broadcast(builder: Any, scalar: Any) -> Any:
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
-    one = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
-    return _shuffle(builder, one, undefined, [0] * LANES)
-
-
-def _multiply_add(builder: Any, a: Any, b: Any, total: Any) -> Any:
-    product = builder.fmul(a, b, flags=_FUSE)
-    return product if total is None else builder.fadd(total, product, flags=_FUSE)
-
-
-def _larger(builder: Any, a: Any, b: Any) -> Any:
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
-
-
-def _collect(builder: Any, a: Any, b: Any, total: Any, best: Any) -> Any:
-    """total + a b, or, where `best` is not None's type, the larger of total and a b."""
-    if isinstance(best, types.NoneType):
-        return _multiply_add(builder, a, b, total)
-    product = builder.fmul(a, b)
-    return product if total is None else _larger(builder, total, product)
-
-
-def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any, count: Any) -> Any:
-    """The address of array[index], where `count` elements are to be read or written; checked when asked for."""
-    proxy = context.make_array(array_type)(context, builder, array)
-    if config.BOUNDSCHECK:
-        count = ir.Constant(index.type, count) if isinstance(count, int) else count
-        last = builder.add(index, count)
-        below = builder.icmp_signed("<", index, ir.Constant(index.type, 0))
-        outside = builder.or_(below, builder.icmp_signed(">", last, proxy.nitems))
-        with builder.if_then(outside, likely=False):
-            context.call_conv.return_user_exc(builder, IndexError, ("a vector reaches outside its array",))
-    return builder.gep(proxy.data, [index])
-
-
-def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    return builder.bitcast(_element(context, builder, array_type, array, index, LANES), _VECTOR.as_pointer())
-
-
-def _addresses(
-    context: Any, builder: Any, array_type: Any, array: Any, index: Any, stride: Any, count: int
-) -> list[Any]:
-    steps = [builder.mul(stride, ir.Constant(stride.type, i)) for i in range(count)]
-    return [_address(context, builder, array_type, array, builder.add(index, step)) for step in steps]
-
-
-# ---- arithmetic: a + b, a * b, a * scalar -------------------------------------------------------------------------
-
-
-class _Arithmetic(AbstractTemplate):
-    def generic(self, args: Any, kws: Any) -> Any:
-        if len(args) == 2 and args[0] == vector_type and args[1] in (vector_type, types.float64):
-            return signature(vector_type, *args)
-        return None
-
-
-for _operation in (operator.add, operator.mul):
-    infer_global(_operation)(type("_Arithmetic", (_Arithmetic,), {}))
-
-
-@lower_builtin(operator.add, VectorType, VectorType)
-def _add(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    return builder.fadd(*args, flags=_FUSE)
-
-
-@lower_builtin(operator.mul, VectorType, VectorType)
-def _multiply(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    return builder.fmul(*args, flags=_FUSE)
-
-
-@lower_builtin(operator.mul, VectorType, types.Float)
-def _scale(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    return builder.fmul(args[0], _broadcast(builder, args[1]), flags=_FUSE)
-
+from .layout import LANES, NOTHING
+from .vector import (
+    BYTES,
+    DOUBLE,
+    FUSE,
+    INDEX,
+    INTEGERS,
+    VECTOR,
+    address,
+    addresses,
+    collect,
+    element,
+    in_every_lane,
+    instruction,
+    items_of,
+    larger,
+    multiply_add,
+    shuffle,
+    tuple_of,
+    vector_type,
+)
 
 # ---- memory
 # -----------------------------------------------------------------------------------------------------------
@@ -150,7 +46,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
     """The vector array[index : index + 16] of a contiguous float64 array."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_address(context, builder, array, args[0], args[1]), align=8)
+        return builder.load(address(context, builder, array, args[0], args[1]), align=8)
 
     return vector_type(array, types.intp), generate
 
@@ -161,11 +57,11 @@ def load_each(typing: Any, array: Any, index: Any, stride: Any, like: Any) -> An
     count = len(like)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _addresses(context, builder, array, args[0], args[1], args[2], count)
+        places = addresses(context, builder, array, args[0], args[1], args[2], count)
         vectors = [builder.load(place, align=8) for place in places]
         return context.make_tuple(builder, sig.return_type, vectors)
 
-    return _vectors(count)(array, types.intp, types.intp, like), generate
+    return tuple_of(count)(array, types.intp, types.intp, like), generate
 
 
 @instruction
@@ -173,7 +69,7 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Write a vector to array[index : index + 16]."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _address(context, builder, array, args[0], args[1]), align=8)
+        builder.store(args[2], address(context, builder, array, args[0], args[1]), align=8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), generate
@@ -185,8 +81,8 @@ def store_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         width = ir.Constant(args[1].type, LANES)
-        places = _addresses(context, builder, array, args[0], args[1], width, len(values))
-        for place, vector in zip(places, _items(builder, args[2], len(values)), strict=True):
+        places = addresses(context, builder, array, args[0], args[1], width, len(values))
+        for place, vector in zip(places, items_of(builder, args[2], len(values)), strict=True):
             builder.store(vector, place, align=8)
         return context.get_dummy_value()
 
@@ -198,8 +94,8 @@ def store_rows(typing: Any, array: Any, index: Any, stride: Any, values: Any) ->
     """Write a tuple of vectors to array[index], array[index + stride] and so on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _addresses(context, builder, array, args[0], args[1], args[2], len(values))
-        for place, vector in zip(places, _items(builder, args[3], len(values)), strict=True):
+        places = addresses(context, builder, array, args[0], args[1], args[2], len(values))
+        for place, vector in zip(places, items_of(builder, args[3], len(values)), strict=True):
             builder.store(vector, place, align=8)
         return context.get_dummy_value()
 
@@ -212,8 +108,8 @@ def add_each(typing: Any, array: Any, index: Any, values: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         width = ir.Constant(args[1].type, LANES)
-        places = _addresses(context, builder, array, args[0], args[1], width, len(values))
-        for place, vector in zip(places, _items(builder, args[2], len(values)), strict=True):
+        places = addresses(context, builder, array, args[0], args[1], width, len(values))
+        for place, vector in zip(places, items_of(builder, args[2], len(values)), strict=True):
             builder.store(builder.fadd(builder.load(place, align=8), vector), place, align=8)
         return context.get_dummy_value()
 
@@ -226,12 +122,12 @@ def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         width = ir.Constant(args[1].type, LANES)
-        places = iter(_addresses(context, builder, array, args[0], args[1], width, len(a) * len(b)))
-        columns = _items(builder, args[3], len(b))
-        for left in _items(builder, args[2], len(a)):
+        places = iter(addresses(context, builder, array, args[0], args[1], width, len(a) * len(b)))
+        columns = items_of(builder, args[3], len(b))
+        for left in items_of(builder, args[2], len(a)):
             for right in columns:
                 place = next(places)
-                total = _multiply_add(builder, left, right, builder.load(place, align=8))
+                total = multiply_add(builder, left, right, builder.load(place, align=8))
                 builder.store(total, place, align=8)
         return context.get_dummy_value()
 
@@ -239,13 +135,59 @@ def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
 
 
 @instruction
+def gather_rows(typing: Any, table: Any, rows: Any, index: Any, offset: Any) -> Any:
+    """Four vectors: table[rows[index + lane] + offset + k] in vector k."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        places = _row_addresses(context, builder, table, rows, args)
+        parts = [builder.load(place, align=8) for place in places]
+        for width in (4, 8, 16):  # rows side by side, as many again each time; each of the four values together
+            order = [k * width // 4 + r + half * width for k in range(4) for half in (0, 1) for r in range(width // 4)]
+            parts = [shuffle(builder, a, b, order) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        vectors = []
+        for k in range(4):
+            lanes = [k * 8 + r + half * 32 for half in (0, 1) for r in range(8)]
+            vectors.append(shuffle(builder, parts[0], parts[1], lanes))
+        return context.make_tuple(builder, sig.return_type, vectors)
+
+    return tuple_of(4)(table, rows, types.intp, types.intp), generate
+
+
+@instruction
+def add_rows(typing: Any, table: Any, rows: Any, index: Any, offset: Any, vectors: Any) -> Any:
+    """table[rows[index + lane] + offset + k] += vector k, for four vectors and one lane after the other."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        a, b, c, d = items_of(builder, args[4], 4)
+        pairs = [lane for lane in range(LANES) for lane in (lane, LANES + lane)]
+        low, high = shuffle(builder, a, b, pairs), shuffle(builder, c, d, pairs)
+        for lane, place in enumerate(_row_addresses(context, builder, table, rows, args)):
+            row = shuffle(builder, low, high, [2 * lane, 2 * lane + 1, 2 * lane + 32, 2 * lane + 33])
+            builder.store(builder.fadd(builder.load(place, align=8), row), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(table, rows, types.intp, types.intp, vectors), generate
+
+
+def _row_addresses(context: Any, builder: Any, table: Any, rows: Any, args: Any) -> list[Any]:
+    """For every lane the address of four values, of table[rows[index + lane] + offset] and what follows."""
+    pointer, places = ir.VectorType(DOUBLE, 4).as_pointer(), []
+    for lane in range(LANES):
+        index = builder.add(args[2], ir.Constant(args[2].type, lane))
+        row = builder.load(element(context, builder, rows, args[1], index, 1))
+        first = builder.add(row, args[3])
+        places.append(builder.bitcast(element(context, builder, table, args[0], first, 4), pointer))
+    return places
+
+
+@instruction
 def copy(typing: Any, source: Any, source_first: Any, target: Any, target_first: Any, count: Any) -> Any:
     """target[target_first : target_first + count] = source[source_first : source_first + count]; both are float64."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        come_from = _element(context, builder, source, args[0], args[1], args[4])
-        go_to = _element(context, builder, target, args[2], args[3], args[4])
-        cgutils.raw_memcpy(builder, go_to, come_from, args[4], _BYTES)
+        come_from = element(context, builder, source, args[0], args[1], args[4])
+        go_to = element(context, builder, target, args[2], args[3], args[4])
+        cgutils.raw_memcpy(builder, go_to, come_from, args[4], BYTES)
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp, types.intp), generate
@@ -256,8 +198,8 @@ def clear(typing: Any, array: Any, first: Any, count: Any) -> Any:
     """array[first : first + count] = 0, of a float64 array."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        size = builder.mul(args[2], ir.Constant(args[2].type, _BYTES))
-        cgutils.memset(builder, _element(context, builder, array, args[0], args[1], args[2]), size, 0)
+        size = builder.mul(args[2], ir.Constant(args[2].type, BYTES))
+        cgutils.memset(builder, element(context, builder, array, args[0], args[1], args[2]), size, 0)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp), generate
@@ -268,7 +210,7 @@ def broadcast(typing: Any, scalar: Any) -> Any:
     """The scalar in every lane."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _broadcast(builder, args[0])
+        return in_every_lane(builder, args[0])
 
     return vector_type(types.float64), generate
 
@@ -278,7 +220,7 @@ def lane_zero(typing: Any, vector: Any) -> Any:
     """The value in lane 0."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.extract_element(args[0], ir.Constant(_INDEX, 0))
+        return builder.extract_element(args[0], ir.Constant(INDEX, 0))
 
     return types.float64(vector_type), generate
 
@@ -292,8 +234,8 @@ def shift_up(typing: Any, vector: Any, scalar: Any) -> Any:
     """Every lane takes its lower neighbour's value; `scalar` enters at lane 0."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        moved = _shuffle(builder, args[0], args[0], _UP)
-        return builder.insert_element(moved, args[1], ir.Constant(_INDEX, 0))
+        moved = shuffle(builder, args[0], args[0], _UP)
+        return builder.insert_element(moved, args[1], ir.Constant(INDEX, 0))
 
     return vector_type(vector_type, types.float64), generate
 
@@ -303,8 +245,8 @@ def shift_down(typing: Any, vector: Any, scalar: Any) -> Any:
     """Every lane takes its upper neighbour's value; `scalar` enters at the last lane."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        moved = _shuffle(builder, args[0], args[0], _DOWN)
-        return builder.insert_element(moved, args[1], ir.Constant(_INDEX, LANES - 1))
+        moved = shuffle(builder, args[0], args[0], _DOWN)
+        return builder.insert_element(moved, args[1], ir.Constant(INDEX, LANES - 1))
 
     return vector_type(vector_type, types.float64), generate
 
@@ -317,12 +259,12 @@ def _enter(moved_from: list[int], entrance: int) -> Any:
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             entered = []
-            for i, vector in enumerate(_items(builder, args[0], count)):
+            for i, vector in enumerate(items_of(builder, args[0], count)):
                 index = builder.add(args[2], builder.mul(args[3], ir.Constant(args[3].type, i)))
-                scalar = builder.load(_element(context, builder, array, args[1], index, 1))
-                moved = _shuffle(builder, vector, vector, moved_from)
+                scalar = builder.load(element(context, builder, array, args[1], index, 1))
+                moved = shuffle(builder, vector, vector, moved_from)
                 scaled = builder.fmul(scalar, args[4])
-                entered.append(builder.insert_element(moved, scaled, ir.Constant(_INDEX, entrance)))
+                entered.append(builder.insert_element(moved, scaled, ir.Constant(INDEX, entrance)))
             return context.make_tuple(builder, sig.return_type, entered)
 
         return vectors(vectors, array, types.intp, types.intp, types.float64), generate
@@ -351,10 +293,10 @@ def _exit(lane: int) -> Any:
 
     def typer(typing: Any, array: Any, index: Any, stride: Any, vectors: Any) -> Any:
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            for i, vector in enumerate(_items(builder, args[3], len(vectors))):
+            for i, vector in enumerate(items_of(builder, args[3], len(vectors))):
                 index = builder.add(args[1], builder.mul(args[2], ir.Constant(args[2].type, i)))
-                scalar = builder.extract_element(vector, ir.Constant(_INDEX, lane))
-                builder.store(scalar, _element(context, builder, array, args[0], index, 1))
+                scalar = builder.extract_element(vector, ir.Constant(INDEX, lane))
+                builder.store(scalar, element(context, builder, array, args[0], index, 1))
             return context.get_dummy_value()
 
         return types.void(array, types.intp, types.intp, vectors), generate
@@ -379,7 +321,7 @@ def maximum(typing: Any, a: Any, b: Any) -> Any:
     """The larger value in each lane."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _larger(builder, *args)
+        return larger(builder, *args)
 
     return vector_type(vector_type, vector_type), generate
 
@@ -390,15 +332,15 @@ def power_of_two(typing: Any, exponents: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         def constant(number: float) -> Any:
-            return ir.Constant(_VECTOR, [number] * LANES)
+            return ir.Constant(VECTOR, [number] * LANES)
 
         high = constant(1000.0)
         bounded = builder.select(builder.fcmp_ordered(">", args[0], high), high, args[0])
         tiny = builder.fcmp_ordered("<", bounded, constant(-1022.0))
         safe = builder.select(tiny, constant(0.0), bounded)
-        biased = builder.add(builder.fptosi(safe, _INTEGERS), ir.Constant(_INTEGERS, [1023] * LANES))
-        bits = builder.shl(biased, ir.Constant(_INTEGERS, [52] * LANES))
-        return builder.select(tiny, constant(0.0), builder.bitcast(bits, _VECTOR))
+        biased = builder.add(builder.fptosi(safe, INTEGERS), ir.Constant(INTEGERS, [1023] * LANES))
+        bits = builder.shl(biased, ir.Constant(INTEGERS, [52] * LANES))
+        return builder.select(tiny, constant(0.0), builder.bitcast(bits, VECTOR))
 
     return vector_type(vector_type), generate
 
@@ -408,12 +350,12 @@ def exponents_of(typing: Any, vector: Any) -> Any:
     """The whole number below or at log2 of each lane; -1e9 where a lane is zero or denormal."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.bitcast(args[0], _INTEGERS)
-        shifted = builder.lshr(bits, ir.Constant(_INTEGERS, [52] * LANES))
-        biased = builder.and_(shifted, ir.Constant(_INTEGERS, [2047] * LANES))
-        exponent = builder.sitofp(builder.sub(biased, ir.Constant(_INTEGERS, [1023] * LANES)), _VECTOR)
-        nothing = builder.icmp_signed("==", biased, ir.Constant(_INTEGERS, [0] * LANES))
-        return builder.select(nothing, ir.Constant(_VECTOR, [-1e9] * LANES), exponent)
+        bits = builder.bitcast(args[0], INTEGERS)
+        shifted = builder.lshr(bits, ir.Constant(INTEGERS, [52] * LANES))
+        biased = builder.and_(shifted, ir.Constant(INTEGERS, [2047] * LANES))
+        exponent = builder.sitofp(builder.sub(biased, ir.Constant(INTEGERS, [1023] * LANES)), VECTOR)
+        nothing = builder.icmp_signed("==", biased, ir.Constant(INTEGERS, [0] * LANES))
+        return builder.select(nothing, ir.Constant(VECTOR, [NOTHING] * LANES), exponent)
 
     return vector_type(vector_type), generate
 
@@ -423,7 +365,7 @@ def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
     """Whether some lane is at least `threshold`."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        hits = builder.fcmp_ordered(">=", args[0], _broadcast(builder, args[1]))
+        hits = builder.fcmp_ordered(">=", args[0], in_every_lane(builder, args[1]))
         mask = builder.bitcast(hits, ir.IntType(LANES))
         return builder.icmp_unsigned("!=", mask, ir.Constant(mask.type, 0))
 
@@ -440,8 +382,8 @@ def dot(typing: Any, a: Any, b: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         total = None
-        for x, y in zip(_items(builder, args[0], len(a)), _items(builder, args[1], len(b)), strict=True):
-            total = _multiply_add(builder, x, y, total)
+        for x, y in zip(items_of(builder, args[0], len(a)), items_of(builder, args[1], len(b)), strict=True):
+            total = multiply_add(builder, x, y, total)
         return total
 
     return vector_type(a, b), generate
@@ -453,17 +395,17 @@ def dots(typing: Any, array: Any, index: Any, letters: Any, like: Any) -> Any:
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         width = ir.Constant(args[1].type, LANES)
-        places = iter(_addresses(context, builder, array, args[0], args[1], width, len(letters) * len(like)))
-        columns = _items(builder, args[2], len(letters))
+        places = iter(addresses(context, builder, array, args[0], args[1], width, len(letters) * len(like)))
+        columns = items_of(builder, args[2], len(letters))
         results = []
         for _ in range(len(like)):
             total = None
             for column in columns:
-                total = _multiply_add(builder, builder.load(next(places), align=8), column, total)
+                total = multiply_add(builder, builder.load(next(places), align=8), column, total)
             results.append(total)
         return context.make_tuple(builder, sig.return_type, results)
 
-    return _vectors(len(like))(array, types.intp, letters, like), generate
+    return tuple_of(len(like))(array, types.intp, letters, like), generate
 
 
 @instruction
@@ -471,10 +413,10 @@ def products(typing: Any, a: Any, b: Any) -> Any:
     """The products, item by item, of two tuples of vectors, or of a tuple and one vector."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        left = _items(builder, args[0], len(a))
-        right = [args[1]] * len(a) if b == vector_type else _items(builder, args[1], len(b))
+        left = items_of(builder, args[0], len(a))
+        right = [args[1]] * len(a) if b == vector_type else items_of(builder, args[1], len(b))
         return context.make_tuple(
-            builder, sig.return_type, [builder.fmul(x, y, flags=_FUSE) for x, y in zip(left, right, strict=True)]
+            builder, sig.return_type, [builder.fmul(x, y, flags=FUSE) for x, y in zip(left, right, strict=True)]
         )
 
     return a(a, b), generate
@@ -485,8 +427,8 @@ def joined(typing: Any, a: Any, b: Any, best: Any) -> Any:
     """The sums, item by item, of two tuples of vectors; the larger items if `best` is not None."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        join = builder.fadd if isinstance(best, types.NoneType) else lambda x, y: _larger(builder, x, y)
-        pairs = zip(_items(builder, args[0], len(a)), _items(builder, args[1], len(b)), strict=True)
+        join = builder.fadd if isinstance(best, types.NoneType) else lambda x, y: larger(builder, x, y)
+        pairs = zip(items_of(builder, args[0], len(a)), items_of(builder, args[1], len(b)), strict=True)
         return context.make_tuple(builder, sig.return_type, [join(x, y) for x, y in pairs])
 
     return a(a, b, best), generate
@@ -498,10 +440,12 @@ def weighted(typing: Any, weights: Any, vector: Any) -> Any:
     count = len(weights)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        scaled = [builder.fmul(_broadcast(builder, w), args[1], flags=_FUSE) for w in _items(builder, args[0], count)]
+        scaled = [
+            builder.fmul(in_every_lane(builder, w), args[1], flags=FUSE) for w in items_of(builder, args[0], count)
+        ]
         return context.make_tuple(builder, sig.return_type, scaled)
 
-    return _vectors(count)(weights, vector_type), generate
+    return tuple_of(count)(weights, vector_type), generate
 
 
 @instruction
@@ -511,9 +455,9 @@ def weighted_sum(typing: Any, weights: Any, vectors: Any, best: Any) -> Any:
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         total = None
         for weight, vector in zip(
-            _items(builder, args[0], len(weights)), _items(builder, args[1], len(vectors)), strict=True
+            items_of(builder, args[0], len(weights)), items_of(builder, args[1], len(vectors)), strict=True
         ):
-            total = _collect(builder, _broadcast(builder, weight), vector, total, best)
+            total = collect(builder, in_every_lane(builder, weight), vector, total, best)
         return total
 
     return vector_type(weights, vectors, best), generate
@@ -526,8 +470,8 @@ def _mix(along_rows: bool) -> Any:
         size = len(vectors)
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            rows = [_items(builder, row, size) for row in _items(builder, args[0], size)]
-            values = _items(builder, args[1], size)
+            rows = [items_of(builder, row, size) for row in items_of(builder, args[0], size)]
+            values = items_of(builder, args[1], size)
             mixed = []
             for target in range(size):
                 total = None
@@ -535,8 +479,8 @@ def _mix(along_rows: bool) -> Any:
                 for source in sorted(range(size), key=lambda state: state == target):
                     s, t = (target, source) if along_rows else (source, target)
                     if isinstance(table[s][t], types.Float):
-                        total = _collect(builder, _broadcast(builder, rows[s][t]), values[source], total, best)
-                mixed.append(ir.Constant(_VECTOR, [0.0] * LANES) if total is None else total)
+                        total = collect(builder, in_every_lane(builder, rows[s][t]), values[source], total, best)
+                mixed.append(ir.Constant(VECTOR, [0.0] * LANES) if total is None else total)
             return context.make_tuple(builder, sig.return_type, mixed)
 
         return vectors(table, vectors, best), generate
@@ -563,11 +507,11 @@ def arrive(typing: Any, table: Any, vectors: Any, best: Any) -> Any:
 def split(typing: Any, vectors: Any, pairs: Any, deletions: Any, insertions: Any) -> Any:
     """The tuple `vectors` cut into three that are as long as the three tuples after it."""
     cuts = list(pairwise(accumulate([0, len(pairs), len(deletions), len(insertions)])))
-    parts = [_vectors(b - a) for a, b in cuts]
+    parts = [tuple_of(b - a) for a, b in cuts]
     returned = types.Tuple(parts)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        items = _items(builder, args[0], len(vectors))
+        items = items_of(builder, args[0], len(vectors))
         cut = [context.make_tuple(builder, part, items[a:b]) for part, (a, b) in zip(parts, cuts, strict=True)]
         return context.make_tuple(builder, returned, cut)
 

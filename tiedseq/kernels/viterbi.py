@@ -6,12 +6,12 @@ import math
 
 from ._jit import kernel, part
 from .layout import LANES, WEIGHTS
-from .pairhmm import two_to
+from .pairhmm import step_size, two_to
 from .simd import any_reaches, broadcast, dots, load, load_each, power_of_two, products, store, weighted_sum
 
 
 @kernel
-def likeliest_end(model, numbers, plan, m, index, chunk, work, best):
+def likeliest_end(model, arrays, plan, m, index, chunk, work, best):
     """Look in a recalled chunk for a cell and state whose ending is likelier than best[0] (log2).
 
     Writes log2 of the probability, i, j and the state to `best`. `model.best` is not None.
@@ -21,7 +21,7 @@ def likeliest_end(model, numbers, plan, m, index, chunk, work, best):
     stride, states = (wide + gaps_x + WEIGHTS) * LANES, pairs + gaps_x + len(model.insertions)
     last = (chunk + 1) * plan.chunk if (chunk + 1) * plan.chunk < m + LANES else m + LANES
     for tau in range(chunk * plan.chunk, last):
-        base, place = m - tau + LANES, (tau - chunk * plan.chunk) * (1 + plan.height * states) * LANES
+        base, place = m - tau + LANES, (tau - chunk * plan.chunk) * step_size(model, plan.height)
         letters = load_each(work.columns, base, width, model.letters)
         gap_y = load_each(work.columns, base + len(model.letters) * width, width, model.insertions)
         weights_at = base + (len(model.letters) + len(model.insertions)) * width
@@ -39,22 +39,22 @@ def likeliest_end(model, numbers, plan, m, index, chunk, work, best):
                     if work.state[lane] > 0.0 and math.log2(work.state[lane]) + work.history[place + lane] > best[0]:
                         best[0] = math.log2(work.state[lane]) + work.history[place + lane]
                         best[1], best[2] = (index * LANES + lane) * plan.height + r, tau - lane
-                        best[3] = _ending(model, numbers, best[1], best[2], m, plan, chunk, work)
+                        best[3] = _ending(model, arrays, best[1], best[2], m, plan, chunk, work)
 
 
 @part
-def _ending(model, numbers, i, j, m, plan, chunk, work):
+def _ending(model, arrays, i, j, m, plan, chunk, work):
     """The state that a path which ends in a cell is likeliest to be in."""
     likeliest, largest = 0, 0.0
-    for s in range(numbers.end.size):
-        ended = numbers.end[s] * _value(model, work, int(i), int(j), s, m, plan, chunk)
+    for s in range(arrays.end.size):
+        ended = arrays.end[s] * _value(model, work, int(i), int(j), s, m, plan, chunk)
         if ended > largest:
             likeliest, largest = s, ended
     return likeliest
 
 
 @kernel
-def trace(model, numbers, plan, m, index, chunk, work, path, cursor):
+def trace(model, arrays, plan, m, index, chunk, work, path, cursor):
     """Follow the likeliest path back through a recalled chunk.
 
     cursor (4,): the cell (i, j) before the state that the path was in last, that state's slot, and how many cells
@@ -69,9 +69,9 @@ def trace(model, numbers, plan, m, index, chunk, work, path, cursor):
         previous, largest = -1, 0.0
         if _may(model, work, i, j, m, plan.height, 0):
             exponent = work.history[_place(model, plan, i, j, chunk) + _lane(i, plan)]
-            largest = numbers.start[state] * two_to(-exponent)
-        for s in range(numbers.end.size):
-            product = _value(model, work, i, j, s, m, plan, chunk) * numbers.transitions[s, state]
+            largest = arrays.start[state] * two_to(-exponent)
+        for s in range(arrays.end.size):
+            product = _value(model, work, i, j, s, m, plan, chunk) * arrays.transitions[s, state]
             if product > largest:
                 previous, largest = s, product
         cursor[2] = previous
@@ -94,8 +94,7 @@ def _lane(i, plan):
 @part
 def _place(model, plan, i, j, chunk):
     """Where the history of a cell's step begins."""
-    states = len(model.pairs) + len(model.deletions) + len(model.insertions)
-    return (j + _lane(i, plan) - chunk * plan.chunk) * (1 + plan.height * states) * LANES
+    return (j + _lane(i, plan) - chunk * plan.chunk) * step_size(model, plan.height)
 
 
 @part

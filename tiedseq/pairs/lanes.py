@@ -6,31 +6,58 @@ What comes back from the kernels is odds over background letters, as a mantissa 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ResourceError, SequenceError
-from tiedseq.kernels.layout import CARRY, DAMPING, LANES, NOTHING, WEIGHTS, Collected, Gradient, Plan, Work
+from tiedseq.kernels.layout import (
+    LANES,
+    NOTHING,
+    BackwardWork,
+    Collected,
+    KernelTables,
+    LaneGradient,
+    Model,
+    Plan,
+    Work,
+    border_size,
+    chunk_count,
+    column_size,
+    row_size,
+    state_size,
+    step_size,
+    tile_count,
+)
 
 from .modes import empty_box_count
 from .slots import Slots
-from .tables import Codes, Floats, PairTables, Sums, impossible_message
+from .tables import Codes, DerivativeSums, Floats, PairTables, PosteriorSums, impossible
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-RANGE_BITS = 900.0  # of float64's 1022: how far values within a lane and a period, or products of two, may lie apart
-_LN2 = math.log(2.0)
+_RANGE_BITS = 900.0  # of float64's 1022: how far values within a lane and a period, or products of two, may lie apart
+_TALLEST, _LONGEST = 16, 32  # rows a lane and steps a period: with 8 rows a fifth slower, with more of either no faster
+_ROW_REACH = 3  # cells to hold per row of a lane: one in the lane itself, two for the steps of a period
 _SAVED_BYTES = 256 * 2**20  # what forward may keep for backward before chunks grow longer
+_SHORTEST_CHUNK = 128
+_BATCH_CELLS = 2**26  # of pairs that are passed over in one call: a tenth of a second or two, and Ctrl-C waits for it
+
+
+def _reach(tables: PairTables, bits: float) -> int:
+    """How many cells in a row hold values that lie no more than some bits apart."""
+    return int(max(0.0, bits - tables.toll) / tables.steepness)
+
+
+def suits_lanes(tables: PairTables) -> bool:
+    """Whether values of a tile of one row a lane, and products of two, stay within float64's range."""
+    return _reach(tables, _RANGE_BITS / 2) >= _ROW_REACH
 
 
 class Lanes:
-    """Forward, backward and Viterbi of one model.
-
-    For tables that are moderate: `tables.steepness` and `tables.toll` bound what the lanes' shape must hold.
-    """
+    """Forward, backward and Viterbi of one model. For tables that suit lanes."""
 
     def __init__(self, tables: PairTables) -> None:
         self.tables = tables
@@ -39,48 +66,61 @@ class Lanes:
     # ---- plan and memory
     # ------------------------------------------------------------------------------------------------
 
-    def _plan(self, m: int, n: int, keep: bool) -> Plan:
-        room = RANGE_BITS / 2 if keep else RANGE_BITS  # what is kept will be multiplied
-        reach = max(1, int((room - self.tables.toll) / self.tables.steepness))
-        height = max(1, min(16, reach // 3, (n + LANES) // LANES))
-        period = max(1, min(32, reach - height))
+    def _plan(self, n: int, m: int, keep: bool) -> Plan:
+        """How pairs of at most these lengths are cut up; `keep`: forward is kept for backward or for tracing back."""
+        reach = _reach(self.tables, _RANGE_BITS / 2 if keep else _RANGE_BITS)  # what is kept will be multiplied
+        height = max(1, min(_TALLEST, reach // _ROW_REACH, (n + LANES) // LANES))
+        period = max(1, min(_LONGEST, reach - height))
         settling = max(1, reach // (2 * height))
         chunk = m + LANES
         if keep:
-            bytes_saved = 8 * (n // (LANES * height) + 1) * (m + LANES) * self._state_size(height)
-            chunk = min(chunk, max(128, math.ceil(bytes_saved / _SAVED_BYTES)))
+            saved = 8 * tile_count(n, height) * (m + LANES) * state_size(self.slots.model, height)  # at every step
+            chunk = min(chunk, max(_SHORTEST_CHUNK, math.ceil(saved / _SAVED_BYTES)))
         return Plan(height, period, settling, chunk)
 
-    def _state_size(self, height: int) -> int:
-        return CARRY + (2 * self.slots.pairs + self.slots.deletions + height * len(self.slots)) * LANES
-
     def _work(self, n: int, m: int, plan: Plan, keep: bool, scores: Floats) -> Work:
-        """The kernels' memory for one pair, or for many of at most these lengths."""
-        slots, state = self.slots, self._state_size(plan.height)
-        tiles, chunks = n // (LANES * plan.height) + 1, -(-(m + LANES) // plan.chunk)
-        columns = (slots.letters + slots.insertions + WEIGHTS) * (m + 2 * LANES)
-        borders = (tiles + 1 if keep else 2) * self._border_size(m)
-        saved, history = (
-            (tiles * chunks * state, plan.chunk * (1 + plan.height * len(slots)) * LANES) if keep else (0, 0)
+        """Forward's memory for one pair, or for many of at most these lengths."""
+        model, tiles, chunks = self.slots.model, tile_count(n, plan.height), chunk_count(m, plan.chunk)
+        state = state_size(model, plan.height)
+        return Work(
+            _vectors(column_size(model, m)),
+            _vectors(row_size(model, plan.height)),
+            _vectors(state),
+            np.empty((tiles + 1 if keep else 2) * border_size(model, m)),
+            np.empty(tiles * chunks * state if keep else 0),
+            _vectors(plan.chunk * step_size(model, plan.height) if keep else 0),
+            scores,
         )
-        try:
-            return Work(
-                _vectors(columns),
-                _vectors(plan.height * (slots.record + WEIGHTS) * LANES),
-                _vectors(state),
-                np.zeros(borders),
-                np.empty(saved),
-                _vectors(history),
-                scores,
-            )
-        except MemoryError as error:
-            raise ResourceError(
-                f"the posterior of sequences of {n:,} and {m:,} letters needs {8 * (saved + borders) / 1e9:.1f} GB of "
-                "memory, which this machine does not have to spare: align shorter pieces"
-            ) from error
 
-    def _border_size(self, m: int) -> int:
-        return (self.slots.pairs + self.slots.deletions + 1) * (m + 1 + 2 * LANES)
+    def _backward_work(self, m: int, plan: Plan) -> BackwardWork:
+        model = self.slots.model
+        return BackwardWork(
+            _vectors(state_size(model, plan.height)),
+            np.zeros(2 * border_size(model, m)),
+            _vectors(plan.height * LANES),
+            _vectors(m + 2 * LANES),
+        )
+
+    def _gradient(self, m: int, plan: Plan) -> LaneGradient:
+        slots = self.slots
+        return LaneGradient(
+            _vectors(len(slots) * (len(slots) + 2) * LANES),
+            _vectors(plan.height * slots.record * LANES),
+            _vectors(slots.insertions * (m + 2 * LANES)),
+        )
+
+    def memory(self, n: int, m: int) -> int:
+        """Return how many bytes a posterior takes at least."""
+        plan, model = self._plan(n, m, keep=True), self.slots.model
+        tiles, chunks = tile_count(n, plan.height), chunk_count(m, plan.chunk)
+        history = plan.chunk * (step_size(model, plan.height) + 2 * plan.height * LANES)
+        saved = tiles * chunks * state_size(model, plan.height)
+        return 8 * (saved + history + column_size(model, m) + (tiles + 3) * border_size(model, m))
+
+    def _empty_boxes(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
+        """float64 (pairs, 2), mantissas and exponents: the odds of the empty boxes, to which the kernels add."""
+        counts = np.array([empty_box_count(x.size, y.size, mode) for x, y in pairs], np.float64)
+        return np.column_stack(np.frexp(self.tables.start_end * counts)).astype(np.float64)
 
     # ---- passes
     # -------------------------------------------------------------------------------------------------------
@@ -91,95 +131,68 @@ class Lanes:
 
         if not pairs:
             return np.zeros(0)
-        targets, x_ends = _joined([x for x, _ in pairs])
-        queries, y_ends = _joined([y for _, y in pairs])
-        n, m = np.diff(x_ends), np.diff(y_ends)
-        plan = self._plan(int(m.max()), int(n.max()), keep=False)
-        work = self._work(int(n.max()), int(m.max()), plan, False, np.zeros((len(pairs), 2)))
-        forward(self.slots.model, self.slots.kernel_tables(mode), plan, targets, x_ends, queries, y_ends, work)
-        sizes = zip(work.scores.tolist(), n.tolist(), m.tolist(), strict=True)
-        return np.array([_log(*self._total([score], length, width, mode)) for score, length, width in sizes])
+        n, m = _longest(pairs)
+        plan = self._plan(n, m, keep=False)
+        work = self._work(n, m, plan, False, self._empty_boxes(pairs, mode))
+        forward(self.slots.model, self.slots.kernel_tables(mode), plan, *_joined(pairs), work)
+        return _logs(work.scores)
 
-    def _total(self, scores: list[list[float]], n: int, m: int, mode: str) -> tuple[float, float]:
-        """The sum of odds and of those of the empty boxes, a mantissa and its exponent of two."""
-        empty = self.tables.start_end * empty_box_count(n, m, mode)
-        terms = [*scores, [empty, 0.0]]
-        top = max((exponent for mantissa, exponent in terms if mantissa > 0.0), default=0.0)
-        return sum(
-            math.ldexp(value, int(max(exponent - top, -1100.0))) for value, exponent in terms if value > 0.0
-        ), top
+    def derivative_sums(self, pairs: list[tuple[Codes, Codes]], mode: str, weights: Floats) -> DerivativeSums:
+        """Return what forward and backward add up over pairs, the derivatives of each times its weight."""
+        from tiedseq.kernels.alignment import expect
 
-    def _kept(self, model: Any, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
-        """Forward over one pair, with everything kept: the plan, the kernels' tables and their memory."""
+        tables, sums, logs = self.slots.kernel_tables(mode), self.slots.new_sums(), [np.zeros(0)]
+        for batch in _batches(pairs):
+            n, m = _longest(pairs[batch])
+            plan = self._plan(n, m, keep=True)
+            work = self._work(n, m, plan, True, self._empty_boxes(pairs[batch], mode))
+            memory = work, self._backward_work(m, plan), self._gradient(m, plan)
+            expect(self.slots.model, tables, plan, *_joined(pairs[batch]), weights[batch], *memory, sums)
+            logs.append(_logs(work.scores))
+        return self.slots.derivatives(np.concatenate(logs), sums)
+
+    def _kept(
+        self, model: Model, x: Codes, y: Codes, mode: str, scores: Floats, plan: Plan
+    ) -> tuple[KernelTables, Work]:
+        """Forward over one pair, with everything kept: the kernels' tables and their memory."""
         from tiedseq.kernels.alignment import forward
 
-        plan, tables = self._plan(y.size, x.size, keep=True), self.slots.kernel_tables(mode)
-        scores = np.zeros((x.size // (LANES * plan.height) + 1, 2))
+        tables = self.slots.kernel_tables(mode)
         work = self._work(x.size, y.size, plan, True, scores)
-        forward(model, tables, plan, x, np.array([0, x.size]), y, np.array([0, y.size]), work)
-        return plan, tables, work
+        forward(model, tables, plan, *_joined([(x, y)]), work)
+        return tables, work
 
-    def sums(self, x: Codes, y: Codes, mode: str, threshold: float, want_derivatives: bool) -> Sums:
-        """Return what forward and backward add up; aligned pairs below `threshold` are left out of the matrix.
+    def posterior_sums(self, x: Codes, y: Codes, mode: str, threshold: float) -> PosteriorSums:
+        """Return P(aligned) of letters and pairs of letters; pairs below `threshold` are left out of the matrix.
 
         Raises
         ------
         SequenceError
             No path explains the sequences.
-        ResourceError
-            There is not enough memory.
         """
         from tiedseq.kernels.alignment import backward
 
-        n, m, slots = x.size, y.size, self.slots
-        plan, tables, work = self._kept(slots.model, x, y, mode)
-        mantissa, exponent = self._total(work.scores.tolist(), n, m, mode)
-        if mantissa == 0.0:
-            raise SequenceError(impossible_message(n, m, mode))
-        mantissa, shift = math.frexp(mantissa)  # between 1/2 and 1, as the kernel will divide by it
-        norm = mantissa, exponent + shift
-        products, borders = _vectors(work.state.size), np.zeros(2 * self._border_size(m))
-        tiles, chunks = len(work.scores), -(-(m + LANES) // plan.chunk)
+        n, m, model = x.size, y.size, self.slots.model
+        plan = self._plan(n, m, keep=True)
+        tables, work = self._kept(model, x, y, mode, self._empty_boxes([(x, y)], mode), plan)
+        if work.scores[0, 0] == 0.0:
+            raise impossible(n, m, mode)
+        mantissa, shift = math.frexp(work.scores[0, 0])  # between 1/2 and 1, as the kernel will divide by it
+        norm = mantissa, float(work.scores[0, 1]) + shift
+        back = self._backward_work(m, plan)
         room = 4 * max(n, m) + plan.chunk * plan.height * LANES  # what is likely, and a whole chunk to spare
-        collected = Collected(
-            threshold,
-            np.empty(room, np.int64),
-            np.empty(room),
-            np.zeros(1, np.int64),
-            _vectors(plan.height * LANES),
-            _vectors(m + 2 * LANES),
-        )
-        gradient = None
-        if want_derivatives:
-            size = len(slots) * (len(slots) + 2)
-            gradient = Gradient(
-                _vectors(size * LANES),
-                _vectors(plan.height * slots.record * LANES),
-                _vectors(slots.insertions * (m + 2 * LANES)),
-            )
-        matched, rows = [], []
-        for index in range(tiles - 1, -1, -1):
-            chunk = chunks - 1
+        collected = Collected(threshold, np.empty(room, np.int64), np.empty(room), np.zeros(1, np.int64))
+        matched = []
+        for index in reversed(range(tile_count(n, plan.height))):
+            chunk = chunk_count(m, plan.chunk) - 1
             while chunk >= 0:
-                chunk = backward(
-                    slots.model, tables, plan, x, m, index, chunk, work, products, borders, norm, collected, gradient
-                )
+                chunk = backward(model, tables, plan, x, m, index, chunk, work, back, norm, collected)
                 if chunk >= 0:
                     collected = _with_more_room(collected)
-            matched.append(_in_order(collected.row, plan.height))
-            collected.row[:] = 0.0
-            if gradient is not None:
-                rows.append(_in_order(gradient.rows, plan.height))
-                gradient.rows[:] = 0.0
-        derivatives = None
-        if gradient is not None:
-            model = gradient.model.reshape(-1, LANES).sum(axis=1)
-            model[: len(slots) ** 2] /= DAMPING
-            columns = gradient.columns.reshape(slots.insertions, -1)[:, LANES : LANES + m][:, ::-1].T
-            derivatives = slots.derivatives(model, np.concatenate(rows[::-1])[1 : n + 1], columns, x, y)
-        pairs = _sparse(collected, n, m)
-        query_matched = collected.column[LANES : LANES + m][::-1]
-        return Sums(_log(*norm), pairs, np.concatenate(matched[::-1])[1 : n + 1, 0], query_matched, derivatives)
+            matched.append(back.row.reshape(plan.height, LANES).T.ravel())
+        target_matched = np.concatenate(matched[::-1])[1 : n + 1]
+        query_matched = back.column[LANES : LANES + m][::-1]
+        return PosteriorSums(float(_logs(work.scores)[0]), _sparse(collected, n, m), target_matched, query_matched)
 
     def best_cells(self, x: Codes, y: Codes, mode: str) -> NDArray[np.int64]:
         """Return the cells (i, j, state) of the likeliest path that is not empty; none if there is no path."""
@@ -187,15 +200,15 @@ class Lanes:
         from tiedseq.kernels.viterbi import likeliest_end, trace
 
         n, m, slots = x.size, y.size, self.slots
-        model, numbers = slots.model._replace(best=0), slots.numbers
-        plan, tables, work = self._kept(model, x, y, mode)
+        model, arrays, plan = slots.model._replace(best=0), slots.arrays, self._plan(n, m, keep=True)
+        tables, work = self._kept(model, x, y, mode, np.zeros((tile_count(n, plan.height), 2)), plan)
         scores = [math.log2(mantissa) + exponent if mantissa > 0.0 else -math.inf for mantissa, exponent in work.scores]
         index, end = int(np.argmax(scores)), np.full(4, NOTHING)
         if scores[index] == -math.inf:
             return np.zeros((0, 3), np.int64)
-        for chunk in range(-(-(m + LANES) // plan.chunk)):
+        for chunk in range(chunk_count(m, plan.chunk)):
             recall(model, tables, plan, x, m, index, chunk, work)
-            likeliest_end(model, numbers, plan, m, index, chunk, work, end)
+            likeliest_end(model, arrays, plan, m, index, chunk, work, end)
         path = np.empty((n + m + 1, 3), np.int64)
         path[0] = end[1:]
         cursor = np.array([*self._before(*path[0]), path[0, 2], 1])
@@ -203,7 +216,7 @@ class Lanes:
             index, lane = divmod(int(cursor[0]) // plan.height, LANES)
             chunk = (int(cursor[1]) + lane) // plan.chunk
             recall(model, tables, plan, x, m, index, chunk, work)
-            trace(model, numbers, plan, m, index, chunk, work, path, cursor)
+            trace(model, arrays, plan, m, index, chunk, work, path, cursor)
         cells = path[: cursor[3]][::-1].copy()
         cells[:, 2] = np.array(slots.states)[cells[:, 2]]
         return cells
@@ -221,11 +234,6 @@ def _vectors(size: int) -> Floats:
     return memory[offset : offset + size]
 
 
-def _in_order(vectors: Floats, height: int) -> Floats:
-    """What a tile's lanes hold for its rows, (rows, width), in the rows' order."""
-    return vectors.reshape(height, -1, LANES).transpose(2, 0, 1).reshape(LANES * height, -1).copy()
-
-
 def _with_more_room(collected: Collected) -> Collected:
     size = collected.place.size
     place, value = np.empty(2 * size, np.int64), np.empty(2 * size)
@@ -233,15 +241,36 @@ def _with_more_room(collected: Collected) -> Collected:
     return collected._replace(place=place, value=value)
 
 
-def _log(mantissa: float, exponent: float) -> float:
-    return math.log(mantissa) + exponent * _LN2 if mantissa > 0.0 else -math.inf
+def _logs(scores: Floats) -> Floats:
+    """Natural logarithms of mantissas and exponents of two; -inf of zero."""
+    with np.errstate(divide="ignore"):
+        return np.log(scores[:, 0]) + scores[:, 1] * math.log(2.0)
 
 
-def _joined(sequences: list[Codes]) -> tuple[Codes, NDArray[np.int64]]:
-    """Sequences one after the other, and where each begins and the last one ends."""
-    ends = np.zeros(len(sequences) + 1, np.int64)
-    np.cumsum([sequence.size for sequence in sequences], out=ends[1:])
-    return np.concatenate(sequences), ends
+def _longest(pairs: list[tuple[Codes, Codes]]) -> tuple[int, int]:
+    return max(x.size for x, _ in pairs), max(y.size for _, y in pairs)
+
+
+def _batches(pairs: list[tuple[Codes, Codes]]) -> Iterator[slice]:
+    """Pairs that share memory, which is planned for the longest of them: in order, as many as are soon done."""
+    first, n, m = 0, 0, 0
+    for number, (x, y) in enumerate(pairs):
+        n, m = max(n, x.size), max(m, y.size)
+        if number > first and (n + 1) * (m + 1) * (number + 1 - first) > _BATCH_CELLS:
+            yield slice(first, number)
+            first, n, m = number, x.size, y.size
+    if pairs:
+        yield slice(first, len(pairs))
+
+
+def _joined(pairs: list[tuple[Codes, Codes]]) -> tuple[Any, ...]:
+    """Targets one after the other, where each begins and the last one ends, and the same of the queries."""
+    joined: list[Any] = []
+    for side in zip(*pairs, strict=True):
+        ends = np.zeros(len(pairs) + 1, np.int64)
+        np.cumsum([sequence.size for sequence in side], out=ends[1:])
+        joined += [np.concatenate(side), ends]
+    return tuple(joined)
 
 
 def _sparse(collected: Collected, n: int, m: int) -> csr_array:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ResourceError, SequenceError
+from tiedseq.errors import ResourceError
 
 from .modes import cell_weights, empty_box_count
-from .tables import Codes, Derivatives, Floats, PairTables, Sums, impossible_message
+from .tables import Codes, DerivativeSums, Floats, PairTables, PosteriorSums, impossible
 
-_MOST_BYTES = 4 * 10**9  # that the table of all cells may take
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_MOST_BYTES = 4 * 10**9  # that tables of all cells may take
+_LARGEST = 1e305  # of a sum of derivatives: infinity would be NaN in a product with zeros
+_MATCHED_BYTES, _SPARSE_BYTES = 8, 20  # a cell: P(aligned), and its place in a sparse matrix while that is put together
 
 
 class Logarithms:
@@ -37,69 +42,115 @@ class Logarithms:
     def _arguments(self, x: Codes, y: Codes, mode: str) -> tuple[Any, ...]:
         return *self._log_tables, x, y, *cell_weights(x.size, y.size, mode)
 
-    def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
-        """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""
-        from tiedseq.kernels.logspace import log_forward
-
-        logs = [log_forward(*self._arguments(x, y, mode), False, False)[0] for x, y in pairs]
-        return np.array([self._with_empty(log, x, y, mode) for log, (x, y) in zip(logs, pairs, strict=True)])
-
     def _with_empty(self, log_odds: float, x: Codes, y: Codes, mode: str) -> float:
         empty = self.tables.start_end * empty_box_count(x.size, y.size, mode)
         return float(np.logaddexp(log_odds, math.log(empty))) if empty > 0.0 else log_odds
 
-    def _require_memory(self, n: int, m: int) -> None:
-        wanted = 8 * (n + 1) * (m + 1) * (len(self.tables.kinds) + 1)
+    # ---- memory
+    # ---------------------------------------------------------------------------------------------------------
+
+    def memory(self, n: int, m: int) -> int:
+        """Return how many bytes a posterior takes at most."""
+        return self._bytes(n, m, _MATCHED_BYTES + _SPARSE_BYTES)
+
+    def _bytes(self, n: int, m: int, beside: int) -> int:
+        """Of the table of every state's value in every cell, and of what else a cell takes."""
+        return (n + 1) * (m + 1) * (8 * len(self.tables.kinds) + beside)
+
+    def _values(self, n: int, m: int, beside: int) -> Floats:
+        """The table of every state's value in every cell; `beside`: bytes that a cell will take on top."""
+        wanted = self._bytes(n, m, beside)
         if wanted > _MOST_BYTES:
             raise ResourceError(
                 "the parameters are too extreme for float64 without logarithms, and in logarithms sequences of "
                 f"{n:,} and {m:,} letters need {wanted / 1e9:.1f} GB of memory, {_MOST_BYTES / 1e9:.0f} GB being the "
                 "limit: align shorter pieces, or give the gap states a positive probability for every letter and length"
             )
+        return np.empty((n + 1, m + 1, len(self.tables.kinds)))
 
-    def sums(self, x: Codes, y: Codes, mode: str, threshold: float, want_derivatives: bool) -> Sums:
-        """Return what forward and backward add up; aligned pairs below `threshold` are left out of the matrix.
+    # ---- passes
+    # ---------------------------------------------------------------------------------------------------------
 
-        Derivatives come with it, asked for or not.
+    def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
+        """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""
+        from tiedseq.kernels.logspace import log_forward
+
+        logs, states = [], len(self.tables.kinds)
+        for x, y in pairs:
+            log_odds = log_forward(*self._arguments(x, y, mode), np.empty((2, y.size + 1, states)))
+            logs.append(self._with_empty(log_odds, x, y, mode))
+        return np.array(logs, np.float64)
+
+    def _pass(
+        self, x: Codes, y: Codes, mode: str, beside: int, weight: float, sums: tuple[Floats, ...]
+    ) -> tuple[float, Floats]:
+        """Forward, and backward if there is a path: ln of the odds, and P(x_i aligned to y_j), dense."""
+        from tiedseq.kernels.logspace import log_backward, log_forward
+
+        arguments, value = self._arguments(x, y, mode), self._values(x.size, y.size, beside)
+        total = self._with_empty(log_forward(*arguments, value), x, y, mode)
+        matched, rest = np.zeros((x.size, y.size)), np.empty((2, y.size + 1, len(self.tables.kinds)))
+        if total > -math.inf:
+            background = np.log(self.tables.symbol_background)
+            log_backward(*arguments, value, total, background, rest, matched, weight, sums)
+        return total, matched
+
+    def _new_sums(self) -> tuple[Floats, ...]:
+        """Zeros like the tables, and for how many of each symbol are emitted."""
+        return *(np.zeros_like(part) for part in self._log_tables[1:]), np.zeros(self.tables.symbol_background.size)
+
+    def posterior_sums(self, x: Codes, y: Codes, mode: str, threshold: float) -> PosteriorSums:
+        """Return P(aligned) of letters and pairs of letters; pairs below `threshold` are left out of the matrix.
 
         Raises
         ------
         SequenceError
             No path explains the sequences.
         ResourceError
-            There is not enough memory.
+            The tables would be larger than 4 GB.
         """
-        from scipy.sparse import csr_array
-
-        from tiedseq.kernels.logspace import log_backward, log_forward
-
-        arguments = self._arguments(x, y, mode)
-        self._require_memory(x.size, y.size)
-        log_odds, value = log_forward(*arguments, True, False)
-        total = self._with_empty(log_odds, x, y, mode)
+        total, matched = self._pass(x, y, mode, _MATCHED_BYTES + _SPARSE_BYTES, 1.0, self._new_sums())
         if total == -math.inf:
-            raise SequenceError(impossible_message(x.size, y.size, mode))
-        added = tuple(np.zeros_like(part) for part in self._log_tables[1:])
-        matched = log_backward(*arguments, value, total, added)
-        start, transitions, end, pair, gap = added
-        emissions = [self._letters(s, (pair if kind == "xy" else gap)[s]) for s, kind in enumerate(self.tables.kinds)]
-        kept = csr_array(np.where((matched >= threshold) & (matched > 0.0), matched, 0.0))
-        derivatives = Derivatives(start, transitions, end, emissions, gap.sum(axis=0))
-        return Sums(total, kept, matched.sum(axis=1), matched.sum(axis=0), derivatives)
+            raise impossible(x.size, y.size, mode)
+        return PosteriorSums(total, _sparse(matched, threshold), matched.sum(axis=1), matched.sum(axis=0))
 
-    def _letters(self, s: int, counts: Floats) -> Floats:
-        """The derivative by letters: expected counts by symbols over the symbols' probability, pulled back."""
-        observation, probabilities = self.tables.observation, self.tables.symbol_emissions[s]
-        by_symbol = np.divide(counts, probabilities, out=np.zeros_like(counts), where=probabilities > 0)
-        pulled = observation.T @ by_symbol
-        return np.asarray(pulled @ observation if pulled.ndim == 2 else pulled)
+    def derivative_sums(self, pairs: list[tuple[Codes, Codes]], mode: str, weights: Floats) -> DerivativeSums:
+        """Return what forward and backward add up over pairs, the derivatives of each times its weight.
+
+        Raises
+        ------
+        ResourceError
+            The tables would be larger than 4 GB.
+        """
+        sums, seen = self._new_sums(), self.tables.observation
+        logs = [
+            self._pass(x, y, mode, _MATCHED_BYTES, float(weight), sums)[0]
+            for (x, y), weight in zip(pairs, weights, strict=True)
+        ]
+        start, transitions, end, pair, gap, emitted = (np.minimum(part, _LARGEST) for part in sums)
+        emissions = [
+            seen.T @ pair[s] @ seen if kind == "xy" else seen.T @ gap[s] for s, kind in enumerate(self.tables.kinds)
+        ]
+        return DerivativeSums(np.array(logs, np.float64), start, transitions, end, emissions, emitted)
 
     def best_cells(self, x: Codes, y: Codes, mode: str) -> NDArray[np.int64]:
         """Return the cells (i, j, state) of the likeliest path that is not empty; none if there is no path."""
-        from tiedseq.kernels.logspace import log_forward, log_trace
+        from tiedseq.kernels.logspace import log_viterbi
 
-        self._require_memory(x.size, y.size)
-        arguments = self._arguments(x, y, mode)
         path = np.empty((x.size + y.size + 1, 3), np.int64)
-        count = log_trace(*arguments, log_forward(*arguments, True, True)[1], path)
-        return path[: max(count, 0)][::-1].copy()
+        count = log_viterbi(*self._arguments(x, y, mode), self._values(x.size, y.size, 0), path)
+        return path[:count][::-1].copy()
+
+
+def _sparse(matched: Floats, threshold: float) -> csr_array:
+    """What is positive and reaches the threshold; row by row, since the whole may fill the memory."""
+    from scipy.sparse import csr_array
+
+    kept = [np.flatnonzero((row >= threshold) & (row > 0.0)).astype(np.int32) for row in matched]
+    ends = np.cumsum([0, *map(len, kept)])
+    values = np.empty(ends[-1])
+    for row, found, first, last in zip(matched, kept, ends[:-1], ends[1:], strict=True):
+        values[first:last] = row[found]
+    return csr_array(
+        (values, np.concatenate([*kept, np.zeros(0, np.int32)]), ends.astype(np.int64)), shape=matched.shape
+    )

@@ -12,9 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError
-
-MODES = ("global", "local", "glocal", "overlap")
+from tiedseq.options import MODES, check_word
 
 
 def check_mode(mode: str) -> int:
@@ -25,8 +23,7 @@ def check_mode(mode: str) -> int:
     ArgumentError
         There is no such mode.
     """
-    if mode not in MODES:
-        raise ArgumentError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    check_word("mode", mode, MODES)
     return MODES.index(mode)
 
 

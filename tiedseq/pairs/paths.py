@@ -39,18 +39,19 @@ def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int6
     """Return ln P of the sequences and an alignment, summed over the states that can emit its columns; -inf if none
     can.
 
-    columns: int64 (2, n_columns), positions or -1; positions in each row are consecutive.
+    columns: int64 (2, n_columns), positions or -1; positions in each row are consecutive. An alignment that holds no
+    letter of a sequence does not say between which of them it lies: P is summed over the places that the mode admits.
     """
     check_mode(mode)
     n, m = x.size, y.size
     if not columns.size:
-        return _log_empty(tables, x, y, mode)
+        return _log_empty(tables, x, y, mode) + math.log(max(1, empty_box_count(n, m, mode)))
     present = columns >= 0
     boxes = [
         ((a, b), (c, d)) for a, c in _spans(columns[0][present[0]], n) for b, d in _spans(columns[1][present[1]], m)
     ]
-    box = next((box for box in boxes if admits(*box, n, m, mode)), None)
-    if box is None:
+    boxes = [box for box in boxes if admits(*box, n, m, mode)]
+    if not boxes:
         return -math.inf
     with np.errstate(divide="ignore"):  # logarithms throughout: one step's product may be too small for a float64
         start, transitions, end = (np.log(part) for part in (tables.start, tables.transitions, tables.end))
@@ -63,12 +64,15 @@ def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int6
     for step in emitted[1:]:
         value = np.logaddexp.reduce(value[:, None] + transitions, axis=0) + step
     inside = float(np.logaddexp.reduce(value + end))
-    return inside + _log_flanks(tables, x, y, *box) - log_box_count(n, m, mode)
+    flanks = _log_flanks(tables, x, y, *boxes[0])  # the same letters in all of them
+    return inside + flanks + math.log(len(boxes)) - log_box_count(n, m, mode)
 
 
 def _spans(positions: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
-    """The interval of a sequence that columns cover; where they cover nothing, the two that a mode may ask for."""
-    return [(int(positions[0]), int(positions[-1]) + 1)] if positions.size else [(0, 0), (length, length)]
+    """The interval of a sequence that columns cover; where they cover nothing, every empty one."""
+    if positions.size:
+        return [(int(positions[0]), int(positions[-1]) + 1)]
+    return [(place, place) for place in range(length + 1)]
 
 
 def _log_empty(tables: PairTables, x: Codes, y: Codes, mode: str) -> float:

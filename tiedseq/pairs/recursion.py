@@ -1,4 +1,4 @@
-"""The passes over two encoded sequences: a model's tables in, probabilities and their derivatives out.
+"""The passes over encoded sequences: a model's tables in, probabilities and their derivatives out.
 
 Two implementations say how likely one sequence pair is over background letters: `lanes`, fast, and `logarithms`, for
 parameters so extreme that the fast one would lose values. What a mode makes of these odds is here.
@@ -7,6 +7,8 @@ parameters so extreme that the fast one would lose values. What a mode makes of 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import SequenceError
+from tiedseq.errors import ResourceError
 
-from .lanes import RANGE_BITS, Lanes
+from .lanes import Lanes, suits_lanes
 from .logarithms import Logarithms
 from .modes import check_mode, empty_box_count, log_box_count
-from .paths import log_columns, log_path
-from .tables import Codes, Floats, PairTables, impossible_message
+from .paths import log_path
+from .tables import Codes, Floats, PairTables, impossible
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -37,10 +39,9 @@ class Posterior:
 
 
 @dataclass(frozen=True)
-class Gradient:
-    """A log-likelihood and its derivative with respect to every number of the model's tables."""
+class Derivatives:
+    """d ln P / d every number of the model's tables, each taken as free of the others."""
 
-    log_likelihood: float
     start: Floats  # (S,)
     start_end: float
     transitions: Floats  # (S, S)
@@ -49,26 +50,48 @@ class Gradient:
     background: Floats  # (K,): what explains the flanks
 
 
-class Recursion(PairTables):
+class Recursion:
     """One set of parameter values, ready to run. Sequences are uint8 codes, modes their names."""
+
+    def __init__(self, tables: PairTables) -> None:
+        self.tables = tables
 
     @property
     def is_moderate(self) -> bool:
         """Whether float64 with one exponent a lane holds every value that matters (else: logarithms, cell by cell)."""
-        return self.steepness * 3 + self.toll <= RANGE_BITS / 2
+        return suits_lanes(self.tables)
 
     @cached_property
     def _passes(self) -> Lanes | Logarithms:
-        return Lanes(self) if self.is_moderate else Logarithms(self)
+        return Lanes(self.tables) if self.is_moderate else Logarithms(self.tables)
+
+    @contextmanager
+    def _enough_memory(self, pairs: list[tuple[Codes, Codes]]) -> Iterator[None]:
+        """Name the sequences and the remedy where memory gives out."""
+        try:
+            yield
+        except MemoryError as error:
+            n, m = max(((x.size, y.size) for x, y in pairs), key=math.prod)
+            raise ResourceError(
+                f"there is not enough memory for sequences of {n:,} and {m:,} letters, whose posterior takes "
+                f"{self._passes.memory(n, m) / 1e9:.1f} GB: align shorter pieces"
+            ) from error
 
     def log_likelihoods(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
-        """Return ln P of every pair under a mode, -inf where no alignment explains it."""
+        """Return ln P of every pair under a mode, -inf where no alignment explains it.
+
+        Raises
+        ------
+        ResourceError
+            There is not enough memory.
+        """
         check_mode(mode)
-        return self._passes.log_totals(pairs, mode) + self._log_outside(pairs, mode)
+        with self._enough_memory(pairs):
+            return self._passes.log_totals(pairs, mode) + self._log_outside(pairs, mode)
 
     def _log_outside(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """What turns ln of the odds of all boxes into ln P, for every pair."""
-        return self.log_backgrounds(pairs) - np.array([log_box_count(x.size, y.size, mode) for x, y in pairs])
+        return self.tables.log_backgrounds(pairs) - np.array([log_box_count(x.size, y.size, mode) for x, y in pairs])
 
     def posterior(self, x: Codes, y: Codes, mode: str, threshold: float) -> Posterior:
         """Return the aligned pairs of probability `threshold` and more, and what stays unaligned.
@@ -81,25 +104,42 @@ class Recursion(PairTables):
             There is not enough memory.
         """
         check_mode(mode)
-        sums = self._passes.sums(x, y, mode, threshold, want_derivatives=False)
+        with self._enough_memory([(x, y)]):
+            sums = self._passes.posterior_sums(x, y, mode, threshold)
         target, query = (np.clip(1.0 - matched, 0.0, 1.0) for matched in (sums.target_matched, sums.query_matched))
         return Posterior(sums.log_total + float(self._log_outside([(x, y)], mode)[0]), sums.pairs, target, query)
 
-    def gradient(self, x: Codes, y: Codes, mode: str) -> Gradient:
-        """Return d ln P / d parameter for every number in the tables. Raises as `posterior` does."""
+    def derivatives(
+        self, pairs: list[tuple[Codes, Codes]], mode: str, weights: Floats | None = None
+    ) -> tuple[Floats, Derivatives]:
+        """Return ln P of every pair, float64 (pairs,), and the derivatives of their sum, always added in this order.
+
+        weights: float64 (pairs,), not negative: what the derivatives of each pair are multiplied by; 1 by default.
+        Raises as `posterior` does; of many pairs the message names the number.
+        """
         check_mode(mode)
-        sums = self._passes.sums(x, y, mode, 2.0, want_derivatives=True)
-        assert sums.derivatives is not None
-        start, transitions, end, emissions, _ = sums.derivatives
-        return Gradient(
-            sums.log_total + float(self._log_outside([(x, y)], mode)[0]),
-            start,
-            empty_box_count(x.size, y.size, mode) * math.exp(min(-sums.log_total, 700.0)),
-            transitions,
-            end,
-            emissions,
-            self.background_derivative(x, y, sums),
-        )
+        weights = np.ones(len(pairs)) if weights is None else np.ascontiguousarray(weights, np.float64)
+        with self._enough_memory(pairs):
+            sums = self._passes.derivative_sums(pairs, mode, weights)
+        for number in np.flatnonzero(sums.log_totals == -np.inf)[:1].tolist():
+            x, y = pairs[number]
+            raise impossible(x.size, y.size, mode, number if len(pairs) > 1 else None)
+        empty = np.array([empty_box_count(x.size, y.size, mode) for x, y in pairs], np.float64)
+        start_end = float(np.sum(weights * empty * np.exp(np.minimum(-sums.log_totals, 700.0))))
+        background = self._background_derivative(pairs, weights, sums.emitted)
+        found = Derivatives(sums.start, start_end, sums.transitions, sums.end, sums.emissions, background)
+        return sums.log_totals + self._log_outside(pairs, mode), found
+
+    def _background_derivative(self, pairs: list[tuple[Codes, Codes]], weights: Floats, emitted: Floats) -> Floats:
+        """The symbols of all sequences that no state emitted, over their probability."""
+        codes = np.concatenate([np.zeros(0, np.uint8), *(codes for pair in pairs for codes in pair)])
+        shares = np.repeat(weights, [x.size + y.size for x, y in pairs])
+        outside = np.bincount(codes, shares, emitted.size) - emitted
+        return np.asarray(self.tables.letter_odds @ np.maximum(outside, 0.0))
+
+    def gradient(self, x: Codes, y: Codes, mode: str) -> Derivatives:
+        """Return d ln P / d parameter for every number in the tables. Raises as `posterior` does."""
+        return self.derivatives([(x, y)], mode)[1]
 
     def viterbi(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
         """Return ln P of the likeliest path, and its cells (i, j, state): i and j letters are emitted when it leaves
@@ -108,17 +148,10 @@ class Recursion(PairTables):
         The path is empty where an empty box is likelier than any path. Raises as `posterior` does.
         """
         check_mode(mode)
-        cells = self._passes.best_cells(x, y, mode)
-        best = self.log_path(x, y, cells, mode) if cells.size else -math.inf
-        empty = self.log_path(x, y, cells[:0], mode)
+        with self._enough_memory([(x, y)]):
+            cells = self._passes.best_cells(x, y, mode)
+        best = log_path(self.tables, x, y, cells, mode) if cells.size else -math.inf
+        empty = log_path(self.tables, x, y, cells[:0], mode)
         if max(best, empty) == -math.inf:
-            raise SequenceError(impossible_message(x.size, y.size, mode))
+            raise impossible(x.size, y.size, mode)
         return (best, cells) if best >= empty else (empty, cells[:0])
-
-    def log_path(self, x: Codes, y: Codes, cells: NDArray[np.int64], mode: str) -> float:
-        """Return ln P of the sequences and one path, given as `viterbi` gives it; -inf if it is impossible."""
-        return log_path(self, x, y, cells, mode)
-
-    def log_columns(self, x: Codes, y: Codes, columns: NDArray[np.int64], mode: str) -> float:
-        """Return ln P of the sequences and an alignment; see `paths.log_columns`."""
-        return log_columns(self, x, y, columns, mode)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Codes
 from tiedseq.errors import ArgumentError
-from tiedseq.specification import RandomState, Tables, generator_of
+from tiedseq.random_state import RandomState, generator_of
+from tiedseq.specification import Tables
 
-_LONGEST = 10**8
+from .tables import Floats
+
+_LONGEST = 10**7  # columns of a model that hardly ends: seconds, and half a gigabyte for their letters and positions
 
 
 def sample_pair(
@@ -35,29 +41,31 @@ def sample_pair(
 
 def _sample_states(
     tables: Tables, has_end: bool, columns: int | None, generator: np.random.Generator
-) -> NDArray[np.int64]:
+) -> NDArray[np.intc]:
     """The states of all columns. Where the model has an end, fewer than `columns` may come."""
     if columns is None and not has_end:
         raise ArgumentError('columns must be given: the model has no "end", so nothing says how long its pairs are')
     if columns is not None and not (isinstance(columns, int | np.integer) and columns >= 0):
         raise ArgumentError(f"columns must be a whole number, 0 or more, not {columns!r}")
+    limit = _LONGEST if columns is None else int(columns)
     end = len(tables["start"]) - 1
     last = end + 1 if has_end else end
-    rows = [row[:last] / row[:last].sum() for row in (*tables["transitions"], tables["start"])]
-    cumulated = [np.cumsum(row).tolist() for row in rows]
-    chosen: list[int] = []
-    state = len(rows) - 1
-    uniform = iter(generator.random(0))
-    while columns is None or len(chosen) < columns:
-        number = next(uniform, None)
-        if number is None:
-            uniform = iter(generator.random(1024).tolist())
-            number = next(uniform)
-        row = cumulated[state]
-        state = min(int(np.searchsorted(row, number, side="right")), last - 1)
-        if state == end:
-            break
-        chosen.append(state)
-        if len(chosen) > _LONGEST:
-            raise ArgumentError(f"the model goes on for more than {_LONGEST:,} columns; give columns=")
-    return np.array(chosen, np.int64)
+    cumulated = [_cumulated(row[:last]) for row in (*tables["transitions"], tables["start"])]
+    chosen = array("i")  # a list would take eight bytes a column
+    state = len(cumulated) - 1
+    while len(chosen) < limit:
+        for number in generator.random(1024)[: limit - len(chosen)].tolist():
+            state = bisect_right(cumulated[state], number)
+            if state == end:
+                return np.array(chosen)
+            chosen.append(state)
+    if columns is None:
+        raise ArgumentError(f"the model goes on for more than {_LONGEST:,} columns; give columns=")
+    return np.array(chosen)
+
+
+def _cumulated(weights: Floats) -> list[float]:
+    """What a uniform number is compared with; none is above the last possible entry, whatever the rounding."""
+    sums = np.cumsum(weights / weights.sum())
+    sums[np.flatnonzero(weights)[-1] :] = 1.0
+    return sums.tolist()

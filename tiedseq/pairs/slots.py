@@ -11,10 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from tiedseq.kernels.layout import Model, Numbers, Tables
+from tiedseq.kernels.layout import DAMPING, KernelTables, Model, ModelArrays, SymbolGradient
 
 from .modes import border_weights
-from .tables import Codes, Derivatives, Floats, PairTables
+from .tables import DerivativeSums, Floats, PairTables
 
 _LETTER_COUNTS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 256)  # kernels are compiled for these: others are padded
 
@@ -40,26 +40,26 @@ class Slots:
         return np.array([values[s] if s >= 0 else 0.0 for s in self.states])
 
     @cached_property
-    def numbers(self) -> Numbers:
+    def arrays(self) -> ModelArrays:
         """Start, transitions and end as arrays."""
         transitions = np.array([self._placed(row) for row in self.tables.transitions])
         transitions = np.array([transitions[s] if s >= 0 else np.zeros(len(self)) for s in self.states])
-        return Numbers(self._placed(self.tables.start), transitions, self._placed(self.tables.end))
+        return ModelArrays(self._placed(self.tables.start), transitions, self._placed(self.tables.end))
 
     @cached_property
     def model(self) -> Model:
         """The numbers as tuples, for sums over alignments. Kernels compile for their lengths and pattern of edges."""
-        numbers, size, pairs = self.numbers, len(self), self.pairs
+        arrays, size, pairs = self.arrays, len(self), self.pairs
         # most models have no edges between different gap states; each pattern of edges compiles once, so there are two
         spared = np.zeros((size, size), bool)
         spared[pairs:, pairs:] = ~np.eye(size - pairs, dtype=bool)
-        if np.any(numbers.transitions[spared]):
+        if np.any(arrays.transitions[spared]):
             spared[:] = False
         rows = tuple(
-            tuple(None if spared[a, b] else float(numbers.transitions[a, b]) for b in range(size)) for a in range(size)
+            tuple(None if spared[a, b] else float(arrays.transitions[a, b]) for b in range(size)) for a in range(size)
         )
         letters, xy, x, y = ((0,) * count for count in (self.letters, pairs, self.deletions, self.insertions))
-        return Model(rows, tuple(numbers.start.tolist()), tuple(numbers.end.tolist()), letters, xy, x, y, best=None)
+        return Model(rows, tuple(arrays.start.tolist()), tuple(arrays.end.tolist()), letters, xy, x, y, best=None)
 
     @cached_property
     def _emissions(self) -> tuple[Floats, Floats]:
@@ -67,7 +67,7 @@ class Slots:
         observation, background = self.tables.observation, self.tables.symbol_background
         symbols, n_letters = observation.shape
         rows, columns = np.zeros((symbols + 1, self.record)), np.zeros((symbols, self.letters + self.insertions))
-        columns[:, :n_letters] = observation / background[:, None]
+        columns[:, :n_letters] = self.tables.letter_odds.T
         for slot, s in enumerate(self.states):
             if s < 0:
                 continue
@@ -80,45 +80,45 @@ class Slots:
                 columns[:, self.letters + slot - self.pairs - self.deletions] = emission / background
         return rows, columns
 
-    def kernel_tables(self, mode: str) -> Tables:
+    def kernel_tables(self, mode: str) -> KernelTables:
         """Return the emissions, and the weights of a mode's cells."""
-        return Tables(*self._emissions, *border_weights(mode))
+        return KernelTables(*self._emissions, *border_weights(mode))
 
     # ---- from the kernels
     # ---------------------------------------------------------------------------------------------
 
-    def derivatives(self, model: Floats, rows: Floats, columns: Floats, x: Codes, y: Codes) -> Derivatives:
-        """Return d ln P / d table entry.
-
-        `model` holds the derivatives of transitions, start and end, by slot; rows (n, record) and columns
-        (m, insertions) those of the emissions at every letter of the target and the query.
-        """
-        tables, size, states = self.tables, len(self), len(self.tables.kinds)
-        symbols, n_letters = tables.observation.shape
-        by_row, by_column = _by_symbol(x, rows, symbols), _by_symbol(y, columns, symbols)
-        wide = self.pairs * self.letters
-        in_gaps = (by_row * self._emissions[0][:-1])[:, wide:].sum(axis=1)
-        in_gaps += (by_column * self._emissions[1][:, self.letters :]).sum(axis=1)
-        result = Derivatives(
-            np.zeros(states), np.zeros((states, states)), np.zeros(states), [np.zeros(0)] * states, in_gaps
+    def new_sums(self) -> SymbolGradient:
+        """Return zeros for the kernels to add to."""
+        symbols = len(self.tables.symbol_background)
+        return SymbolGradient(
+            np.zeros(len(self) * (len(self) + 2)),
+            np.zeros((symbols, self.record)),
+            np.zeros((symbols, self.insertions)),
+            np.zeros(symbols),
         )
-        odds = (tables.observation / tables.symbol_background[:, None]).T  # (K, symbols)
+
+    def derivatives(self, log_totals: Floats, sums: SymbolGradient) -> DerivativeSums:
+        """Return what the kernels added up by the model's own states and letters."""
+        tables, size = self.tables, len(self)
+        states, n_letters = len(tables.kinds), tables.observation.shape[1]
+        wide = self.pairs * self.letters
+        emitted = sums.matched + (sums.rows * self._emissions[0][:-1])[:, wide:].sum(axis=1)
+        emitted += (sums.columns * self._emissions[1][:, self.letters :]).sum(axis=1)
+        by_slot, start, end = np.split(sums.model, [size * size, size * (size + 1)])
+        result = DerivativeSums(
+            log_totals, np.zeros(states), np.zeros((states, states)), np.zeros(states), [np.zeros(0)] * states, emitted
+        )
         used = [slot for slot, s in enumerate(self.states) if s >= 0]
         for slot in used:
             s = self.states[slot]
-            result.start[s], result.end[s] = model[size * size + slot], model[size * (size + 1) + slot]
+            result.start[s], result.end[s] = start[slot], end[slot]
             for other in used:
-                result.transitions[s, self.states[other]] = model[slot * size + other]
+                result.transitions[s, self.states[other]] = by_slot[slot * size + other] / DAMPING
             if slot < self.pairs:
-                by_letter = by_row[:, slot * self.letters :][:, :n_letters]
+                by_symbol = sums.rows[:, slot * self.letters :][:, :n_letters]
             elif slot < self.pairs + self.deletions:
-                by_letter = by_row[:, wide + slot - self.pairs]
+                by_symbol = sums.rows[:, wide + slot - self.pairs]
             else:
-                by_letter = by_column[:, slot - self.pairs - self.deletions]
-            result.emissions[s] = odds @ by_letter
+                by_symbol = sums.columns[:, slot - self.pairs - self.deletions]
+            result.emissions[s] = tables.letter_odds @ by_symbol
         return result
-
-
-def _by_symbol(codes: Codes, values: Floats, symbols: int) -> Floats:
-    """Sum the rows of `values` by the symbol at their place: (symbols, width)."""
-    return np.array([values[codes == symbol].sum(axis=0) for symbol in range(symbols)])

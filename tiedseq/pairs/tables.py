@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.errors import SequenceError
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -17,24 +19,24 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 
 
-class Derivatives(NamedTuple):
-    """d ln P / d every number of a model's tables but the background, in the tables' shapes."""
-
-    start: Floats  # (S,)
-    transitions: Floats  # (S, S)
-    end: Floats  # (S,)
-    emissions: list[Floats]  # per state: (K, K) or (K,)
-    in_gaps: Floats  # (symbols,): how many of each symbol gap states are expected to emit, not a derivative
-
-
-class Sums(NamedTuple):
-    """What forward and backward add up for one pair of sequences."""
+class PosteriorSums(NamedTuple):
+    """What forward and backward say of the letters of one pair of sequences."""
 
     log_total: float  # ln of the odds, over background letters, of all alignments in all boxes, empty ones included
     pairs: csr_array  # float64 (n, m): P(x_i aligned to y_j) where it reaches a threshold
     target_matched: Floats  # (n,): P(letter is aligned to some letter), whatever the threshold
     query_matched: Floats  # (m,)
-    derivatives: Derivatives | None  # None: not asked for
+
+
+class DerivativeSums(NamedTuple):
+    """What forward and backward say of a model's numbers, over many pairs of sequences, each with its weight."""
+
+    log_totals: Floats  # (pairs,): ln of the odds as in `PosteriorSums`; -inf: impossible, and left out of the rest
+    start: Floats  # (S,): d ln P / d entry of the tables, like the next three
+    transitions: Floats  # (S, S)
+    end: Floats  # (S,)
+    emissions: list[Floats]  # per state: (K, K) or (K,)
+    emitted: Floats  # (symbols,): how many of each symbol some state is expected to emit
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +81,10 @@ class PairTables:
             result[filled] = np.add.reduceat(logs, (np.cumsum(lengths) - lengths)[filled])
         return result
 
-    def background_derivative(self, x: Codes, y: Codes, sums: Sums) -> Floats:
-        """Return d ln P / d background letter: the symbols of both sequences that no state emitted, over their
-        probability.
-
-        `sums` are those of x and y, with derivatives.
-        """
-        assert sums.derivatives is not None
-        free = np.concatenate([1.0 - sums.target_matched, 1.0 - sums.query_matched])
-        outside = np.bincount(np.concatenate([x, y]), free, self.observation.shape[0]) - sums.derivatives.in_gaps
-        return np.asarray((np.maximum(outside, 0.0) / self.symbol_background) @ self.observation)
+    @cached_property
+    def letter_odds(self) -> Floats:
+        """float64 (K, symbols): d odds of a symbol / d probability of a letter; the odds are over the background."""
+        return (self.observation / self.symbol_background[:, None]).T
 
     @cached_property
     def log_odds(self) -> list[Floats]:
@@ -104,7 +100,8 @@ class PairTables:
 
         Cells next to each other lead to the same places by way of gaps: what the one can reach the other reaches at the
         price of one more gap letter on each side. So their values differ by that price and what letters are worth that
-        are likelier in a state than in the background, unless some gap is impossible.
+        are likelier in a state than in the background, unless some gap is impossible. Then a cell of a high value may
+        lead nowhere, beside one that is too low for a float64 in the same unit and the only way to the end.
         """
         if not _strongly_connected(self.transitions > 0) or not np.any(self.start > 0):
             return math.inf
@@ -131,11 +128,12 @@ class PairTables:
         return -4 * math.log2(rarest[0]) - math.log2(rarest[1]) - math.log2(rarest[2])
 
 
-def impossible_message(n: int, m: int, mode: str) -> str:
-    """Return the sentence of the error that no path explains two sequences."""
-    return (
-        f"the model gives sequences of {n:,} and {m:,} letters probability 0 under mode={mode!r}: no path of states "
-        "emits them; look for zeros among the transitions, the emissions or the start row"
+def impossible(n: int, m: int, mode: str, number: int | None = None) -> SequenceError:
+    """Return the error that no path explains two sequences; `number` says which of many pairs they are."""
+    pair = "" if number is None else f"pairs[{number}]: "
+    return SequenceError(
+        f"{pair}the model gives sequences of {n:,} and {m:,} letters probability 0 under mode={mode!r}: no path of "
+        "states emits them; look for zeros among the transitions, the emissions or the start row"
     )
 
 

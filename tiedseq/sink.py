@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from tiedseq.errors import ResourceError
+from .errors import ArgumentError, ResourceError
 
 
 class Sink:
@@ -41,25 +41,34 @@ def open_sink(target: str | os.PathLike[str] | Any) -> Iterator[Sink]:
     """A `Sink` on a path or on an open handle (text or binary), which is flushed but not closed.
 
     A regular file is written beside its place under a temporary name and renamed when all is done, so that an exception
-    leaves what was there before. Devices, pipes and sockets (/dev/stdout, /dev/full) are written directly. A name that
-    ends in ".gz" is compressed, with no time stamp: the same results give the same bytes.
+    leaves what was there before; it keeps its permissions, a new one has the usual ones, and a symbolic link stays one.
+    Devices, pipes and sockets are written directly, and so is what is open already (/dev/stdout, /dev/fd/3), even if it
+    is a regular file. A name that ends in ".gz" or ".GZ" is compressed, with no time stamp: the same text gives the
+    same bytes.
+
+    Raises ArgumentError if `target` is neither a path nor an open handle, or a handle whose encoding lacks a character;
+    ResourceError if it cannot be written.
     """
     if hasattr(target, "write"):
+        if getattr(target, "closed", False) is True:
+            raise ArgumentError(f"{_handle_name(target)} is a closed file: give an open one, or a path")
         sink = Sink(target, _handle_name(target))
         yield sink
         sink.flush()
         return
-    path = os.fspath(target)
+    path = _path(target)
     with _blame(path):
         mode = _mode(path)
     if mode is not None and stat.S_ISDIR(mode):
         raise ResourceError(f"{path}: it is a directory: name a file to write to")
-    if mode is None or stat.S_ISREG(mode):
+    descriptor = _descriptor(path)
+    if descriptor is None and (mode is None or stat.S_ISREG(mode)):
         with _Replacement(path, mode) as handle, _encoded(handle, path) as sink:
             yield sink
     else:
         with _blame(path):
-            handle = open(path, "wb")  # noqa: SIM115 - closed below, where a failure to close is ours
+            place = path if descriptor is None else os.dup(descriptor)
+            handle = open(place, "wb")  # noqa: SIM115 - closed below, where a failure to close is ours
         with _closing(handle, path), _encoded(handle, path) as sink:
             yield sink
 
@@ -101,7 +110,7 @@ class _Replacement:
 @contextlib.contextmanager
 def _encoded(handle: io.BufferedWriter, path: str) -> Iterator[Sink]:
     """UTF-8 over `handle`, through gzip if the path says so; complete and flushed at the end of the block."""
-    if not path.endswith(".gz"):
+    if not path.lower().endswith(".gz"):
         sink = Sink(handle, path)
         yield sink
         sink.flush()
@@ -133,13 +142,41 @@ def _closing(handle: io.BufferedWriter, path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _blame(name: str) -> Iterator[None]:
-    """Turn the system's errors on this output into one of ours that names it."""
+    """Turn the system's errors on this output, and those of open files, into one of ours that names it."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
         raise ResourceError(f"{name}: cannot write: {error.strerror or error}") from error
+    except UnicodeEncodeError as error:
+        lacking = f"its encoding, {error.encoding}, has no {error.object[error.start]!a}"
+        raise ArgumentError(f"{name}: cannot write: {lacking}; open it with encoding='utf-8', or give a path") from None
+    except ValueError as error:  # a file that was closed in the meantime
+        raise ArgumentError(f"{name}: cannot write: {error}") from None
+
+
+def _path(target: Any) -> str:
+    try:
+        path = os.fsdecode(target)
+    except TypeError:
+        path = "\0"
+    if not path or "\0" in path:
+        raise ArgumentError(f"path={target!r} is neither a path nor an open file")
+    return path
+
+
+def _descriptor(path: str) -> int | None:
+    """The number of the open file that /dev/stdout and its like stand for.
+
+    It is written as it is open, at its place in the text: opening it by name would cut off what a shell's >> keeps.
+    """
+    folder, name = os.path.split(path)
+    if folder == "/dev" and name in ("stdout", "stderr"):
+        return 1 if name == "stdout" else 2
+    if name.isdecimal() and os.path.realpath(folder) in ("/dev/fd", f"/proc/{os.getpid()}/fd"):
+        return int(name)
+    return None
 
 
 def _mode(path: str) -> int | None:

@@ -1,0 +1,173 @@
+"""tiedseq fit, annotate, score, sample and info, from files to files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import tiedseq as ts
+from tiedseq import cli
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with sequences of two kinds of DNA, one after the other, and one of lower case."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    lines = []
+    for number in range(6):
+        rich = "".join(generator.choice(list("CCGGGCAT"), 120))
+        poor = "".join(generator.choice(list("AATTTACG"), 200))
+        lines.append(f">seq{number} some words\n{poor}{rich}{poor}\n")
+    (tmp_path / "s.fa").write_text("".join(lines) + ">empty\n")
+    return tmp_path
+
+
+def fitted(*more: str) -> ts.HMM:
+    assert cli.main(["fit", "s.fa", "--states", "2", "-o", "m.json", "--seed", "1", *more]) == 0
+    model = ts.load("m.json")
+    assert isinstance(model, ts.HMM)
+    return model
+
+
+def test_fit_is_the_fit_of_python(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = fitted()
+    sequences = [record for record in ts.read("s.fa") if len(record)]
+    same = ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=1).fit(sequences, random_state=1)
+    assert_allclose(model.transmat_, same.transmat_, rtol=0, atol=0)
+    assert_allclose(model.emissionprob_, same.emissionprob_, rtol=0, atol=0)
+    assert model.provenance is not None and model.provenance["converged"] is True
+    assert_allclose(model.provenance["log_likelihood"], same.score(sequences), rtol=1e-12)
+    line = capsys.readouterr().err
+    assert line.startswith("tiedseq: 6 sequences, log-likelihood -") and line.endswith("converged\n")
+    assert cli.main(["info", "m.json"]) == 0
+    shown = capsys.readouterr().out
+    assert "HMM with states s0, s1" in shown and "data_sha256" in shown
+
+
+def test_fit_does_not_depend_on_threads(here: Path) -> None:
+    one = fitted("--restarts", "2").to_dict()
+    assert fitted("--restarts", "2", "--threads", "2", "--quiet").to_dict() == one
+
+
+def test_fit_goes_on_from_a_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = fitted("--max-iter", "3")
+    assert "not converged" in capsys.readouterr().err
+    assert cli.main(["fit", "s.fa", "--model", "m.json", "-o", "n.json", "--quiet"]) == 0
+    sequences = [record for record in ts.read("s.fa") if len(record)]
+    assert ts.load("n.json").score(sequences) > first.score(sequences)
+    assert capsys.readouterr().err == ""
+
+
+def test_masked_letters_are_missing(here: Path) -> None:
+    (here / "s.fa").write_text(">a\nACGTacgtACGGTTT\n")
+    masked = fitted("--mask", "lowercase")
+    (here / "s.fa").write_text(">a\nACGTNNNNACGGTTT\n")
+    assert_allclose(masked.emissionprob_, fitted().emissionprob_, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("decode", ["posterior", "viterbi"])
+def test_annotate_writes_where_states_are(here: Path, capsys: pytest.CaptureFixture[str], decode: str) -> None:
+    model = fitted("--quiet")
+    poor, rich = np.argsort(model.emissionprob_[:, 1] + model.emissionprob_[:, 2])
+    words = ["annotate", "m.json", "s.fa", "--decode", decode, "--omit", model.states[poor], "--min-length", "30"]
+    assert cli.main(words) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == [f"seq{k}" for k in range(6)]
+    for row in rows:
+        assert row[3:6:2] == [model.states[rich], "."] and 0 <= int(row[4]) <= 1000
+        assert abs(int(row[1]) - 200) < 40 and abs(int(row[2]) - 320) < 40
+    record = next(iter(ts.read("s.fa")))
+    path = model.predict(record) if decode == "viterbi" else model.predict_proba(record).argmax(axis=1)
+    start, end = int(rows[0][1]), int(rows[0][2])
+    assert (path[start:end] == rich).all() and path[start - 1] != rich and path[end] != rich
+    assert_allclose(int(rows[0][4]), 1000 * model.predict_proba(record)[start:end, rich].mean(), rtol=0, atol=0.5)
+    assert cli.main([*words, "-o", "out.gff3", "--type", "CpG_island"]) == 0
+    lines = (here / "out.gff3").read_text().splitlines()
+    assert lines[0] == "##gff-version 3" and "##sequence-region seq0 1 520" in lines
+    assert [line.split("\t")[2:5] for line in lines if line.startswith("seq0")] == [
+        ["CpG_island", str(start + 1), str(end)]
+    ]
+
+
+@pytest.mark.parametrize("format", ["bedgraph", "wig"])
+def test_annotate_writes_tracks(here: Path, format: str) -> None:
+    model = fitted("--quiet")
+    assert cli.main(["annotate", "m.json", "s.fa", "--state", "s1", "-o", f"out.{format}"]) == 0
+    lines = (here / f"out.{format}").read_text().splitlines()
+    posterior = model.predict_proba(next(iter(ts.read("s.fa"))))[:, 1]
+    if format == "wig":
+        first = next(k for k, line in enumerate(lines) if line.startswith("fixedStep chrom=seq0 "))
+        found = np.array([float(line) for line in lines[first + 1 : first + 521]])
+        assert_allclose(found, posterior, rtol=1e-3, atol=1e-300)
+    else:
+        runs = [line.split("\t") for line in lines if line.startswith("seq0\t")]
+        found = np.concatenate([np.full(int(end) - int(start), float(value)) for _, start, end, value in runs])
+        assert_allclose(found, posterior, rtol=0, atol=1e-4)
+
+
+def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = fitted("--quiet")
+    assert cli.main(["score", "m.json", "s.fa"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["name", "length", "log_likelihood"] and rows[-1] == ["empty", "0", "0.000000"]
+    record = next(iter(ts.read("s.fa")))
+    assert_allclose(float(rows[1][2]), model.score(record), rtol=0, atol=1e-6)
+    assert cli.main(["sample", "m.json", "--length", "50", "--count", "3", "--seed", "4"]) == 0
+    drawn = capsys.readouterr().out
+    assert [len(line) for line in drawn.splitlines()[1::2]] == [50, 50, 50]
+    assert cli.main(["sample", "m.json", "--length", "50", "--count", "3", "--seed", "4"]) == 0
+    assert capsys.readouterr().out == drawn
+    ts.default_model().save("p.json")
+    (here / "a.fa").write_text(">a\nACGT\n")
+    (here / "b.fa").write_text(">b\nACGA\n")
+    assert cli.main(["score", "p.json", "a.fa", "b.fa"]) == 0
+    row = capsys.readouterr().out.splitlines()[1].split("\t")
+    assert row[:2] == ["a", "b"]
+    assert_allclose(float(row[2]), ts.default_model().log_likelihood("ACGT", "ACGA"), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "complaint"),
+    [
+        (["fit", "s.fa", "-o", "m2.json"], 2, "give --states N for a new model, or --model FILE"),
+        (["fit", "s.fa", "--states", "0", "-o", "m2.json"], 2, "at least 1"),
+        (["fit", "none.fa", "--states", "2", "-o", "m2.json"], 1, "none.fa"),
+        (["fit", "e.fa", "--states", "2", "-o", "m2.json"], 1, "e.fa: it holds no sequence"),
+        (["fit", "x.fa", "--states", "2", "-o", "m2.json"], 1, "x.fa"),
+        (["fit", "s.fa", "--states", "2", "-o", "s.fa"], 2, "would replace"),
+        (["annotate", "m.json", "s.fa", "--omit", "s7"], 2, "--omit s7: the model has the states s0, s1"),
+        (["annotate", "m.json", "s.fa", "--format", "wig"], 2, "give --state"),
+        (["annotate", "m.json", "s.fa", "-o", "x.txt"], 2, "give --format"),
+        (["annotate", "p.json", "s.fa"], 1, "needs one of 'hmm'"),
+        (["annotate", "m.json", "s.fa", "--min-posterior", "2"], 2, "probability from 0 to 1"),
+        (["score", "m.json", "s.fa", "s.fa"], 2, "it takes one file"),
+        (["score", "p.json", "s.fa"], 2, "it takes two files"),
+        (["sample", "m.json"], 2, "n="),
+        (["info", "s.fa"], 1, "not a model file"),
+    ],
+)
+def test_mistakes(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str], status: int, complaint: str
+) -> None:
+    ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0).save("m.json")
+    ts.default_model().save("p.json")
+    (here / "e.fa").write_text(">a\n")
+    (here / "x.fa").write_text(">a\nACGTJ\n")
+    assert cli.main(words) == status
+    shown = capsys.readouterr()
+    assert complaint in shown.err and shown.out == ""
+    assert not (here / "m2.json").exists() and (here / "s.fa").read_text().startswith(">seq0")
+
+
+def test_model_files_say_where_values_come_from(here: Path) -> None:
+    fitted("--quiet")
+    document = json.loads((here / "m.json").read_text())
+    assert document["provenance"]["command"] == "tiedseq fit"
+    assert document["provenance"]["sequences"] == 6

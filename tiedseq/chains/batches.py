@@ -1,0 +1,116 @@
+"""Sequences, and what is said about each of their letters, in batches that are worked on together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.alphabet import Alphabet
+from tiedseq.errors import ArgumentError
+
+from .emissions import Batch
+from .observations import Observations
+from .words import words_of
+
+_BATCH_LETTERS = 1 << 18
+
+
+def batches_of(
+    data: Observations,
+    alphabet: Alphabet | None,
+    order: int,
+    weights: NDArray[np.float64],
+    allowed: NDArray[np.bool_] | None,
+) -> list[Batch]:
+    """Return sequences in their order, in runs that are work enough for a call; cut by the data alone."""
+    batches, first = [], 0
+    filled = data.ends[1:] // _BATCH_LETTERS
+    for last in [*np.flatnonzero(np.diff(filled)).tolist(), len(data) - 1]:
+        part = slice(int(data.ends[first]), int(data.ends[last + 1]))
+        ends = data.ends[first : last + 2] - data.ends[first]
+        values: Any = data.values[part]
+        if alphabet is not None:
+            values = words_of(values, ends, order, alphabet.observation)
+        limits = None if allowed is None else allowed[part]
+        batches.append(Batch(values, ends, weights[first : last + 1], first, limits))
+        first = last + 1
+    return batches
+
+
+def allowed_of(allowed: Any, data: Observations, n_states: int, emitting: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which emitting states may be at every letter, (letters, emitting states).
+
+    Raises ArgumentError for another shape, or a letter at which no state may be.
+    """
+    parts = _parts_of("allowed", allowed, data)
+    try:
+        stacked = np.concatenate([np.asarray(part, bool) for part in parts])
+    except (TypeError, ValueError) as error:
+        raise ArgumentError("allowed= must hold arrays of True and False, (T, S) for every sequence.") from error
+    wanted = (len(data.values), n_states)
+    if stacked.shape != wanted:
+        raise ArgumentError(f"allowed= has the shape {stacked.shape}; letters and states are {wanted}.")
+    kept = stacked[:, list(emitting)]
+    if not kept.any(axis=1).all():
+        raise ArgumentError(
+            f"allowed= allows no state at letter {int(np.argmin(kept.any(axis=1)))}, counted over all "
+            "sequences; allow one."
+        )
+    return np.ascontiguousarray(kept)
+
+
+def allowed_by_paths(paths: Any, data: Observations, emitting: Sequence[int]) -> NDArray[np.bool_]:
+    """Return that at every letter only its given state may be, (letters, emitting states).
+
+    Raises ArgumentError for another number of them, or what is no state that emits.
+    """
+    parts = _parts_of("paths", paths, data)
+    try:
+        stacked = np.concatenate([np.asarray(part) for part in parts])
+    except (TypeError, ValueError) as error:
+        raise ArgumentError("paths= must hold arrays of states, (T,) for every sequence.") from error
+    if stacked.shape != (len(data.values),) or stacked.dtype.kind not in "iu":
+        raise ArgumentError(
+            f"paths= has the shape {stacked.shape} and dtype {stacked.dtype}; it needs a whole number for each of "
+            f"{len(data.values)} letters."
+        )
+    known = np.isin(stacked, list(emitting))
+    if not known.all():
+        raise ArgumentError(
+            f"paths= holds {stacked[~known][0]}; states that emit are {list(emitting)}, indices into `states`."
+        )
+    return np.asarray(stacked[:, None] == np.array(emitting))
+
+
+def _parts_of(name: str, given: Any, data: Observations) -> Any:
+    """What is given for every sequence. Raises ArgumentError unless there is something for each, of its length."""
+    if data.form != "list":
+        return [given]
+    lengths = np.diff(data.ends).tolist()
+    if not hasattr(given, "__len__") or len(given) != len(lengths):
+        raise ArgumentError(f"{name}= must be a list with an array for each of the {len(lengths)} sequences in X.")
+    for number, (part, length) in enumerate(zip(given, lengths, strict=True)):
+        if not hasattr(part, "__len__") or len(part) != length:
+            raise ArgumentError(
+                f"{name}[{number}] must be an array with an entry for each of the {length} letters of its sequence."
+            )
+    return given
+
+
+def weights_of(weights: Any, count: int) -> NDArray[np.float64]:
+    """Return one weight a sequence, 1 by default. Raises ArgumentError for a wrong number of them, or negative ones."""
+    if weights is None:
+        return np.ones(count)
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"weights={weights!r} must be numbers, one for each sequence.") from error
+    if array.shape != (count,):
+        raise ArgumentError(f"weights= has the shape {array.shape}; there are {count} sequences, one weight for each.")
+    if not (np.isfinite(array).all() and (array >= 0.0).all()):
+        wrong = array[~(np.isfinite(array) & (array >= 0.0))][0]
+        raise ArgumentError(f"weights= holds {wrong}; weights are finite and not negative.")
+    return array

@@ -1,0 +1,95 @@
+"""What states say of observations, whatever they emit: a table of likelihoods in, statistics of the posterior out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.families import Family
+
+from .tables import Floats, Index, Likelihoods
+from .words import Words
+
+
+class Batch(NamedTuple):
+    """Sequences that are worked on together: sequence k holds observations ends[k] to before ends[k + 1]."""
+
+    observations: Any  # Words of letters, or float64 (observations, dims)
+    ends: Index
+    weights: Floats  # of the sequences
+    first: int  # number of the first sequence among all
+    allowed: NDArray[np.bool_] | None  # (observations, emitting states), or None: all states everywhere
+
+
+class Emissions(Protocol):
+    """What the recursions need of emissions at one set of values; can be pickled."""
+
+    def likelihoods(self, batch: Batch) -> Likelihoods: ...
+
+    def statistics(self, batch: Batch, used: Floats) -> Floats:
+        """Flat statistics of the posterior `used`, which has a row for each of the likelihoods' table."""
+
+
+class LetterEmissions:
+    """Every state has a table of letters, or of letters after those before them."""
+
+    def __init__(self, tables: Sequence[Floats]) -> None:
+        self.tables = np.array([table.ravel() for table in tables])  # (E, cells)
+
+    def likelihoods(self, batch: Batch) -> Likelihoods:
+        words: Words = batch.observations
+        found = Likelihoods.of(words.probabilities(self.tables), words.rows)
+        return found if batch.allowed is None else _restricted(found, batch.allowed)
+
+    def statistics(self, batch: Batch, used: Floats) -> Floats:
+        return (self.derivatives(batch, used) * self.tables).ravel()
+
+    def derivatives(self, batch: Batch, used: Floats) -> Floats:
+        """d ln P / d cell of every state's table, (E, cells)."""
+        words: Words = batch.observations
+        if batch.allowed is not None:
+            by_letter, rows = used, words.rows.astype(np.intp)
+            used = np.zeros((words.weights.shape[0], by_letter.shape[1]))
+            np.add.at(used, rows, by_letter)
+        return words.derivatives(self.tables, used)
+
+
+class FamilyStates(NamedTuple):
+    """States whose emissions are computed together."""
+
+    family: Family
+    states: NDArray[np.intp]  # among the emitting ones
+    values: list[dict[str, Any]]  # of each
+
+
+class FamilyEmissions:
+    """Every state has a distribution of numbers."""
+
+    def __init__(self, groups: Sequence[FamilyStates]) -> None:
+        self.groups = list(groups)
+        self.n_states = sum(len(group.states) for group in groups)
+
+    def likelihoods(self, batch: Batch) -> Likelihoods:
+        logs = np.empty((len(batch.observations), self.n_states))
+        for group in self.groups:
+            logs[:, group.states] = group.family.log_likelihoods(batch.observations, group.values)
+        if batch.allowed is not None:
+            logs[~batch.allowed] = -np.inf
+        return Likelihoods.of_logarithms(logs, np.arange(len(logs), dtype=np.int32))
+
+    def statistics(self, batch: Batch, used: Floats) -> Floats:
+        parts = [
+            group.family.statistics(batch.observations, used[:, group.states], group.values) for group in self.groups
+        ]
+        return np.concatenate([part.ravel() for part in parts])
+
+
+def _restricted(likelihoods: Likelihoods, allowed: NDArray[np.bool_]) -> Likelihoods:
+    """Likelihoods letter by letter, zero in states that are not allowed there."""
+    table = np.where(allowed, likelihoods.table[likelihoods.rows], 0.0)
+    scale = likelihoods.log_scale[likelihoods.rows]
+    found = Likelihoods.of(table, np.arange(len(table), dtype=np.int32))
+    return found._replace(log_scale=found.log_scale + scale)

@@ -1,0 +1,199 @@
+"""The fast passes, sixteen sequences or pieces side by side: the tables as the kernels want them, and their memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Letters, Sums, Work
+from tiedseq.kernels.layout import LANES
+
+from .cuts import Cuts, Passed
+from .tables import ChainTables, Derivatives, Floats, Likelihoods
+
+Map = Callable[[Callable[[slice], Sums], Iterable[slice]], Iterator[Sums]]
+"""The built-in `map`, or an executor's: results come in the order of the tasks."""
+
+_HISTORY_BYTES = 1 << 20  # of forward's values in a chunk: what stays in a core's cache
+_KEPT_BYTES = 64 << 20  # of memory that a thread keeps for the next call
+_ADDED = ("incoming", "silent_incoming", "began", "finished", "used")
+
+
+class ChainLanes:
+    """Transitions as the kernels want them, and the passes."""
+
+    def __init__(self, tables: ChainTables) -> None:
+        self.tables = tables
+        self.states = tables.order  # by place in a slot, without padding
+        self.emitting = -(-tables.n_emitting // FOUR) * FOUR
+        self.size = self.emitting + int(tables.silent.sum())
+        self.place = np.empty(len(self.states), np.int64)  # of every state, in a slot
+        self.place[self.states] = np.concatenate(
+            [np.arange(tables.n_emitting), np.arange(self.emitting, self.size)]
+        ).astype(np.int64)
+
+    # ---- to the kernels -------------------------------------------------------------------------------------------
+
+    def _placed(self, values: Floats) -> Floats:
+        placed = np.zeros(self.size)
+        placed[self.place] = values
+        return placed
+
+    @cached_property
+    def chain(self) -> Chain:
+        possible, weight = np.zeros((self.size, self.size), bool), np.zeros((self.size, self.size))
+        where = np.ix_(self.place, self.place)
+        possible[where], weight[where] = self.tables.possible, self.tables.transitions
+        fours = [slice(g, g + FOUR) for g in range(0, self.emitting, FOUR)]
+        ones = [slice(s, s + 1) for s in range(self.emitting, self.size)]
+        return Chain(
+            incoming=four_edges(possible, weight, fours),
+            outgoing=four_edges(possible.T, weight.T, fours),
+            silent_incoming=four_edges(possible, weight, ones),
+            silent_outgoing=four_edges(possible.T, weight.T, ones),
+            start=self._placed(self.tables.entered)[: self.emitting],
+            guess=self._placed(np.where(self.tables.silent, 0.0, 1.0 / self.tables.n_emitting))[: self.emitting],
+            finish=self._placed(self.tables.finish),
+        )
+
+    def _letters(self, likelihoods: Likelihoods) -> Letters:
+        table = np.zeros((len(likelihoods.table) + 1, self.emitting))
+        table[:-1, : self.tables.n_emitting] = likelihoods.table
+        return Letters(table.ravel(), likelihoods.rows)
+
+    # ---- passes ---------------------------------------------------------------------------------------------------
+
+    def forward(self, likelihoods: Likelihoods, cuts: Cuts, period: int, run: Map = map) -> Passed:
+        """Return ln P of every sequence."""
+        from tiedseq.kernels.hmm import forward
+
+        letters = self._letters(likelihoods)
+
+        def passed(task: slice) -> Sums:
+            sums, work = self._sums(cuts, task, 0), self._work(cuts, task, period, keep=False)
+            chunk = work.which.size // LANES
+            forward(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
+            return sums
+
+        return cuts.passed(list(run(passed, cuts.tasks())))
+
+    def expect(self, likelihoods: Likelihoods, cuts: Cuts, period: int, run: Map = map) -> tuple[Passed, Derivatives]:
+        """Return ln P of every sequence, and its derivatives summed over sequences times their weights."""
+        from tiedseq.kernels.hmm import expect
+
+        letters = self._letters(likelihoods)
+
+        def passed(task: slice) -> Sums:
+            sums, work = self._sums(cuts, task, letters.table.size), self._work(cuts, task, period, keep=True)
+            chunk = work.which.size // LANES
+            expect(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
+            return sums
+
+        parts = list(run(passed, cuts.tasks()))
+        return cuts.passed(parts), self._derivatives(parts)
+
+    def _sums(self, cuts: Cuts, task: slice, used: int) -> Sums:
+        pieces = task.stop - task.start
+        return Sums(
+            np.zeros((pieces, SUMMARY)),
+            np.zeros((cuts.n_seams(task), 4, self.size)),
+            vectors(self.chain.incoming.weight.size),
+            vectors(self.chain.silent_incoming.weight.size),
+            vectors(self.emitting),
+            vectors(self.size),
+            np.zeros(used),
+        )
+
+    def _work(self, cuts: Cuts, task: slice, period: int, keep: bool) -> Work:
+        length = cuts.longest(task)
+        fitting = _HISTORY_BYTES // (self.size * LANES * 8) if keep else 64
+        chunk = max(1, min(length, max(16, fitting)))
+        parts = scratch(
+            chunk * self.emitting,
+            (chunk + 1) * self.size,
+            chunk * self.size if keep else 0,
+            chunk * self.emitting if keep else 0,
+            self.size,
+            -(-length // chunk) * (self.size + 1) if keep else 0,
+            length // period + 1,
+            1,
+            1,
+        )
+        return Work(np.empty(chunk * LANES, np.int64), *parts)
+
+    # ---- from the kernels -----------------------------------------------------------------------------------------
+
+    def _derivatives(self, parts: list[Sums]) -> Derivatives:
+        """What the kernels added up, in the order of the model's states; silent edges before and after all letters."""
+        tables, chain = self.tables, self.chain
+        total = [sum((getattr(sums, name) for sums in parts[1:]), getattr(parts[0], name)) for name in _ADDED]
+        incoming, silent, began, finished = (part.reshape(-1, LANES).sum(axis=1) for part in total[:4])
+        square = np.zeros((self.size, self.size))
+        for g, (low, high) in enumerate(pairwise(chain.incoming.first.tolist())):
+            for e in range(low, high):
+                square[chain.incoming.other[e], FOUR * g : FOUR * g + FOUR] = incoming[FOUR * e : FOUR * e + FOUR]
+        for k, (low, high) in enumerate(pairwise(chain.silent_incoming.first.tolist())):
+            square[chain.silent_incoming.other[low:high], self.emitting + k] += silent[low:high]
+        transitions = np.where(tables.possible, square[np.ix_(self.place, self.place)], 0.0)
+        began, finished = np.append(began, np.zeros(self.size - self.emitting))[self.place], finished[self.place]
+        start = np.where(tables.silent, 0.0, began)
+        for s in tables.order[: tables.n_emitting - 1 : -1] if tables.silent.any() else []:
+            start[s] = tables.transitions[s] @ start
+        for s in tables.order[tables.n_emitting :]:  # edges of silent states before the first letter and after the last
+            transitions[s] += np.where(tables.possible[s], tables.entered[s] * start, 0.0)
+            transitions[:, s] += np.where(tables.possible[:, s], finished * tables.finish[s], 0.0)
+        used = total[4].reshape(-1, self.emitting)[:-1, : tables.n_emitting]
+        return Derivatives(start, transitions, finished, np.ascontiguousarray(used))
+
+
+def four_edges(possible: NDArray[np.bool_], weight: Floats, groups: list[slice]) -> Edges:
+    """Gather the edges into every group of states. Groups of four get an even number: the first may come twice.
+
+    The second time it is without weight: nothing, or minus infinity where weights are logarithms.
+    """
+    first, others, weights = [0], [], []
+    nothing = weight.min(initial=0.0)
+    for group in groups:
+        sources = np.flatnonzero(possible[:, group].any(axis=1)).tolist()
+        others += sources
+        weights += [weight[s, group] for s in sources]
+        if group.stop - group.start == FOUR and len(sources) % 2:
+            others.append(sources[0])
+            weights.append(np.full(FOUR, nothing))
+        first.append(len(others))
+    flat = np.concatenate(weights) if weights else np.zeros(0)
+    return Edges(np.array(first, np.int64), np.array(others, np.int64), np.ascontiguousarray(flat))
+
+
+def vectors(count: int) -> Floats:
+    """Zeros that start at a cache line: a vector that straddles two costs twice."""
+    memory = np.zeros(count * LANES + 8)
+    offset = (-memory.ctypes.data % 64) // 8
+    return memory[offset : offset + count * LANES]
+
+
+_kept = threading.local()
+
+
+def scratch(*counts: int) -> list[Floats]:
+    """Vectors whose content does not matter, valid until the same thread asks again.
+
+    They are kept: new memory is handed out page by page, which takes as long as the work on short sequences.
+    """
+    wanted = sum(counts)
+    memory: Floats | None = getattr(_kept, "memory", None)
+    if memory is None or memory.size < wanted * LANES:
+        memory = vectors(wanted)
+        if memory.nbytes <= _KEPT_BYTES:
+            _kept.memory = memory
+    return np.split(memory[: wanted * LANES], np.cumsum(counts[:-1]) * LANES)
+
+
+def smallest_positive(*arrays: Floats) -> float:
+    """The smallest value above zero, 1 if there is none."""
+    return min((float(array[array > 0.0].min()) for array in arrays if (array > 0.0).any()), default=1.0)

@@ -1,0 +1,317 @@
+"""What an HMM's labels hold: rows and letters, which sum to one, and numbers of families; their M-step."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.alphabet import Alphabet
+from tiedseq.errors import ModelError
+from tiedseq.families import Family
+from tiedseq.hypothesis import Nesting
+from tiedseq.random_state import RandomState
+from tiedseq.specification import Parameter, Specification, Tables
+
+from .emissions import Emissions, FamilyEmissions, FamilyStates, LetterEmissions
+from .family_parameters import FamilyParameters
+from .machine import Machine
+from .tables import ChainTables
+
+Vector = NDArray[np.float64]
+
+
+class HMMParameters:
+    """The parameters of an HMM. The arguments are those of :class:`tiedseq.hmm.HMM`.
+
+    Attributes
+    ----------
+    specification : Specification
+        Rows, and the tables of states that emit letters.
+    families : FamilyParameters
+        Of states that emit numbers.
+    states, emitting : tuple of str
+        All states, and those that emit something.
+    """
+
+    def __init__(
+        self,
+        alphabet: Alphabet | None,
+        transitions: Mapping[str, Mapping[str, Any]],
+        emissions: Mapping[str, Any],
+        start: Mapping[str, Any] | None,
+        values: Mapping[str, Any],
+        order: int,
+        random_state: RandomState,
+    ) -> None:
+        self.alphabet, self.order = alphabet, order
+        values = dict(values)
+        letters, numbers = _told_apart(transitions, emissions, values, alphabet)
+        if numbers and order:
+            raise ModelError(f"order={order} is for letters that depend on those before them; numbers have order=0.")
+        of_families = {}
+        self.families = FamilyParameters(numbers, {})
+        for label in self.families.labels:
+            if label in values:
+                of_families[label] = values.pop(label)
+        self.families = FamilyParameters(numbers, of_families)
+        n_letters = 0 if alphabet is None else alphabet.n_letters
+        shape = (n_letters,) * (order + 1)
+        self.specification = Specification(
+            {state: shape if state in letters else None for state in transitions},
+            transitions,
+            letters,
+            start=start,
+            values=values,
+            alphabet=alphabet,
+            random_state=random_state,
+            given="previous" if order else None,
+        )
+        self._check_namespace()
+        self.states = self.specification.states
+        self.emitting = tuple(state for state in self.states if state in letters or state in numbers)
+
+    def _check_namespace(self) -> None:
+        for label in self.families.labels:
+            if label in self.specification.labels:
+                raise ModelError(f"The label {label!r} names a probability and a parameter of a family; rename one.")
+
+    # ---- values ---------------------------------------------------------------------------------------------------
+
+    @property
+    def by_label(self) -> dict[str, Any]:
+        return {**self.specification.parameters, **self.families.values}
+
+    @property
+    def n_free(self) -> int:
+        return self.specification.n_free_parameters + self.families.n_free
+
+    @property
+    def vector(self) -> Vector:
+        """All values, flat."""
+        return np.concatenate([self.specification.free, self.families.vector])
+
+    @vector.setter
+    def vector(self, vector: Vector) -> None:
+        size = len(self.specification.free)
+        self.specification.free = np.array(vector[:size])
+        self.families.set_vector(vector[size:])
+
+    def describe(self) -> Iterator[Parameter]:
+        """One line for each label."""
+        yield from self.specification.describe()
+        for label, places in self.families.uses.items():
+            yield Parameter(label, self.families.values[label], len(places), label in self.families.held)
+
+    def copy(self) -> HMMParameters:
+        other = HMMParameters.__new__(HMMParameters)
+        other.__dict__.update(self.__dict__)
+        other.specification, other.families = self.specification.copy(), self.families.copy()
+        return other
+
+    def reset(self) -> None:
+        """Return to the values of the constructor."""
+        self.specification.free = self.specification.initial.copy()
+        self.families.values = dict(self.families.initial)
+
+    # ---- at work --------------------------------------------------------------------------------------------------
+
+    def machine(self) -> Machine:
+        """Return the model at its current values, ready to work. ModelError if one has no value yet."""
+        if missing := self.families.missing:
+            raise ModelError(
+                f"{', '.join(map(repr, missing[:8]))} {'has' if len(missing) == 1 else 'have'} no value yet; give "
+                "starting values, or call fit, which takes them from the data."
+            )
+        tables, possible = self.specification.tables(), self.specification.possible()
+        silent, end = np.array([state not in self.emitting for state in self.states]), tables["transitions"][:, -1]
+        if not self.specification.has_end:
+            end = np.where(silent, 0.0, end)  # a path ends with its last letter, whatever silent states come then
+        chain = ChainTables(
+            tables["start"][:-1].copy(),
+            np.ascontiguousarray(tables["transitions"][:, :-1]),
+            np.ascontiguousarray(end),
+            silent,
+            possible[:, :-1],
+        )
+        return Machine(chain, self._emissions(tables))
+
+    def _emissions(self, tables: Tables) -> Emissions:
+        if self.alphabet is not None:
+            return LetterEmissions([tables["emissions"][state] for state in self.emitting])
+        groups = []
+        for family, states in self.families.groups(self.emitting):
+            places = np.array([self.emitting.index(state) for state in states])
+            groups.append(FamilyStates(family, places, [self.families.of_state(state) for state in states]))
+        return FamilyEmissions(groups)
+
+    def maximize(self, counts: Vector, priors: Mapping[str, Any]) -> Vector:
+        """Return the values that the M-step makes of expected counts, as `chains.machine.expect` lays them out."""
+        tables, statistics = self._counted(counts)
+        pooled = self.specification.pool(tables) + self._pseudocounts(priors)
+        better = self.copy()
+        better.specification.free = self.specification.maximize(pooled)
+        better.families.maximize(statistics, {label: priors[label] for label in priors if label in self.families.uses})
+        return better.vector
+
+    def _counted(self, counts: Vector) -> tuple[Tables, dict[str, Vector]]:
+        """Cut flat counts into those of start, transitions and letters, and statistics of every state of numbers."""
+        n, shapes = len(self.states), self.specification.tables()
+        start, transitions, end, rest = np.split(counts, np.cumsum([n, n * n, n]))
+        ending = end if self.specification.has_end else np.zeros(n)
+        tables: Tables = {
+            "start": np.append(start, 0.0),
+            "transitions": np.column_stack([transitions.reshape(n, n), ending]),
+            "emissions": {},
+            "extra": {},
+        }
+        if self.alphabet is not None:
+            by_state = rest.reshape((len(self.emitting), *next(iter(shapes["emissions"].values())).shape))
+            tables["emissions"] = dict(zip(self.emitting, by_state, strict=True))
+            return tables, {}
+        statistics, first = {}, 0
+        for family, states in self.families.groups(self.emitting):
+            nothing = np.zeros((0, family.dims)), np.zeros((0, 1)), [self.families.of_state(states[0])]
+            size = family.statistics(*nothing).shape[1]
+            for state in states:
+                statistics[state] = rest[first : first + size]
+                first += size
+        return tables, statistics
+
+    def _pseudocounts(self, priors: Mapping[str, Any]) -> Vector:
+        """Where in the values of rows and letters priors add what."""
+        pseudocounts = np.zeros(len(self.specification.free))
+        for label, prior in priors.items():
+            if label in self.families.uses:
+                continue
+            places = self.specification.places(label)
+            try:
+                given = np.broadcast_to(np.asarray(prior, np.float64), places.shape)
+            except (TypeError, ValueError) as error:
+                raise ModelError(
+                    f"priors[{label!r}] is {prior!r}; it needs one pseudocount, or an array of shape {places.shape}."
+                ) from error
+            if not (np.isfinite(given).all() and (given >= 0.0).all()):
+                raise ModelError(f"priors[{label!r}] holds {np.min(given)}; pseudocounts are finite and not negative.")
+            where, first = np.unique(places.ravel(), return_index=True)  # tied cells: once a value
+            kept = where >= 0
+            pseudocounts[where[kept]] += given.ravel()[first[kept]]
+        return pseudocounts
+
+    def log_prior(self, priors: Mapping[str, Any]) -> float:
+        """ln of the priors' density at the current values, but for a constant."""
+        pseudocounts = self._pseudocounts(priors)
+        moving = (pseudocounts > 0.0) & ~self.specification.is_held
+        with np.errstate(divide="ignore"):
+            total = float(pseudocounts[moving] @ np.log(self.specification.free[moving])) if moving.any() else 0.0
+        if math.isnan(total):
+            total = -math.inf
+        return total + self.families.log_prior({k: v for k, v in priors.items() if k in self.families.uses})
+
+    def nesting(self) -> Nesting:
+        """Return what decides whether this model is a special case of another."""
+        families = self.families
+        emitted = tuple(
+            (state, json.dumps(family.to_dict(), sort_keys=True)) for state, family in families.families.items()
+        )
+        alphabet = None if self.alphabet is None else self.alphabet.letters
+        places = {
+            place: (label, families.values[label] if label in families.held else None)
+            for label, found in families.uses.items()
+            for place in found
+        }
+        return Nesting((self.states, self.emitting, alphabet, self.order, emitted), self.specification, places)
+
+    def start_from(self, other: HMMParameters) -> None:
+        """Take over the values of parameters that are a special case of these."""
+        specification = self.specification
+        full = other.specification.ties.expand(other.specification.free)
+        mean = specification.ties.pool(full) / np.maximum(specification.ties.uses, 1)
+        specification.free = np.where(specification.is_held, specification.free, mean)
+        for label, places in self.families.uses.items():
+            if label not in self.families.held:
+                self.families.values[label] = other.families.values[other.families.label_of[places[0]]]
+
+    def start(self, observations: Any, generator: np.random.Generator) -> None:
+        """Take values that are missing from the data."""
+        if self.families.missing:
+            self.families.values = self.families.start(observations, generator, only_missing=True)
+
+    def redrawn(self, observations: Any, generator: np.random.Generator) -> Vector:
+        """Return values for a restart: all that was not given is drawn anew."""
+        other = self.copy()
+        other.specification.free = self.specification.redraw(generator)
+        if self.families.uses:
+            other.families.values = self.families.start(observations, generator, only_missing=False)
+        return other.vector
+
+    # ---- files ----------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the alphabet as a dictionary for JSON."""
+        document = {"order": self.order, **self.specification.to_dict()}
+        if self.families.uses:
+            document["families"] = self.families.to_dict()
+        return document
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], alphabet: Alphabet | None) -> HMMParameters:
+        """Return the parameters that :meth:`to_dict` described, with the same bits in every value."""
+        other = cls.__new__(cls)
+        other.alphabet, other.order = alphabet, int(document["order"])
+        other.specification = Specification.from_dict(document, alphabet)
+        other.families = FamilyParameters.from_dict(document.get("families", {}))
+        other.states = other.specification.states
+        with_letters = other.specification.tables()["emissions"]
+        other.emitting = tuple(s for s in other.states if s in with_letters or s in other.families.families)
+        return other
+
+
+def _told_apart(
+    transitions: Mapping[str, Any], emissions: Mapping[str, Any], values: dict[str, Any], alphabet: Alphabet | None
+) -> tuple[dict[str, Any], dict[str, tuple[Family, str]]]:
+    """Return the states that emit letters, and those that emit numbers with their families; the others are silent.
+
+    Families among `values` are taken out of it.
+    """
+    letters: dict[str, Any] = {}
+    numbers: dict[str, tuple[Family, str]] = {}
+    shared = {label: values.pop(label) for label in list(values) if isinstance(values[label], Family)}
+    for state in emissions:
+        if state not in transitions:
+            raise ModelError(f"emissions= has the state {state!r}, which transitions= lacks; every state needs a row.")
+    for state in transitions:
+        if state not in emissions:
+            raise ModelError(f"emissions= lacks the state {state!r}; give it one, or None if it is silent.")
+        entry = emissions[state]
+        if isinstance(entry, Family):
+            numbers[state] = entry, state
+        elif isinstance(entry, str) and entry in shared:
+            numbers[state] = shared[entry], entry
+        elif entry is not None:
+            letters[state] = entry
+    unused = [label for label in shared if label not in {owner for _, owner in numbers.values()}]
+    if unused:
+        raise ModelError(f"values= has a family for {unused[0]!r}, a label that no state emits by.")
+    if letters and numbers:
+        raise ModelError(
+            f"State {next(iter(letters))!r} emits letters and state {next(iter(numbers))!r} numbers; all states see "
+            "the same sequence, so they emit the same kind of thing."
+        )
+    if not letters and not numbers:
+        raise ModelError("All states are silent; one at least must emit something.")
+    if len({family.dims for family, _ in numbers.values()}) > 1:
+        dims = ", ".join(f"{state!r} {family.dims}" for state, (family, _) in numbers.items())
+        raise ModelError(
+            f"The states emit different numbers of dimensions ({dims}); they see the same sequence, so give all "
+            "families the same dims=."
+        )
+    if letters and alphabet is None:
+        raise ModelError("emissions= has tables of letters; name the letters with alphabet=.")
+    if numbers and alphabet is not None:
+        raise ModelError("emissions= has families of numbers; alphabet= is for letters, leave it out.")
+    return letters, numbers

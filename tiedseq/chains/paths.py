@@ -1,0 +1,104 @@
+"""Likeliest paths of many sequences, sixteen sequences or pieces side by side."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.kernels.hmm_layout import FOUR, Chain, Edges, Letters, Work
+from tiedseq.kernels.layout import LANES
+
+from .cuts import WARMUPS, Cuts
+from .lanes import ChainLanes, four_edges, scratch
+from .logarithms import ChainLogarithms, log_table, single_edges
+from .tables import Floats, Index, Likelihoods, scales
+
+_HISTORY_BYTES = 1 << 21  # of values that are kept at a time
+_AGREEMENT = 1e-9  # nats by which both sides of a seam may differ, beyond a constant
+
+
+class ChainPaths:
+    """Transitions as logarithms in the places that `lanes` gives to the states."""
+
+    def __init__(self, lanes: ChainLanes, logarithms: ChainLogarithms) -> None:
+        self.lanes, self.logarithms = lanes, logarithms
+
+    @cached_property
+    def _chain(self) -> tuple[Chain, Edges]:
+        lanes, logs = self.lanes, self.logarithms
+        possible, weight = np.zeros((lanes.size, lanes.size), bool), np.full((lanes.size, lanes.size), -np.inf)
+        place = lanes.place[lanes.states]  # of the states in their order
+        where = np.ix_(place, place)
+        possible[where], weight[where] = logs.possible, np.where(logs.possible, logs.transitions, -np.inf)
+        start, finish = np.full(lanes.size, -np.inf), np.full(lanes.size, -np.inf)
+        start[place], finish[place] = logs.best_start(), logs.best_finish()
+        guess = np.full(lanes.emitting, -np.inf)
+        guess[: logs.n_emitting] = 0.0
+        fours = [slice(g, g + FOUR) for g in range(0, lanes.emitting, FOUR)]
+        ones = [slice(s, s + 1) for s in range(lanes.emitting, lanes.size)]
+        incoming, silent = four_edges(possible, weight, fours), four_edges(possible, weight, ones)
+        chain = Chain(incoming, incoming, silent, silent, start[: lanes.emitting], guess, finish)
+        return chain, single_edges(possible, weight)
+
+    def viterbi(self, likelihoods: Likelihoods, ends: Index) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
+        """Return ln P of the likeliest paths, the states of all letters, and whether each sequence has a path."""
+        path = np.zeros(int(ends[-1]), np.int64)
+        for warmup in WARMUPS:
+            cuts = Cuts(ends, np.ones(len(ends) - 1), warmup)
+            best, agree = self._passes(likelihoods, cuts, path)
+            if agree:
+                break
+        logs = np.full(len(ends) - 1, -np.inf)
+        whole = ~cuts.is_cut[: cuts.n_pieces]
+        logs[cuts.sequence[: cuts.n_pieces][whole]] = best[: cuts.n_pieces][whole]
+        logs += scales(likelihoods, ends)
+        found = np.logical_and.reduceat(path >= 0, ends[:-1])
+        for k in np.flatnonzero(found & (np.diff(ends) > 0)).tolist() if cuts.is_cut.any() else []:
+            if logs[k] == -np.inf:  # cut: pieces do not say what the whole is worth
+                logs[k] = self.logarithms.log_path(likelihoods, int(ends[k]), path[ends[k] : ends[k + 1]])
+        return logs, self.lanes.states[np.maximum(path, 0)], found
+
+    def _passes(self, likelihoods: Likelihoods, cuts: Cuts, path: NDArray[np.int64]) -> tuple[Floats, bool]:
+        """Write the paths; return ln P to the stop of every piece, and whether both sides of every seam agree."""
+        from tiedseq.kernels.hmm_viterbi import viterbi
+
+        lanes, (chain, singles) = self.lanes, self._chain
+        table = np.full((len(likelihoods.table) + 1, lanes.emitting), -np.inf)
+        table[:-1, : self.logarithms.n_emitting] = log_table(likelihoods)
+        letters = Letters(table.ravel(), likelihoods.rows)
+        all_seams, all_ends, all_best = [], [], []
+        for task in cuts.tasks():
+            pieces = cuts.pieces(task)
+            seams = np.zeros((cuts.n_seams(task), 2, lanes.size))
+            ends = np.full((task.stop - task.start, 3), -1, np.int64)
+            work, chunk = self._work(cuts.longest(task))
+            best = np.full(len(ends), -np.inf)
+            viterbi(chain, singles, letters, pieces, chunk, lanes.size, work, seams, path, ends, best)
+            all_best.append(best)
+            all_seams.append(seams)
+            all_ends.append(ends)
+        before, after = cuts.joined(np.concatenate(all_seams), np.concatenate(all_ends)[cuts.is_cut, :2])
+        same_state = before.second[:, 1] == after.second[:, 0]
+        return np.concatenate(all_best), bool(same_state.all()) and _parallel(before.first[:, 1], after.first[:, 0])
+
+    def _work(self, length: int) -> tuple[Work, int]:
+        size, emitting = self.lanes.size, self.lanes.emitting
+        chunk = max(1, min(length, max(16, _HISTORY_BYTES // (size * LANES * 8))))
+        likelihood, forward, saved = scratch(chunk * emitting, (chunk + 1) * size, -(-length // chunk) * size)
+        nothing = np.zeros(0)
+        which = np.empty(chunk * LANES, np.int64)
+        work = Work(which, likelihood, forward, nothing, nothing, nothing, saved, nothing, nothing, nothing)
+        return work, chunk
+
+
+def _parallel(a: Floats, b: Floats) -> bool:
+    """Whether vectors differ by a constant each."""
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)):
+        return False
+    difference = np.where(finite, a - np.where(finite, b, 0.0), np.nan)
+    with np.errstate(invalid="ignore"):
+        spread = np.nanmax(difference, axis=1) - np.nanmin(difference, axis=1) if len(a) else np.zeros(0)
+    return bool((spread <= _AGREEMENT).all())

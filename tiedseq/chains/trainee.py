@@ -1,0 +1,91 @@
+"""Training of HMMs, as the shared loop wants it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.errors import ArgumentError
+from tiedseq.random_state import generator_of
+from tiedseq.training import Options, Statistics
+
+from .emissions import Batch
+from .machine import Machine, expect, expect_best
+from .parameters import HMMParameters
+
+Vector = NDArray[np.float64]
+
+_ALGORITHMS = {"baum-welch": expect, "viterbi": expect_best}
+
+
+class Trainee:
+    """The parameters of an HMM, data that starting values may come from, and what an iteration does with them."""
+
+    def __init__(self, parameters: HMMParameters, options: Options, observations: Any, algorithm: str) -> None:
+        if algorithm not in _ALGORITHMS:
+            raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "baum-welch" or "viterbi".')
+        if algorithm == "viterbi" and len(parameters.emitting) < len(parameters.states):
+            raise ArgumentError('algorithm="viterbi" knows no silent states, as a path of letters does not show them.')
+        self.parameters, self.observations, self.algorithm = parameters, observations, algorithm
+        self.priors = dict(options.priors or {})
+        if not options.warm_start:
+            parameters.reset()
+        parameters.start(observations, generator_of(options.random_state))
+        self._counts: Vector | None = None
+
+    @property
+    def values(self) -> Vector:
+        return self.parameters.vector
+
+    @values.setter
+    def values(self, values: Vector) -> None:
+        self.parameters.vector = values
+
+    def snapshot(self) -> Machine:
+        return self.parameters.machine()
+
+    def expect(self) -> Callable[..., Statistics]:
+        return _ALGORITHMS[self.algorithm]
+
+    def maximize(self, statistics: Statistics) -> Vector:
+        self._counts = statistics.counts
+        return self.parameters.maximize(statistics.counts, self.priors)
+
+    def log_prior(self) -> float:
+        return self.parameters.log_prior(self.priors) if self.priors else 0.0
+
+    def redraw(self, generator: np.random.Generator) -> Vector:
+        return self.parameters.redrawn(self.observations, generator)
+
+    def digest(self, batches: Sequence[Batch], options: Options) -> str:
+        """Identify the data, the model's structure and the options that change the result."""
+        told = [self.parameters.to_dict(), self.algorithm, options.max_iter, options.tol, options.n_init]
+        if isinstance(options.random_state, int | np.integer):
+            told.append(int(options.random_state))
+        text = json.dumps([*told, self.priors], default=lambda array: np.asarray(array).tolist())
+        found = hashlib.sha256(text.encode())
+        found.update(np.ascontiguousarray(self.observations).tobytes())
+        for batch in batches:
+            found.update(batch.ends.tobytes() + batch.weights.tobytes())
+            found.update(b"" if batch.allowed is None else batch.allowed.tobytes())
+        return found.hexdigest()
+
+    def remarks(self) -> list[str]:
+        """What the user should know of the values after training."""
+        remarks, n = [], len(self.parameters.states)
+        if self._counts is not None:
+            entered = self._counts[:n] + self._counts[n : n + n * n].reshape(n, n).sum(axis=0)
+            unvisited = [state for state, count in zip(self.parameters.states, entered, strict=True) if count == 0.0]
+            if unvisited:
+                remarks.append(f"No sequence visits the state {', '.join(map(repr, unvisited))}: it keeps its values.")
+        if floored := self.parameters.families.at_floor():
+            remarks.append(
+                f"{', '.join(map(repr, floored))} reached the floor of its family, where the likelihood has no "
+                "maximum: use fewer states, tie covariances, or give a prior."
+            )
+        return remarks

@@ -1,0 +1,156 @@
+"""tiedseq fit and annotate: from sequences to an HMM, and from an HMM to where its states are."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError
+from tiedseq.options import ANNOTATIONS
+
+from .shared import Progress, check_files, load_model, output_of, say
+
+if TYPE_CHECKING:
+    from tiedseq.formats.intervals import Interval, Region
+    from tiedseq.formats.tracks import Track
+    from tiedseq.hmm import HMM
+    from tiedseq.records import Record
+
+
+def fit(options: argparse.Namespace) -> int:
+    """Fit a model and save it."""
+    check_files(options, {"SEQUENCES": options.sequences, "--model": options.model})
+    if (options.states is None) == (options.model is None):
+        options.parser.error("give --states N for a new model, or --model FILE for one to start from")
+    from tiedseq.records import encode
+
+    model = load_model(options.model, "hmm") if options.model else _new_model(options)
+    if model.alphabet is None:
+        raise InputError("it emits numbers; fit on the command line is for sequences of letters", options.model)
+    lowercase, digest, names, codes = options.mask == "lowercase", hashlib.sha256(), [], []
+    for record in _not_empty(options.sequences):
+        names.append(record.name)
+        codes.append(encode(record, model.alphabet, lowercase))
+        digest.update(codes[-1].tobytes() + b"\n")
+    if not codes:
+        raise InputError("it holds no sequence to learn from", options.sequences)
+    with contextlib.closing(Progress(options.quiet)) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last line says it
+        model.fit(
+            codes,
+            max_iter=options.max_iter,
+            tol=options.tol,
+            n_init=options.restarts,
+            random_state=options.seed,
+            executor=options.threads,
+            checkpoint=options.checkpoint,
+            callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+        )
+    log_likelihood = model.score(codes)
+    model.provenance = {
+        "command": "tiedseq fit",
+        "sequences": len(codes),
+        "letters": sum(map(len, codes)),
+        "data_sha256": digest.hexdigest(),
+        "seed": options.seed,
+        "log_likelihood": log_likelihood,
+        "iterations": len(model.history_),
+        "converged": model.converged_,
+    }
+    model.save(options.output)
+    state = "converged" if model.converged_ else "not converged"
+    say(
+        f"{len(codes)} sequences, log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}",
+        options.quiet,
+    )
+    return 0
+
+
+def _new_model(options: argparse.Namespace) -> HMM:
+    from tiedseq.alphabet import DNA, PROTEIN, RNA
+    from tiedseq.hmm import HMM
+
+    named = {"dna": DNA, "rna": RNA, "protein": PROTEIN}
+    alphabet = named.get(options.alphabet.lower(), options.alphabet)
+    return HMM.ergodic(options.states, alphabet=alphabet, order=options.order, random_state=options.seed)
+
+
+def _not_empty(path: str) -> Iterator[Record]:
+    from tiedseq.records import read
+
+    return (record for record in read(path) if len(record))
+
+
+def annotate(options: argparse.Namespace) -> int:
+    """Decode sequences and write intervals or tracks."""
+    check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences})
+    model = load_model(options.model, "hmm")
+    format = options.format or _format_of(options)
+    omitted = [_state(model, name, "--omit") for name in options.omit]
+    target = output_of(options)
+    records = _not_empty(options.sequences)
+    if format in ("bedgraph", "wig"):
+        from tiedseq.formats.tracks import write_tracks
+
+        state = _track_state(model, options, omitted)
+        name = model.states[state]
+        write_tracks(_tracks(model, records, state), target, format, name=name, description=f"P({name})")
+        return 0
+    from tiedseq.formats.intervals import write_intervals
+
+    write_intervals(_intervals(model, records, options, omitted), target, format, type=options.type)
+    return 0
+
+
+def _format_of(options: argparse.Namespace) -> str:
+    name = (options.output or "").lower().removesuffix(".gz")
+    known = {".bed": "bed", ".gff3": "gff3", ".gff": "gff3", ".bedgraph": "bedgraph", ".bg": "bedgraph", ".wig": "wig"}
+    found = next((format for suffix, format in known.items() if name.endswith(suffix)), None)
+    if name and name != "-" and found is None:
+        options.parser.error(
+            f"-o {options.output} has no suffix that names a format: give --format {', '.join(ANNOTATIONS)}"
+        )
+    return found or "bed"
+
+
+def _state(model: HMM, name: str, option: str) -> int:
+    if name not in model.states:
+        raise ArgumentError(f"{option} {name}: the model has the states {', '.join(model.states)}")
+    return model.states.index(name)
+
+
+def _track_state(model: HMM, options: argparse.Namespace, omitted: list[int]) -> int:
+    if options.state is not None:
+        return _state(model, options.state, "--state")
+    left = [k for k in range(len(model.states)) if k not in omitted]
+    if len(left) != 1:
+        options.parser.error(f"a track shows one state: give --state, one of {', '.join(model.states)}")
+    return left[0]
+
+
+def _intervals(
+    model: HMM, records: Iterator[Record], options: argparse.Namespace, omitted: list[int]
+) -> Iterator[Region | Interval]:
+    from tiedseq.formats.intervals import Interval, Region, segments
+
+    strands = model.strands
+    for record in records:
+        yield Region(record.name, len(record), record.path, record.line)
+        posterior = model.predict_proba(record)
+        path = model.predict(record) if options.decode == "viterbi" else posterior.argmax(axis=1)
+        found = segments(
+            path, posterior, omit=omitted, min_length=options.min_length, min_posterior=options.min_posterior
+        )
+        for start, end, state, mean in found:
+            yield Interval(record.name, start, end, model.states[state], mean, strands[state])
+
+
+def _tracks(model: HMM, records: Iterator[Record], state: int) -> Iterator[Track]:
+    from tiedseq.formats.tracks import Track
+
+    for record in records:
+        yield Track(record.name, model.predict_proba(record)[:, state], record.path, record.line)

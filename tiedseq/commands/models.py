@@ -1,0 +1,71 @@
+"""tiedseq score, sample and info: what a model file holds, what it makes of sequences, and sequences drawn from it."""
+
+from __future__ import annotations
+
+import argparse
+
+from tiedseq.errors import ArgumentError
+
+from .shared import check_files, output_of
+
+
+def score(options: argparse.Namespace) -> int:
+    """Print a line for every sequence or pair."""
+    from tiedseq.records import read
+    from tiedseq.sink import open_sink
+    from tiedseq.storage import load
+
+    check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences, "QUERIES": options.queries})
+    model = load(options.model)
+    if (model.kind == "pair-hmm") != (options.queries is not None):
+        options.parser.error(
+            f"{options.model} holds a {model.kind}: it takes {'two files' if options.queries is None else 'one file'}"
+        )
+    with open_sink(output_of(options)) as sink:
+        if options.queries is None:
+            sink.write("name\tlength\tlog_likelihood\n")
+            for record in read(options.sequences):
+                found = f"{model.score(record):.6f}" if len(record) else "0.000000"
+                sink.write(f"{record.name}\t{len(record)}\t{found}\n")
+            return 0
+        sink.write("target\tquery\tlog_likelihood\n")
+        queries = read(options.queries)
+        for target in read(options.sequences):
+            query = next(queries, None)
+            if query is None:
+                raise ArgumentError(
+                    f"{options.queries} has fewer records than {options.sequences}; pairs go by their order"
+                )
+            sink.write(f"{target.name}\t{query.name}\t{model.log_likelihood(target, query):.6f}\n")
+    return 0
+
+
+def sample(options: argparse.Namespace) -> int:
+    """Write FASTA."""
+    from tiedseq.random_state import generator_of
+    from tiedseq.sink import open_sink
+    from tiedseq.storage import load
+
+    check_files(options, {"MODEL": options.model})
+    model, generator = load(options.model), generator_of(options.seed)
+    with open_sink(output_of(options)) as sink:
+        for number in range(1, options.count + 1):
+            if model.kind == "pair-hmm":
+                target, query, _ = model.sample(options.length, generator)
+                sink.write(f">target{number}\n{target}\n>query{number}\n{query}\n")
+            elif model.alphabet is None:
+                raise ArgumentError(f"{options.model} emits numbers, which FASTA cannot hold; sample it from Python")
+            else:
+                sink.write(f">sample{number}\n{model.sample(options.length, generator)[0]}\n")
+    return 0
+
+
+def info(options: argparse.Namespace) -> int:
+    """Print the model as Python shows it."""
+    from tiedseq.storage import load
+
+    model = load(options.model)
+    print(model)
+    for key, value in (getattr(model, "provenance", None) or {}).items():
+        print(f"{key}: {value}")
+    return 0

@@ -1,0 +1,79 @@
+"""What commands share: models from files, where output goes, progress and lines on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import stat
+import sys
+import time
+from typing import Any
+
+from tiedseq.errors import InputError, ResourceError
+
+
+def load_model(path: str, kind: str) -> Any:
+    """Return the model in a file. InputError if it is of another kind."""
+    from tiedseq.storage import load
+
+    model = load(path)
+    if model.kind != kind:
+        raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {kind!r}", path)
+    return model
+
+
+def output_of(options: argparse.Namespace) -> Any:
+    """Return where the output goes: a path, or standard output as UTF-8, whatever the locale."""
+    if options.output not in (None, "-"):
+        return options.output
+    if sys.stdout is None:
+        raise ResourceError("standard output is closed")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
+
+
+def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> None:
+    """See to it that no name of a file is empty, and that the output replaces no input; exits with status 2."""
+    for name, path in {**inputs, "-o": options.output}.items():
+        if path == "":
+            options.parser.error(f"{name} is empty: give the name of a file")
+    for name, path in inputs.items():
+        if options.output and path and path != "-" and _is_same_file(path, options.output):
+            options.parser.error(f"-o {options.output} would replace the file given as {name}: give another name")
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other) and stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:  # one of them does not exist
+        return False
+
+
+def say(message: str, quiet: bool = False) -> None:
+    """Write a line to standard error."""
+    if not quiet and sys.stderr is not None:
+        print(f"tiedseq: {message}", file=sys.stderr)
+
+
+class Progress:
+    """A line on a terminal that changes a few times a second; nothing elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._shows = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._shown = time.monotonic()
+
+    def show(self, message: str) -> None:
+        """Replace the line, unless it has just been replaced."""
+        now = time.monotonic()
+        if self._shows and now - self._shown > 0.2:
+            self._shown = now
+            sys.stderr.write(f"\r\x1b[Ktiedseq: {message}")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Wipe the line."""
+        if self._shows:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

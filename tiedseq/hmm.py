@@ -1,0 +1,565 @@
+"""Hidden Markov models with tied parameters: sequences of letters or numbers, explained by a path of states."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import storage
+from .alphabet import Alphabet
+from .chains.batches import allowed_by_paths, allowed_of, batches_of, weights_of
+from .chains.emissions import Batch
+from .chains.gradient import standard_errors
+from .chains.machine import Machine
+from .chains.observations import Observations, is_one_of_letters, is_one_of_numbers, is_scalar_list, observations_of
+from .chains.parameters import HMMParameters
+from .chains.sampling import sample_sequence, stationary
+from .chains.topologies import check_count, equal_emissions, ergodic_rows, left_to_right_rows, state_names
+from .chains.trainee import Trainee
+from .distributions import Categorical
+from .errors import ArgumentError, ModelError
+from .estimator import Estimator
+from .families import Family
+from .hypothesis import Nesting
+from .random_state import RandomState, generator_of
+from .records import encode
+from .training import Options, train
+
+Floats = NDArray[np.float64]
+Paths = NDArray[np.int64]
+
+
+class HMM(Estimator):
+    """A hidden Markov model whose parameters belong to labels: the same label anywhere is the same parameter.
+
+    Parameters
+    ----------
+    alphabet : Alphabet or str, default None
+        `ts.DNA`, `ts.RNA`, `ts.PROTEIN` or a string of letters, if states emit letters. None: they emit numbers.
+    transitions : mapping of state to row
+        A row maps states (and "end", which ends the sequence) to a label, a number, or `ts.fixed(number)`. What is
+        absent or zero is impossible for good. A number is a parameter of its own, called "a->b". Rows sum to one.
+    emissions : mapping of state to entry
+        Of letters: a label, a table of shape (K,) * (order + 1), `ts.fixed(table)`, `ts.complement(label)` or a
+        `ts.Categorical`. Of numbers: a `ts.Gaussian`, `ts.Poisson` or another `ts.Family`, or a label that `values`
+        gives one. None: the state is silent, it emits nothing.
+    start : row, default None
+        The distribution of the first letter's state; None: free, and uniform over the states.
+    values : mapping of label to value, default none
+        Starting values. What is left out follows from its row, or is drawn from `random_state`.
+    order : int, default 0
+        How many letters before it a letter depends on. Tables then have a distribution along their last axis for every
+        context; at the start of a sequence and after an ambiguous letter the mean over all contexts counts.
+    random_state, max_iter, tol, n_init, priors, soft, callback, progress, executor, checkpoint, warm_start
+        Training options; see `fit`.
+
+    Attributes
+    ----------
+    states : tuple of str
+        In the order of `transitions`; paths are indices into it.
+    startprob_, transmat_ : float64 (S,), (S, S)
+        The names that hmmlearn's users know; a column for "end" is left out.
+    emissionprob_ : float64 (S, K); means_, covars_, rates_
+        Of letters or of families, where all states have them.
+    history_ : list of float
+        The log-likelihood before each iteration of the last `fit` (with log priors, where there are some).
+    converged_ : bool
+
+    Raises
+    ------
+    ModelError
+        Ties, labels, values or states contradict each other; the message names them.
+
+    Notes
+    -----
+    Without any "end" P is that of the letters given their number. (Rabiner, Proc. IEEE 77:257, 1989; Durbin et al.,
+    Biological Sequence Analysis, 1998, chapter 3.)
+
+    Examples
+    --------
+    >>> import tiedseq as ts
+    >>> casino = ts.HMM(
+    ...     alphabet="123456",
+    ...     transitions={"fair": {"fair": 0.95, "loaded": 0.05}, "loaded": {"fair": 0.1, "loaded": 0.9}},
+    ...     emissions={"fair": [1 / 6] * 6, "loaded": [0.1] * 5 + [0.5]},
+    ...     start={"fair": 2 / 3, "loaded": 1 / 3},
+    ... )
+    >>> round(casino.score("123456666666"), 6)
+    -16.731335
+    >>> casino.predict("123456666666")
+    array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1])
+    """
+
+    kind = "hmm"
+
+    def __init__(
+        self,
+        alphabet: Alphabet | str | None = None,
+        transitions: Mapping[str, Mapping[str, Any]] | None = None,
+        emissions: Mapping[str, Any] | None = None,
+        start: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+        order: int = 0,
+        random_state: RandomState = None,
+        max_iter: int = Options.max_iter,
+        tol: float = Options.tol,
+        n_init: int = Options.n_init,
+        priors: Mapping[str, Any] | None = None,
+        soft: Mapping[str, float] | None = None,
+        callback: Any = None,
+        progress: bool = False,
+        executor: Any = None,
+        checkpoint: Any = None,
+        warm_start: bool = False,
+    ) -> None:
+        self._keep(locals())
+        self.options = Options(
+            *(max_iter, tol, n_init, random_state, priors, soft, callback, progress, executor, checkpoint, warm_start)
+        )
+        if not isinstance(transitions, Mapping) or not isinstance(emissions, Mapping):
+            raise ModelError("An HMM needs transitions= and emissions=, dictionaries by state; or use HMM.ergodic().")
+        if values is not None and not isinstance(values, Mapping):
+            raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
+        self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
+        self._parameters = HMMParameters(
+            self.alphabet, transitions, emissions, start, values or {}, _checked_order(order), random_state
+        )
+        self.history_: list[float] = []
+        self.converged_ = False
+        self.provenance: dict[str, Any] | None = None  # where the values come from, as model files record it
+
+    # ---- constructors ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def ergodic(
+        cls,
+        n_states: int,
+        *,
+        alphabet: Alphabet | str | None = None,
+        emission: Family | Categorical | None = None,
+        order: int = 0,
+        stay: float | None = None,
+        **options: Any,
+    ) -> HMM:
+        """Return a model in which every state may follow every other, all of it free.
+
+        Parameters
+        ----------
+        n_states : int
+        alphabet : Alphabet or str, default None
+            For states that emit letters; their distributions are drawn from `random_state`.
+        emission : Family or Categorical, default None
+            What every state emits, such as `ts.Gaussian(dims=2)`, whose starting values come from the data.
+        order : int, default 0
+        stay : float, default None
+            Starting probability of staying in a state; None draws the rows from `random_state`, with a preference to
+            stay, as equal rows would be a stationary point of training.
+        **options
+            Further arguments of the constructor.
+
+        Examples
+        --------
+        >>> HMM.ergodic(3, alphabet="ACGT", random_state=0).n_free_parameters
+        17
+        """
+        names = state_names(n_states)
+        generator = generator_of(options.get("random_state"))
+        rows = ergodic_rows(names, stay, generator)
+        alphabet, emissions = equal_emissions(names, alphabet, emission)
+        return cls(alphabet, rows, emissions, order=order, **options)
+
+    @classmethod
+    def left_to_right(
+        cls,
+        n_states: int,
+        *,
+        alphabet: Alphabet | str | None = None,
+        emission: Family | Categorical | None = None,
+        order: int = 0,
+        skip: int = 0,
+        stay: float = 0.5,
+        **options: Any,
+    ) -> HMM:
+        """Return a model whose states follow each other: each may stay, go on, or leave out up to `skip` states.
+
+        Sequences begin in the first state and end in the last.
+
+        Examples
+        --------
+        >>> HMM.left_to_right(3, alphabet="ACGT", random_state=0).transmat_
+        array([[0.5, 0.5, 0. ],
+               [0. , 0.5, 0.5],
+               [0. , 0. , 0.5]])
+        """
+        names = state_names(n_states)
+        rows = left_to_right_rows(names, skip, stay)
+        alphabet, emissions = equal_emissions(names, alphabet, emission)
+        return cls(alphabet, rows, emissions, start={names[0]: 1.0}, order=order, **options)
+
+    # ---- parameters -----------------------------------------------------------------------------------------------
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self._parameters.states
+
+    @property
+    def strands(self) -> tuple[str, ...]:
+        """The strand of every state: "+" and "-" where two states are called alike but for this last sign, else "."."""
+        return tuple(
+            state[-1] if state[-1] in "+-" and {state[:-1] + "+", state[:-1] + "-"} <= set(self.states) else "."
+            for state in self.states
+        )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values by label: a float or an array; held ones too; None where there is no value before `fit`."""
+        return self._parameters.by_label
+
+    @property
+    def n_free_parameters(self) -> int:
+        """Degrees of freedom: values that are not held, less what sums to one takes away."""
+        return self._parameters.n_free
+
+    @property
+    def startprob_(self) -> Floats:
+        return self._parameters.specification.tables()["start"][:-1].copy()
+
+    @property
+    def transmat_(self) -> Floats:
+        return self._parameters.specification.tables()["transitions"][:, :-1].copy()
+
+    @property
+    def emissionprob_(self) -> Floats:
+        """float64 (S,) + (K,) * (order + 1): every state's table of letters; silent states have zeros."""
+        if self.alphabet is None:
+            raise AttributeError("emissionprob_: this model emits numbers")
+        tables = self._parameters.specification.tables()["emissions"]
+        nothing = np.zeros((self.alphabet.n_letters,) * (self._parameters.order + 1))
+        return np.array([tables.get(state, nothing) for state in self.states])
+
+    @property
+    def means_(self) -> Floats:
+        return self._of_families("mean", "means_")
+
+    @property
+    def covars_(self) -> Floats:
+        return self._of_families("covariance", "covars_")
+
+    @property
+    def rates_(self) -> Floats:
+        return self._of_families("rate", "rates_")
+
+    def _of_families(self, name: str, public: str) -> Floats:
+        families = self._parameters.families
+        if any(state not in families.families for state in self.states):
+            raise AttributeError(f"{public}: not every state emits numbers")
+        values = [families.of_state(state).get(name) for state in self.states]
+        if any(value is None for value in values):
+            raise AttributeError(f"{public}: not every state has a {name} with a value")
+        return np.array(values)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Labels that training leaves alone."""
+        return (*self._parameters.specification.held, *sorted(self._parameters.families.held))
+
+    def nesting(self) -> Nesting:
+        """Return what decides whether this model is a special case of another; see `ts.compare`."""
+        return self._parameters.nesting()
+
+    def start_from(self, other: HMM) -> None:
+        """Take over the values of a model that is a special case of this one."""
+        self._parameters.start_from(other._parameters)
+
+    def n_letters(self, X: Any, lengths: Sequence[int] | None = None) -> int:
+        """Return how many letters or observations there are in X, as `bic` counts them."""
+        return len(self._observations(X, lengths).values)
+
+    def copy(self) -> HMM:
+        """Return an independent model with the same structure and values."""
+        other = HMM.__new__(HMM)
+        other.__dict__.update(self.__dict__)
+        other._parameters, other.history_ = self._parameters.copy(), list(self.history_)
+        return other
+
+    def __repr__(self) -> str:
+        lines = [f"HMM with states {', '.join(self.states)}", f"{'parameter':<24} {'value':>12}  uses"]
+        for label, value, uses, held in self._parameters.describe():
+            lines.append(f"{label:<24} {shown(value)}  {uses}{' held' if held else ''}")
+        return "\n".join([*lines, f"{self.n_free_parameters} free parameters"])
+
+    # ---- training -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        lengths: Sequence[int] | None = None,
+        *,
+        weights: Sequence[float] | None = None,
+        paths: Any = None,
+        allowed: Any = None,
+        algorithm: str = "baum-welch",
+        **options: Any,
+    ) -> HMM:
+        """Estimate the parameters by maximum likelihood, or maximum posterior where there are priors; return the model.
+
+        Parameters
+        ----------
+        X : one sequence, many, or with `lengths` all of them stacked
+            A str or bytes is one sequence of letters, an integer array one of codes, a float array (T,) or (T, D)
+            one of numbers; a list of them is many.
+        lengths : sequence of int, default None
+        weights : sequence of float, default 1 each
+            How often every sequence counts.
+        paths : integer arrays in the form of X, default None
+            The true states, which the counts are taken from: what allowing just these does. Iterations end as soon as
+            there is nothing left to estimate from the model itself, such as missing letters or silent states.
+        allowed : bool arrays (T, S) in the form of X, default None
+            The states that may be at every letter; one True alone is a known state. Either this or `paths`.
+        algorithm : {"baum-welch", "viterbi"}, default "baum-welch"
+            "viterbi" maximises the probability of the likeliest paths instead: quicker, and biased. Not with silent
+            states.
+        **options
+            Training options for this call: max_iter, tol, n_init, random_state, priors, callback, progress, executor,
+            checkpoint, warm_start; see `tiedseq.training.Options`. Training starts from the constructor's values, so
+            that fitting twice gives the same model; `warm_start=True` continues.
+
+        Returns
+        -------
+        HMM
+            The model itself, with `history_` and `converged_`.
+
+        Raises
+        ------
+        SequenceError
+            A sequence has probability zero, or holds what the model does not know.
+        ArgumentError
+            An option or an argument does not fit.
+
+        Examples
+        --------
+        >>> model = HMM.ergodic(2, alphabet="ab", random_state=1)
+        >>> model.fit("aaaabbbbaaaabbbbbaaaa").converged_
+        True
+        """
+        chosen = self.options.changed(options)
+        data = self._observations(X, lengths)
+        batches = self._batches(data, weights, self._limits(data, allowed, paths))
+        trainee = Trainee(self._parameters, chosen, data.values, algorithm)
+        run = train(trainee, batches, chosen)
+        self.history_, self.converged_ = run.history, run.converged
+        return self
+
+    # ---- use ------------------------------------------------------------------------------------------------------
+
+    def score(self, X: Any, lengths: Sequence[int] | None = None) -> float:
+        """Return ln P(X | model) in nats, the sum over sequences; -inf where the model cannot emit one.
+
+        Examples
+        --------
+        >>> round(HMM("ab", {"s": {"s": 1.0}}, {"s": [0.5, 0.5]}).score(["ab", "b"]), 6)
+        -2.079442
+        """
+        data, machine = self._observations(X, lengths), self._parameters.machine()
+        return float(sum(machine.log_likelihoods(batch).sum() for batch in self._batches(data)))
+
+    def decode(self, X: Any, lengths: Sequence[int] | None = None, algorithm: str = "viterbi") -> tuple[float, Any]:
+        """Return ln P and the states of every letter, as integer arrays in the form of X.
+
+        Parameters
+        ----------
+        X, lengths
+            As in `fit`.
+        algorithm : {"viterbi", "posterior"}
+            "viterbi": the likeliest path, and its ln P(X, path). "posterior": at every letter the likeliest state, and
+            ln P(X); the path as a whole may be impossible. (hmmlearn calls it "map"; so may you.)
+
+        Returns
+        -------
+        log_probability : float
+            Summed over sequences.
+        path : int64 array, or a list of them
+            Indices into `states`. Silent states have no letter, and are not in it.
+        """
+        data, machine = self._observations(X, lengths), self._parameters.machine()
+        if algorithm == "viterbi":
+            found = [machine.likeliest(batch) for batch in self._batches(data)]
+            return float(sum(logs.sum() for logs, _ in found)), data.restored(
+                np.concatenate([path for _, path in found])
+            )
+        if algorithm not in ("posterior", "map"):
+            raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
+        posterior = self._posterior(machine, data)
+        return self.score(X, lengths), data.restored(posterior.argmax(axis=1))
+
+    def predict(self, X: Any, lengths: Sequence[int] | None = None) -> Any:
+        """Return the likeliest path of states, as `decode` does."""
+        return self.decode(X, lengths)[1]
+
+    def predict_proba(self, X: Any, lengths: Sequence[int] | None = None) -> Any:
+        """Return P(state | X) of every letter, float64 (T, S) in the form of X; silent states have zeros."""
+        data = self._observations(X, lengths)
+        return data.restored(self._posterior(self._parameters.machine(), data))
+
+    def _posterior(self, machine: Machine, data: Observations) -> Floats:
+        emitting = [self.states.index(state) for state in self._parameters.emitting]
+        posterior = np.zeros((len(data.values), len(self.states)))
+        first = 0
+        for batch in self._batches(data):
+            last = first + int(batch.ends[-1])
+            posterior[first:last, emitting] = machine.posterior(batch)
+            first = last
+        return posterior
+
+    def best_paths(self, X: Any, k: int) -> list[tuple[float, Paths]]:
+        """Return the k likeliest paths of states of one sequence, each as (ln P(X, path), int64 array (T,)).
+
+        Fewer if there are not as many. Two ways through silent states are two paths, even between the same letters.
+        """
+        check_count("k", k)
+        return self._parameters.machine().best_paths(self._one(X), int(k))
+
+    def _one(self, X: Any) -> Batch:
+        data = self._observations(X, None)
+        if len(data) != 1:
+            raise ArgumentError(f"X holds {len(data)} sequences; this takes one.")
+        return self._batches(data)[0]
+
+    def sample_paths(self, X: Any, n: int = 1, random_state: RandomState = None) -> list[Paths]:
+        """Draw paths of states of one sequence from their posterior P(path | X): int64 arrays (T,)."""
+        check_count("n", n)
+        return self._parameters.machine().sampled_paths(self._one(X), int(n), generator_of(random_state))
+
+    def sample(self, n: int | None = None, random_state: RandomState = None) -> tuple[Any, Paths]:
+        """Draw a sequence of n letters (a str; numbers as float64 (n, D)) and its path of states.
+
+        With an "end" in the model `n` may be left out, and is then no limit.
+
+        Examples
+        --------
+        >>> letters, path = HMM.ergodic(2, alphabet="ab", random_state=0).sample(20, random_state=1)
+        >>> len(letters), len(path)
+        (20, 20)
+        """
+        return sample_sequence(self._parameters, n, generator_of(random_state))
+
+    def standard_errors(self, X: Any, lengths: Sequence[int] | None = None) -> dict[str, Any]:
+        """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
+
+        Returns
+        -------
+        dict of label to float or masked array
+            None, or masked, where there is none: what is held or zero by construction, and a probability that has
+            reached zero (below 1e-8), its boundary, where errors are not symmetric.
+
+        Raises
+        ------
+        ModelError
+            The data do not determine some parameters, or the values are not at a maximum.
+
+        Notes
+        -----
+        The matrix of second derivatives is taken by differences of the exact gradient in the directions that the sums
+        to one leave free: two passes over the data for every free parameter. Priors are not in it.
+        """
+        data = self._observations(X, lengths)
+        return standard_errors(self._parameters, self._batches(data))
+
+    def aic(self, X: Any, lengths: Sequence[int] | None = None) -> float:
+        """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
+        return 2.0 * self.n_free_parameters - 2.0 * self.score(X, lengths)
+
+    def bic(self, X: Any, lengths: Sequence[int] | None = None) -> float:
+        """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
+        return float(self.n_free_parameters * np.log(self.n_letters(X, lengths)) - 2.0 * self.score(X, lengths))
+
+    def stationary_distribution(self) -> Floats:
+        """Return float64 (S,): how often states are visited in the long run, after a letter has been emitted.
+
+        Raises
+        ------
+        ModelError
+            The model has an "end", or states that cannot be reached from each other: there is no such distribution, or
+            several.
+        """
+        return stationary(self._parameters)
+
+    def expected_durations(self) -> Floats:
+        """Return float64 (S,): the mean length of a stay in a state, 1 / (1 - P(stay)); inf if it never ends."""
+        stay = np.diag(self.transmat_)
+        return np.divide(1.0, 1.0 - stay, out=np.full(len(stay), np.inf), where=stay < 1.0)
+
+    # ---- files ----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a readable, versioned JSON file; `ts.load` gives it back to the last bit."""
+        storage.save(self, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model as a dictionary for JSON."""
+        alphabet = None if self.alphabet is None else self.alphabet.to_dict()
+        document = {"alphabet": alphabet, **self._parameters.to_dict()}
+        return document if self.provenance is None else {**document, "provenance": self.provenance}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> HMM:
+        """Return the model that `to_dict` described."""
+        model = cls.__new__(cls)
+        given = document["alphabet"]
+        model.alphabet = None if given is None else Alphabet.from_dict(given)
+        model._parameters = HMMParameters.from_dict(document, model.alphabet)
+        model.options, model.history_, model.converged_ = Options(), [], False
+        model.provenance = document.get("provenance")
+        return model
+
+    # ---- sequences ------------------------------------------------------------------------------------------------
+
+    def _observations(self, X: Any, lengths: Any) -> Observations:
+        if self.alphabet is None:
+            return observations_of(X, lengths, self._numbers, is_one_of_numbers)
+        return observations_of(X, lengths, self._codes, is_one_of_letters)
+
+    def _numbers(self, sequence: Any) -> Floats:
+        """One sequence, as every family of the model takes it."""
+        for family, _ in self._parameters.families.groups(self._parameters.emitting):
+            sequence = family.observations(sequence)
+        return np.asarray(sequence)
+
+    def _codes(self, sequence: Any) -> NDArray[np.uint8]:
+        assert self.alphabet is not None
+        if is_scalar_list(sequence):
+            sequence = np.array(sequence)
+        if isinstance(sequence, np.ndarray) and sequence.ndim == 2 and sequence.shape[1] == 1:
+            sequence = sequence[:, 0]
+        return encode(sequence, self.alphabet)
+
+    def _limits(self, data: Observations, allowed: Any, paths: Any) -> NDArray[np.bool_] | None:
+        """Which emitting states may be at every letter, (letters, emitting states); None: all."""
+        emitting = [self.states.index(state) for state in self._parameters.emitting]
+        if allowed is not None and paths is not None:
+            raise ArgumentError("allowed= and paths= both say which states may be where; give one of them.")
+        if paths is not None:
+            return allowed_by_paths(paths, data, emitting)
+        return None if allowed is None else allowed_of(allowed, data, len(self.states), emitting)
+
+    def _batches(self, data: Observations, weights: Any = None, limits: NDArray[np.bool_] | None = None) -> list[Batch]:
+        return batches_of(data, self.alphabet, self._parameters.order, weights_of(weights, len(data)), limits)
+
+
+def shown(value: Any) -> str:
+    """A value in twelve characters."""
+    if value is None:
+        return f"{'from data':>12}"
+    return f"{float(value):12.6g}" if np.ndim(value) == 0 else f"{'x'.join(map(str, np.shape(value))) + ' table':>12}"
+
+
+def _checked_order(order: int) -> int:
+    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 0 <= order <= 8:
+        raise ArgumentError(
+            f"order={order!r} must be a whole number from 0 to 8, the letters that a letter depends on."
+        )
+    return int(order)

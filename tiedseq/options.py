@@ -1,0 +1,65 @@
+"""What options may say: their words and ranges, each in one place, and the error for anything else.
+
+Nothing here takes time to import, so that the command line offers these words before it loads what they mean.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+from tiedseq.errors import ArgumentError
+
+MODES = ("global", "local", "glocal", "overlap")
+STRANDS = ("forward", "both")
+DECODES = ("mea", "viterbi")
+FORMATS = ("text", "fasta", "clustal", "stockholm", "maf", "sam", "paf", "tsv", "json")
+ANNOTATIONS = ("bed", "gff3", "bedgraph", "wig")
+
+
+def check_word(name: str, value: Any, words: Sequence[str]) -> None:
+    """Raise ArgumentError unless `value` is one of the words.
+
+    >>> check_word("strand", "both", STRANDS)
+    >>> check_word("strand", "-", STRANDS)
+    Traceback (most recent call last):
+    tiedseq.errors.ArgumentError: strand must be "forward" or "both", not '-'
+    """
+    if not isinstance(value, str) or value not in words:
+        known = " or ".join(f'"{word}"' for word in words) if len(words) == 2 else f"one of {', '.join(words)}"
+        raise ArgumentError(f"{name} must be {known}, not {value!r}")
+
+
+def checked_probability(name: str, value: Any) -> float:
+    """Return a number of any type as a float; raise ArgumentError unless it lies between 0 and 1.
+
+    >>> checked_probability("threshold", 1)
+    1.0
+    """
+    if not isinstance(value, numbers.Real) or not 0.0 <= float(value) <= 1.0:
+        raise ArgumentError(f"{name} must be a probability from 0 to 1, not {value!r}")
+    return float(value)
+
+
+def checked_weight(name: str, value: Any) -> float:
+    """Return a number of any type as a float; raise ArgumentError if it is negative or not finite.
+
+    >>> checked_weight("gap_weight", 2)
+    2.0
+    """
+    if not isinstance(value, numbers.Real) or not 0.0 <= float(value) < math.inf:
+        raise ArgumentError(f"{name} must be a finite number of at least 0, not {value!r}")
+    return float(value)
+
+
+def checked_count(name: str, value: Any) -> int:
+    """Return a whole number of any type as an int; raise ArgumentError unless it is 1 or more.
+
+    >>> checked_count("threads", 2)
+    2
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return int(value)

@@ -1,0 +1,310 @@
+"""Expectation maximisation for every model: batches, restarts, convergence. Sees a model by protocol only.
+
+Statistics are a log-likelihood and one flat vector of expected counts, which add up. Batches are cut by the data, never
+by the number of workers, and their statistics are summed in their order: the same bits on one thread, on many, and on a
+cluster of like machines. (Dempster, Laird and Rubin, J. R. Stat. Soc. B 39:1, 1977.)
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checkpoints import Checkpoint
+from .errors import ArgumentError, ConvergenceWarning, ResourceError
+from .random_state import RandomState, generators
+
+Vector = NDArray[np.float64]
+
+
+class Statistics(NamedTuple):
+    """What a batch says about the parameters."""
+
+    log_likelihood: float  # nats, sequences times their weights
+    counts: Vector  # flat; a model knows what is where
+
+
+class Iteration(NamedTuple):
+    """What a callback is told before every iteration."""
+
+    restart: int
+    iteration: int
+    log_likelihood: float  # of the values before this iteration, in nats; with log prior where there are priors
+    gain_to_come: float  # nats, extrapolated; infinite at first
+
+
+class Trainee(Protocol):
+    """What the loop needs of a model. Values are one flat vector."""
+
+    @property
+    def values(self) -> Vector: ...
+
+    @values.setter
+    def values(self, values: Vector) -> None: ...
+
+    def snapshot(self) -> Any:
+        """What `expect` needs of the model at its current values; can be pickled, and stays as it is."""
+
+    def expect(self) -> Callable[..., Statistics]:
+        """A function at module level, (snapshot, batch, run) -> Statistics; `run` maps over tasks within the batch."""
+
+    def maximize(self, statistics: Statistics) -> Vector:
+        """The values that the M-step makes of statistics; the current ones are those the statistics are of."""
+
+    def log_prior(self) -> float:
+        """What the objective adds to the log-likelihood at the current values: log priors, less soft penalties."""
+
+    def redraw(self, generator: np.random.Generator) -> Vector:
+        """Values for a restart: random where the user gave none."""
+
+    def remarks(self) -> list[str]:
+        """What the user should know of the values after training; each becomes a warning."""
+
+    def digest(self, batches: Sequence[Any], options: Options) -> str:
+        """Identify data, model and options to a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The training options, keywords of a model's constructor and of `fit`.
+
+    Attributes
+    ----------
+    max_iter : int, default 500
+        Iterations at most, in each restart.
+    tol : float, default 0.01
+        Nats of total log-likelihood: training stops when the gain still to come, extrapolated as a geometric series
+        (Aitken), falls below it. 0 runs `max_iter` iterations.
+    n_init : int, default 1
+        Restarts. The first starts from the given values, the others redraw what was not given; the best is kept.
+    random_state : int, Generator, RandomState or None
+        Draws starting values.
+    priors : mapping of label to pseudocounts, default none
+        Added once a label to the expected counts of the label's values.
+    callback : function of an Iteration, default None
+        Called before every iteration; True stops the training.
+    progress : bool, default False
+        A progress bar (tqdm), in a terminal or a notebook.
+    executor : int, concurrent.futures.Executor, dask Client or None
+        A number of threads, or what runs the batches. The result does not depend on it.
+    checkpoint : path, default None
+        A file that is written after every iteration, and from which an interrupted `fit` goes on to the same bits.
+        Where starting values are drawn, `random_state` must be a number, so that the same ones are drawn again.
+    warm_start : bool, default False
+        Continue from the current values instead of the constructor's.
+    """
+
+    max_iter: int = 500
+    tol: float = 0.01
+    n_init: int = 1
+    random_state: RandomState = None
+    priors: Mapping[str, Any] | None = None
+    soft: Mapping[str, float] | None = None
+    callback: Callable[[Iteration], Any] | None = None
+    progress: bool = False
+    executor: Any = None
+    checkpoint: Any = None
+    warm_start: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("max_iter", "n_init"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ArgumentError(f"{name}={value!r} must be a whole number of 1 or more.")
+        if (
+            isinstance(self.tol, bool)
+            or not isinstance(self.tol, int | float | np.number)
+            or not 0.0 <= self.tol < math.inf
+        ):
+            raise ArgumentError(f"tol={self.tol!r} must be a number of nats, 0 or more; 0 runs max_iter iterations.")
+        for name in ("priors", "soft"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Mapping):
+                raise ArgumentError(f"{name}={value!r} must map labels to numbers.")
+        if self.callback is not None and not callable(self.callback):
+            raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an Iteration.")
+
+    def changed(self, given: Mapping[str, Any]) -> Options:
+        """Return the options with those of one call of `fit`. Raises ArgumentError for one that does not exist."""
+        known = [option.name for option in fields(self)]
+        for name in given:
+            if name not in known:
+                raise ArgumentError(f"fit() has no option {name!r}; there are {', '.join(known)}.")
+        return replace(self, **given)
+
+
+@dataclass
+class Run:
+    """One restart, or what has been done of it."""
+
+    values: list[float]
+    history: list[float] = field(default_factory=list)  # the objective before each iteration
+    converged: bool = False
+    finished: bool = False
+    why: str = ""
+    remarks: list[str] = field(default_factory=list)  # on the values where it ended
+
+
+def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
+    """Train from the current values and from restarts; leave the best values in the trainee, and return its run.
+
+    Warns with ConvergenceWarning if the best run did not converge.
+    """
+    checkpoint = Checkpoint(options.checkpoint, lambda: trainee.digest(batches, options))
+    seeds = generators(options.random_state, options.n_init)
+    starts = [trainee.values, *(trainee.redraw(generator) for generator in seeds[1:])]
+    runs = [Run(**state) for state in checkpoint.read()] or [Run(start.tolist()) for start in starts]
+    with _progress(options) as show, _mapping(options.executor, len(batches)) as run:
+        for number in range(len(runs)):
+            if not runs[number].finished:
+                _iterate(trainee, batches, options, runs, number, run, checkpoint, show)
+    best = max(runs, key=lambda finished: finished.history[-1])
+    trainee.values = np.array(best.values)
+    checkpoint.done()
+    for remark in ([] if best.converged or options.tol == 0.0 else [best.why]) + best.remarks:
+        warnings.warn(remark, ConvergenceWarning, stacklevel=3)
+    return best
+
+
+def _iterate(
+    trainee: Trainee,
+    batches: Sequence[Any],
+    options: Options,
+    runs: list[Run],
+    number: int,
+    run: Callable[..., Iterator[Statistics]],
+    checkpoint: Checkpoint,
+    show: Callable[[Iteration], None],
+) -> None:
+    """Iterate one restart to its end; `runs[number]` may have begun before."""
+    current = runs[number]
+    trainee.values = np.array(current.values)
+    while not current.finished:
+        statistics = total(run(trainee.expect(), trainee.snapshot(), batches))
+        current.history.append(statistics.log_likelihood + trainee.log_prior())
+        now = Iteration(number, len(current.history) - 1, current.history[-1], gain_to_come(current.history))
+        show(now)
+        _judge(current, now, options)
+        if not current.finished:
+            trainee.values = trainee.maximize(statistics)
+            current.values = trainee.values.tolist()
+            current.finished = len(current.history) >= options.max_iter
+        current.remarks = trainee.remarks() if current.finished else []
+        checkpoint.write([vars(each) for each in runs])
+
+
+def _judge(run: Run, now: Iteration, options: Options) -> None:
+    """Decide whether a run is at its end, and say why it has not converged."""
+    run.converged = options.tol > 0.0 and now.gain_to_come < options.tol
+    run.why = (
+        f"Training stopped after max_iter={options.max_iter} iterations with about {now.gain_to_come:.3g} nats still "
+        f"to come, more than tol={options.tol:g}; raise max_iter, or continue with warm_start=True."
+    )
+    stopped = options.callback is not None and options.callback(now) is True
+    if not math.isfinite(now.log_likelihood):
+        run.why = f"The log-likelihood became {now.log_likelihood} at iteration {now.iteration}; training stopped."
+    elif stopped:
+        run.why = f"The callback stopped training before iteration {now.iteration}."
+    run.finished = run.converged or stopped or not math.isfinite(now.log_likelihood)
+
+
+def gain_to_come(history: Sequence[float]) -> float:
+    """Extrapolate the gain still to come as a geometric series of the last two gains; infinite while they grow.
+
+    (Aitken acceleration as a stopping rule: McLachlan and Krishnan, The EM Algorithm and Extensions, 2008, 4.9.)
+    """
+    if len(history) < 3:
+        return math.inf
+    before, last = history[-2] - history[-3], history[-1] - history[-2]
+    if last <= 1e-12 * abs(history[-1]):  # rounding of the sum
+        return 0.0
+    return math.inf if last >= before else last * last / (before - last)
+
+
+def total(parts: Iterator[Statistics]) -> Statistics:
+    """Sum statistics in their order."""
+    log_likelihood, counts = 0.0, None
+    for part in parts:
+        log_likelihood += part.log_likelihood
+        counts = part.counts.copy() if counts is None else counts + part.counts
+    if counts is None:
+        raise ArgumentError("There is nothing to train on: no sequence was given.")
+    return Statistics(log_likelihood, counts)
+
+
+# ---- who works ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _mapping(executor: Any, n_batches: int) -> Iterator[Callable[..., Iterator[Statistics]]]:
+    """Yield (expect, snapshot, batches) -> statistics in the order of the batches."""
+    from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+
+    try:
+        if executor is None or (isinstance(executor, int | np.integer) and executor == 1):
+            yield _one_by_one(map)
+        elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
+            with ThreadPoolExecutor(int(executor)) as pool:
+                # few batches leave threads idle, unless they share the work within a batch
+                yield _one_by_one(pool.map) if n_batches < executor else _spread(pool)
+        elif isinstance(executor, Executor):
+            yield _spread(executor)
+        elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
+            yield _on_cluster(executor)
+        else:
+            raise ArgumentError(
+                f"executor={executor!r} must be a number of threads, a concurrent.futures executor or a Dask client."
+            )
+    except BrokenExecutor as error:
+        raise ResourceError(f"A worker died while training: {error}") from error
+
+
+def _one_by_one(inner: Any) -> Callable[..., Iterator[Statistics]]:
+    return lambda expect, snapshot, batches: (expect(snapshot, batch, inner) for batch in batches)
+
+
+def _spread(executor: Any) -> Callable[..., Iterator[Statistics]]:
+    return lambda expect, snapshot, batches: executor.map(expect, repeat(snapshot), batches)
+
+
+def _on_cluster(client: Any) -> Callable[..., Iterator[Statistics]]:
+    """The batches are sent once, and stay where they are; workers get a snapshot and return statistics."""
+    kept: dict[int, Any] = {}
+
+    def run(expect: Any, snapshot: Any, batches: Sequence[Any]) -> Iterator[Statistics]:
+        for number, batch in enumerate(batches):
+            if number not in kept:
+                kept[number] = client.scatter([batch])[0]  # a list of one: what is a tuple would be taken apart
+        where = client.scatter([snapshot], broadcast=True)[0]
+        futures = [client.submit(expect, where, kept[number], pure=False) for number in range(len(batches))]
+        return (future.result() for future in futures)
+
+    return run
+
+
+@contextmanager
+def _progress(options: Options) -> Iterator[Callable[[Iteration], None]]:
+    if not options.progress:
+        yield lambda now: None
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
+    with tqdm(unit="iteration", desc="fit") as bar:
+
+        def show(now: Iteration) -> None:
+            bar.set_postfix(
+                restart=now.restart, log_likelihood=f"{now.log_likelihood:.3f}", to_come=f"{now.gain_to_come:.2g}"
+            )
+            bar.update()
+
+        yield show
