@@ -169,7 +169,7 @@ def test_emissions_of_probability_1e_300() -> None:
     assert_allclose(model.score("xyyxy"), twin.log_likelihood(reference, logs[x]), rtol=1e-12, atol=0.0)
 
 
-# ---- numbers about a model ---------------------------------------------------------------------------------------------
+# ---- numbers about a model -------------------------------------------------------------------------------------------
 
 
 def test_the_long_run() -> None:
@@ -256,7 +256,7 @@ def test_a_model_shows_its_ties() -> None:
     assert any("held" in line for line in text.splitlines() if line.startswith("b "))
 
 
-# ---- forms of input ----------------------------------------------------------------------------------------------------
+# ---- forms of input --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.small
@@ -324,7 +324,7 @@ def test_every_family_of_a_model_sees_the_data() -> None:
         ts.HMM(None, ROWS, {"a": ts.Gaussian([0.0, 0.0], 1.0), "b": ts.Poisson(3.0)})
 
 
-# ---- scikit-learn's conventions, copies, files -------------------------------------------------------------------------
+# ---- scikit-learn's conventions, copies, files -----------------------------------------------------------------------
 
 
 def test_parameters_of_the_constructor() -> None:
@@ -388,7 +388,7 @@ def test_files_keep_every_bit(kind: str, tmp_path: Path) -> None:
         again.get_params()
 
 
-# ---- bad input ---------------------------------------------------------------------------------------------------------
+# ---- bad input -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.small

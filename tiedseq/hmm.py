@@ -418,7 +418,7 @@ class HMM(Estimator):
     def best_paths(self, X: Any, k: int) -> list[tuple[float, Paths]]:
         """Return the k likeliest paths of states of one sequence, each as (ln P(X, path), int64 array (T,)).
 
-        Fewer if there are not as many. Two ways through silent states are two paths, even between the same letters.
+        Fewer if there are not as many. Between two letters a path takes its likeliest way through silent states.
         """
         check_count("k", k)
         return self._parameters.machine().best_paths(self._one(X), int(k))

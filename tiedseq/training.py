@@ -129,6 +129,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and not isinstance(value, Mapping):
                 raise ArgumentError(f"{name}={value!r} must map labels to numbers.")
+        if self.soft:
+            raise ArgumentError(f"soft={self.soft!r} asks for soft ties; this version has none, leave it out.")
         if self.callback is not None and not callable(self.callback):
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an Iteration.")
 

@@ -45,7 +45,8 @@ class LetterEmissions:
         return found if batch.allowed is None else _restricted(found, batch.allowed)
 
     def statistics(self, batch: Batch, used: Floats) -> Floats:
-        return (self.derivatives(batch, used) * self.tables).ravel()
+        derivatives = self.derivatives(batch, used)
+        return np.multiply(derivatives, self.tables, out=np.zeros_like(derivatives), where=self.tables > 0.0).ravel()
 
     def derivatives(self, batch: Batch, used: Floats) -> Floats:
         """d ln P / d cell of every state's table, (E, cells)."""

@@ -57,6 +57,7 @@ class FamilyParameters:
                 entry = family.entries.get(name)
                 label = entry if isinstance(entry, str) else f"{owner}.{name}"
                 self._use(label, Place(state, name))
+                self.values.setdefault(label, None)
                 if not isinstance(entry, str):
                     self._give(label, entry, f"emissions[{state!r}]")
         for label, value in values.items():
@@ -81,7 +82,6 @@ class FamilyParameters:
 
     def _give(self, label: str, entry: Any, where: str) -> None:
         if entry is None:
-            self.values.setdefault(label, None)
             return
         held = isinstance(entry, fixed)
         place = self.uses[label][0]

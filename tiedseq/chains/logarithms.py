@@ -130,21 +130,20 @@ class ChainLogarithms:
     ) -> list[tuple[float, NDArray[np.int64]]]:
         """Return the k likeliest paths of a sequence, each with its ln P; fewer if there are not as many.
 
-        With silent states the end of a way may be one: it is followed to its last emitting state.
+        Paths differ in their emitting states; between two of them each takes its likeliest way through silent ones.
         """
         from tiedseq.kernels.hmm_kbest import best_lists, follow
 
-        states = len(self.order)
+        states = self.n_emitting
         self._check_memory((length + 1) * states * k * 16, length)
         values = np.empty((length + 1, states, k))
         sources, ranks = np.empty(values.shape, np.int32), np.empty(values.shape, np.int32)
-        table = log_table(likelihoods)
+        steps = self.best_steps()[:states, :states]
         best_lists(
-            *(self.incoming, self.start, self.n_emitting, table, likelihoods.rows, begin, length),
-            *(values, sources, ranks),
+            *(single_edges(steps > -np.inf, steps), self.best_start()[:states], states, log_table(likelihoods)),
+            *(likelihoods.rows, begin, length, values, sources, ranks),
         )
-        with np.errstate(divide="ignore"):
-            totals = values[length] + np.log(self.tables.end[self.order])[:, None]
+        totals = values[length] + self.best_finish()[:states, None]
         scale = float(likelihoods.log_scale[likelihoods.rows[begin : begin + length]].sum())
         found = []
         for place in np.argsort(-totals, axis=None, kind="stable")[:k].tolist():
@@ -152,7 +151,7 @@ class ChainLogarithms:
             if totals[state, rank] == -np.inf:
                 break
             path = np.empty(length, np.int64)
-            follow(self.n_emitting, length, sources, ranks, state, rank, path)
+            follow(states, length, sources, ranks, state, rank, path)
             found.append((float(totals[state, rank]) + scale, self.order[path]))
         return found
 
@@ -180,5 +179,7 @@ def single_edges(possible: NDArray[np.bool_], weight: Floats) -> Edges:
 
 
 def log_table(likelihoods: Likelihoods) -> Floats:
+    if likelihoods.logs is not None:
+        return likelihoods.logs
     with np.errstate(divide="ignore"):
         return np.log(likelihoods.table)

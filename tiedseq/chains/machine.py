@@ -72,9 +72,9 @@ def expect(machine: Machine, batch: Batch, run: Map = map) -> Statistics:
     logs, derivatives = machine.derivatives(batch, run)
     tables = machine.tables
     counts = [
-        derivatives.start * tables.start,
-        (derivatives.transitions * tables.transitions).ravel(),
-        derivatives.end * tables.end,
+        uses(derivatives.start, tables.start),
+        uses(derivatives.transitions, tables.transitions).ravel(),
+        uses(derivatives.end, tables.end),
         machine.emissions.statistics(batch, derivatives.used),
     ]
     return Statistics(_weighted(logs, batch), np.concatenate(counts))
@@ -110,6 +110,11 @@ def path_counts(machine: Machine, batch: Batch, path: NDArray[np.int64]) -> Floa
             machine.emissions.statistics(batch, used),
         ]
     )
+
+
+def uses(derivative: Floats, table: Floats) -> Floats:
+    """How often entries of a table are used; what is zero never is, whatever its derivative."""
+    return np.multiply(derivative, table, out=np.zeros_like(table), where=table > 0.0)
 
 
 def check_explained(batch: Batch, stuck: NDArray[np.int64]) -> None:

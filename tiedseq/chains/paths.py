@@ -98,7 +98,6 @@ def _parallel(a: Floats, b: Floats) -> bool:
     finite = np.isfinite(a)
     if not np.array_equal(finite, np.isfinite(b)):
         return False
-    difference = np.where(finite, a - np.where(finite, b, 0.0), np.nan)
-    with np.errstate(invalid="ignore"):
-        spread = np.nanmax(difference, axis=1) - np.nanmin(difference, axis=1) if len(a) else np.zeros(0)
-    return bool((spread <= _AGREEMENT).all())
+    difference = np.where(finite, a, 0.0) - np.where(finite, b, 0.0)
+    high = difference.max(axis=1, where=finite, initial=-np.inf)
+    return bool((high - difference.min(axis=1, where=finite, initial=np.inf) <= _AGREEMENT).all())

@@ -51,6 +51,8 @@ class ChainRecursion:
         bits = -math.log2(smallest_positive(*weights))
         if not self.is_mixing:
             bits = bits * (1 + int(self.tables.silent.sum())) - math.log2(smallest_positive(likelihoods.table))
+            if likelihoods.logs is not None and np.isfinite(likelihoods.logs[likelihoods.table == 0.0]).any():
+                return 0  # the table has lost what is small beyond float64's range
         return min(64, int(_RANGE_BITS / max(bits, 1.0)))
 
     def log_likelihoods(self, likelihoods: Likelihoods, ends: Index, run: Map = map) -> Floats:
@@ -97,15 +99,15 @@ class ChainRecursion:
         self, likelihoods: Likelihoods, ends: Index, weights: Floats, period: int, run: Map
     ) -> tuple[Floats, NDArray[np.bool_], Derivatives]:
         """ln P, which sequences have to be done in logarithms, and the derivatives of the others."""
+        seen = np.where(weights == 0.0, 1.0, weights)  # without a weight there is nothing to see the steepness by
         for warmup in WARMUPS:
-            passed, derivatives = self.lanes.expect(likelihoods, Cuts(ends, weights, warmup), period, run)
+            passed, derivatives = self.lanes.expect(likelihoods, Cuts(ends, seen, warmup), period, run)
             if passed.agrees:
                 break
-        lost = ~(passed.steepest < _STEEP * np.maximum(weights, 1e-30))
-        if lost.any():
-            passed, derivatives = self.lanes.expect(
-                likelihoods, Cuts(ends, np.where(lost, 0.0, weights), warmup), period, run
-            )
+        lost = ~(passed.steepest < _STEEP * np.maximum(seen, 1e-30))
+        counted = np.where(lost, 0.0, weights)
+        if (counted != seen).any():
+            passed, derivatives = self.lanes.expect(likelihoods, Cuts(ends, counted, warmup), period, run)
         return passed.log_likelihood, lost | (passed.log_likelihood == -np.inf), derivatives
 
     def posterior(
@@ -113,6 +115,9 @@ class ChainRecursion:
     ) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Return ln P and `stuck` of every sequence, and P(state | sequence) of every letter (letters, emitting)."""
         rows = np.arange(len(likelihoods.rows))
-        by_letter = Likelihoods(likelihoods.table[likelihoods.rows], likelihoods.log_scale[likelihoods.rows], rows)
-        logs, stuck, derivatives = self.expect(by_letter, ends, np.ones(len(ends) - 1), run)
-        return logs, stuck, derivatives.used
+        logs = None if likelihoods.logs is None else likelihoods.logs[likelihoods.rows]
+        by_letter = Likelihoods(
+            likelihoods.table[likelihoods.rows], likelihoods.log_scale[likelihoods.rows], rows, logs
+        )
+        found, stuck, derivatives = self.expect(by_letter, ends, np.ones(len(ends) - 1), run)
+        return found, stuck, derivatives.used

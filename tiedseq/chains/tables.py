@@ -74,6 +74,7 @@ class Likelihoods(NamedTuple):
     table: Floats  # (R, emitting states), relative to the largest of the row; a row of zeros is impossible everywhere
     log_scale: Floats  # (R,): ln of the largest of the row
     rows: NDArray[np.integer]  # (letters,)
+    logs: Floats | None = None  # ln of the table, where that says more: what is beyond float64's range in the table
 
     @classmethod
     def of(cls, probabilities: Floats, rows: NDArray[np.integer]) -> Likelihoods:
@@ -87,7 +88,8 @@ class Likelihoods(NamedTuple):
         """From ln of probabilities or densities (R, emitting states)."""
         top = logs.max(axis=1, initial=-np.inf)
         top[top == -np.inf] = 0.0
-        return cls(np.exp(logs - top[:, None]), top, rows)
+        relative = logs - top[:, None]
+        return cls(np.exp(relative), top, rows, relative)
 
 
 class Derivatives(NamedTuple):

@@ -9,6 +9,8 @@ histories, summed over times and lanes: that is done a chunk at a time, eight su
 
 from __future__ import annotations
 
+import numpy as np
+
 from ._jit import kernel, part
 from .hmm_layout import FOUR, STEEPEST, TOTAL, TOTAL_BEFORE, UNIT, UNIT_BEFORE
 from .layout import LANES, NOTHING
@@ -84,7 +86,7 @@ def look_up(letters, emitting, pieces, batch, first_time, count, work):
             time, piece = first_time + u, batch * LANES + lane
             row = none
             if time < pieces.stop[piece]:
-                row = letters.rows[pieces.begin[piece] + time] * emitting
+                row = np.int64(letters.rows[pieces.begin[piece] + time]) * emitting
             work.which[u * LANES + lane] = row
         for g in range(0, emitting, FOUR):
             four = gather_rows(letters.table, work.which, u * LANES, g)
@@ -131,6 +133,8 @@ def note_forward(chain, pieces, batch, time, emitting, states, slot, work, sums)
                     total += value * (chain.finish[s] if stop == last else 1.0)
                 if pieces.seam[piece] >= 0:
                     sums.seams[pieces.seam[piece], 2, s] = value
+            if total < 1e-290:  # digits are lost
+                total = 0.0
             sums.summary[piece, TOTAL], sums.summary[piece, UNIT] = total, work.unit[lane]
         if time == first - 1:
             total = 0.0
@@ -168,7 +172,8 @@ def forward_chunk(chain, period, pieces, batch, first_time, count, emitting, sta
             store(work.exponents, renewals * LANES, exponents)
             renewals += 1
             store(work.unit, 0, load(work.unit, 0) + exponents)
-            scale(work.forward, at, emitting, power_of_two(exponents * -1.0))
+            known = power_of_two(exponents + 2022.0) * 2.0**-1000  # 0 where even the largest has lost digits, else 1
+            scale(work.forward, at, emitting, power_of_two(exponents * -1.0) * known)
         for k in range(states - emitting):
             store(work.forward, at + (emitting + k) * LANES, sum_one(chain.silent_incoming, k, work.forward, at))
         if time == event:
@@ -380,16 +385,22 @@ def expect(chain, letters, pieces, period, chunk, states, work, sums):
 
 @kernel
 def sum_scales(log_scale, rows, ends, totals):
-    """totals[k] = the sum of log_scale[rows[n]] over the letters of sequence k; four partial sums hide the latency."""
+    """totals[k] = the sum of log_scale[rows[n]] over the letters of sequence k.
+
+    A block at a time, so that rounding does not add up; four partial sums hide the latency.
+    """
     for k in range(totals.size):
-        first, last = ends[k], ends[k + 1]
-        a, b, c, d = 0.0, 0.0, 0.0, 0.0
-        even = first + (last - first) // 4 * 4
-        for n in range(first, even, 4):
-            a += log_scale[rows[n]]
-            b += log_scale[rows[n + 1]]
-            c += log_scale[rows[n + 2]]
-            d += log_scale[rows[n + 3]]
-        for n in range(even, last):
-            a += log_scale[rows[n]]
-        totals[k] = (a + b) + (c + d)
+        total = 0.0
+        for first in range(ends[k], ends[k + 1], 4096):
+            last = min(first + 4096, ends[k + 1])
+            a, b, c, d = 0.0, 0.0, 0.0, 0.0
+            even = first + (last - first) // 4 * 4
+            for n in range(first, even, 4):
+                a += log_scale[rows[n]]
+                b += log_scale[rows[n + 1]]
+                c += log_scale[rows[n + 2]]
+                d += log_scale[rows[n + 3]]
+            for n in range(even, last):
+                a += log_scale[rows[n]]
+            total += (a + b) + (c + d)
+        totals[k] = total

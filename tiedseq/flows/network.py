@@ -16,7 +16,7 @@ Matrix = Any
 """A NumPy array for a small graph, a SciPy sparse array for a large one."""
 
 TINY = 1e-100  # what a flow along an edge does not fall below: zero as far as it matters, yet it may grow again
-_DENSE = 300  # up to so many nodes equations are solved by Cholesky's method, beyond by conjugate gradients
+_DENSE = 100  # up to so many nodes equations are solved by Cholesky's method, beyond by conjugate gradients
 _ROUNDING = 4e-16  # how far the flows through a node may differ, relative to their sum
 _NO_FLOW = 1e-80  # flows below this are too close to TINY to be balanced to rounding
 
@@ -74,6 +74,10 @@ class Network:
         """Return by how much in- and outflow differ at most, relative to their sum."""
         into, out = self.inflow(flow), self.outflow(flow)
         return float((np.abs(into - out) / (into + out + _NO_FLOW)).max())
+
+    def is_balanced_everywhere(self, flow: Vector) -> bool:
+        """Whether a flow passes through every node, and is a circulation as it stands."""
+        return bool((self.outflow(flow) > 0.0).all() and self.imbalance(flow) < 1e-14)
 
     def balanced(self, flow: Vector) -> Vector:
         """Return the circulation of sum one that is nearest to a positive flow, in relative entropy.

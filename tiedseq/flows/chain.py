@@ -11,128 +11,21 @@ complement is the mirror state), and the order-k letters of its states.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .circulation import TINY, Index, Network, Vector, one_way
-from .errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.flows.ascent import FEASIBLE, climb
+from tiedseq.flows.likelihood import Likelihood
+from tiedseq.flows.network import TINY, Network, one_way
+from tiedseq.flows.words import check_words, reverse_complement
 
-_FEASIBLE = 1e-10  # how far a table from elsewhere may be out of balance
+Vector = NDArray[np.float64]
+Index = NDArray[np.intp]
+
 _FLOOR = 1e-12  # the share of the current values in the starting point: what words without counts begin at
-_GAIN = 1e-12  # a maximum is reached when less than this is still to be gained for each count, in nats
-_LONGEST_STEP = 6.0  # by how much the logarithm of a probability may change at once
-_MEMORY = 10  # how many steps the quasi-Newton method remembers
-_ITERATIONS = 150
-
-
-def reverse_complement(table: ArrayLike, involution: Sequence[int]) -> NDArray[Any]:
-    """Return a table over words as it reads from the other strand: the entry of a word is that of its reverse complement.
-
-    Parameters
-    ----------
-    table : array_like of shape (n_letters,) * n
-        One axis for each letter of a word.
-    involution : sequence of int
-        The complement of each letter.
-
-    Returns
-    -------
-    array of the same shape and dtype
-
-    Raises
-    ------
-    ArgumentError
-        `involution` is not one, or has not the length of every axis of `table`.
-
-    Examples
-    --------
-    >>> reverse_complement([[1, 2], [3, 4]], [1, 0])
-    array([[4, 2],
-           [3, 1]])
-    """
-    array = np.asarray(table)
-    complement = _checked_involution(involution, array.shape[0] if array.ndim else 0)
-    _check_words(array, "table")
-    return np.array(array.transpose()[np.ix_(*[complement] * array.ndim)])
-
-
-def marginal(joint: ArrayLike, order: int) -> Vector:
-    """Return the probabilities of shorter words, of order + 1 letters, from those of longer ones.
-
-    Parameters
-    ----------
-    joint : array_like of shape (n_letters,) * n
-        A balanced table of probabilities of words.
-    order : int
-        0 gives the letters, n - 1 the table itself.
-
-    Returns
-    -------
-    float64 array of shape (n_letters,) * (order + 1)
-        Symmetric to the last bit if `joint` is: the average of what the first and the last letters of words give, in
-        sums that do not depend on the order of their terms.
-
-    Raises
-    ------
-    ArgumentError
-        `order` is not between 0 and n - 1, or `joint` is not a table of words.
-
-    Examples
-    --------
-    >>> marginal([[0.3, 0.1], [0.1, 0.5]], 0)
-    array([0.4, 0.6])
-    """
-    array = np.asarray(joint, dtype=np.float64)
-    _check_words(array, "joint")
-    if not 0 <= order < array.ndim:
-        raise ArgumentError(f"order= is {order}; words of {array.ndim} letters have marginals of order 0 to {array.ndim - 1}.")
-    shape = array.shape[: order + 1]
-    n_words = int(np.prod(shape))
-    first = np.sort(array.reshape(n_words, -1), axis=1).sum(axis=1)
-    last = np.sort(array.reshape(-1, n_words), axis=0).sum(axis=0)
-    return (0.5 * (first + last)).reshape(shape)
-
-
-def conditional(joint: ArrayLike, otherwise: ArrayLike | None = None) -> Vector:
-    """Return P(last letter | letters before it) from the probabilities of words.
-
-    Parameters
-    ----------
-    joint : array_like of shape (n_letters,) * n
-        Probabilities or weights of words.
-    otherwise : array_like of the same shape, default None
-        Conditional probabilities after contexts of probability zero, where `joint` leaves them open. By default all
-        letters are equally likely there.
-
-    Returns
-    -------
-    float64 array of the same shape
-        Sums to one over the last axis.
-
-    Raises
-    ------
-    ArgumentError
-        `joint` is not a table of words, or `otherwise` has another shape.
-
-    Examples
-    --------
-    >>> conditional([[0.3, 0.1], [0.0, 0.0]])
-    array([[0.75, 0.25],
-           [0.5 , 0.5 ]])
-    """
-    array = np.asarray(joint, dtype=np.float64)
-    _check_words(array, "joint")
-    total = array.sum(axis=-1, keepdims=True)
-    known = total > 0.0
-    rest = np.full(array.shape, 1.0 / array.shape[-1]) if otherwise is None else np.asarray(otherwise, dtype=np.float64)
-    if rest.shape != array.shape:
-        raise ArgumentError(f"otherwise= has the shape {rest.shape}; it needs that of joint=, {array.shape}.")
-    return np.where(known, array / np.where(known, total, 1.0), rest)
 
 
 class SymmetricChain:
@@ -174,7 +67,7 @@ class SymmetricChain:
     --------
     >>> chain = SymmetricChain(np.ones((4, 4)), involution=[3, 2, 1, 0])
     >>> chain
-    SymmetricChain(order=1, 16 words, n_free=8)
+    SymmetricChain(order=1, 16 words, n_free=7)
     >>> rng = np.random.default_rng(0)
     >>> current = chain.start(np.ones((4, 4)))
     >>> counts = [rng.integers(1, 9, 4), rng.integers(1, 99, (4, 4))]
@@ -189,7 +82,7 @@ class SymmetricChain:
         self, possible: ArrayLike, involution: Sequence[int] | None = None, names: Sequence[str] | None = None
     ) -> None:
         table = np.asarray(possible, dtype=bool)
-        _check_words(table, "possible")
+        check_words("possible", table)
         self.shape, self.order, self.n_letters = table.shape, table.ndim - 1, table.shape[0]
         self._names = [str(letter) for letter in (range(self.n_letters) if names is None else names)]
         self._words = np.flatnonzero(table)
@@ -208,8 +101,6 @@ class SymmetricChain:
         tail, head = self._ends(self._words)
         self._check_ways_back(tail, head, self._words, "possible=")
         self._network = Network(tail, head, mirror)
-        # prefix[r]: the first r + 1 letters of each word, as a number
-        self._prefix = [self._words // self.n_letters ** (self.order - r) for r in range(self.order + 1)]
         self.n_free = self._network.n_free
 
     def __repr__(self) -> str:
@@ -276,15 +167,7 @@ class SymmetricChain:
         ArgumentError
             As in :meth:`maximize`.
         """
-        total, before = 0.0, np.ones(1)
-        aim = self._aim(counts, pseudocounts)
-        for seen, now in zip(aim.counts, self._marginals(self._check_joint("joint", joint)), strict=True):
-            share = now / np.repeat(np.where(before > 0.0, before, 1.0), self.n_letters)
-            if (share[seen > 0.0] <= 0.0).any():
-                return -np.inf
-            total += float(seen[seen > 0.0] @ np.log(share[seen > 0.0]))
-            before = now
-        return total
+        return self._likelihood(counts, pseudocounts).value(self._check_joint("joint", joint))
 
     def maximize(
         self, counts: Sequence[ArrayLike], current: ArrayLike, pseudocounts: ArrayLike | None = None
@@ -324,101 +207,42 @@ class SymmetricChain:
         tables, in the metric of the information that the counts carry. It ends when about 1e-12 nats are left to gain
         for each count.
         """
-        aim = self._aim(counts, pseudocounts)
+        likelihood = self._likelihood(counts, pseudocounts)
         given = self._check_joint("current", current)
-        joint = np.maximum(given, TINY)
-        if aim.total == 0.0:
+        if likelihood.total == 0.0:
             return self._table(given)
-        pooled, exact = self._pooled(aim, joint)
-        if exact:
-            return self._table(pooled)
-        begin = pooled if self._gain(aim, joint, pooled) > 0.0 else joint
-        found = self._ascend(aim, begin)
-        return self._table(found if self._gain(aim, joint, found) >= 0.0 else given)
+        seen = self._network.symmetric(likelihood.full)
+        if likelihood.is_of_full_words() and self._network.is_balanced_everywhere(seen):
+            return self._table(seen / seen.sum())
+        joint = np.maximum(given, TINY)
+        pooled = self._network.balanced(seen + self._floor(likelihood.total, seen, joint))
+        is_better = self._network.imbalance(pooled) < FEASIBLE and likelihood.gain(joint, pooled) > 0.0
+        found = climb(self._network, likelihood, pooled if is_better else joint)
+        return self._table(found if likelihood.gain(joint, found) >= 0.0 else given)
 
-    def _pooled(self, aim: _Aim, joint: Vector) -> tuple[Vector, bool]:
-        """Return the balanced table nearest to the counts of both strands, and whether it is the maximum already.
+    def _floor(self, total: float, seen: Vector, joint: Vector) -> Vector:
+        """Return what to add to counts so that every word has some: next to nothing, balanced, and as it was before.
 
-        What was not counted gets a floor in the proportions of the current values, which are balanced. Contexts without
-        counts would fade away with it from M-step to M-step; as they cost nothing they keep the level that they have.
+        Contexts that were not seen keep the level they have, once that is low: they would fade away from M-step to
+        M-step, and with them their conditional probabilities.
         """
         network = self._network
-        seen = network.symmetric(aim.full)
-        through = network.outflow(seen) + network.inflow(seen)
-        least = _FLOOR * aim.total * network.outflow(joint)
-        blank = (network.outflow(seen) <= least) | (network.inflow(seen) <= least)
-        unseen = blank[network.tail] | blank[network.head]
-        exact = not blank.any() and aim.full.sum() == aim.total and network.imbalance(seen) < 1e-14
-        if exact:
-            return seen / seen.sum(), bool((through > 0.0).all())
-        level = np.full(len(seen), _FLOOR)
-        level[unseen] = min(1.0, _FLOOR / max(float(joint[unseen].sum()), _FLOOR))
-        return network.balanced(seen + aim.total * np.maximum(level, _FLOOR) * joint), False
+        unseen = network.outflow(seen) <= _FLOOR * total * network.outflow(joint)
+        beside = unseen[network.tail] | unseen[network.head]
+        level = min(1.0, _FLOOR / max(float(joint[beside].sum()), _FLOOR))
+        return total * np.where(beside, level, _FLOOR) * joint
 
-    def _ascend(self, aim: _Aim, joint: Vector) -> Vector:
-        """Climb from a table to a maximum."""
-        network = self._network
-        slope = network.tangent(joint, self._slope(aim, joint))
-        memory = _Memory()
-        for _ in range(_ITERATIONS):
-            metric = _Information(network, aim, joint)
-            memory.end(slope, metric)
-            step = memory.step(slope, metric)
-            promise = float(slope @ step)
-            if not promise > _GAIN * aim.total:
-                break
-            reached = self._search(aim, joint, step, promise)
-            if reached is None:
-                if memory.is_empty():
-                    break
-                memory = _Memory()
-                continue
-            joint, length = reached
-            memory.begin(length * step, slope)
-            slope = network.tangent(joint, self._slope(aim, joint))
-        return joint
-
-    def _search(self, aim: _Aim, joint: Vector, step: Vector, promise: float) -> tuple[Vector, float] | None:
-        """Return the first point along a step that gains a fair part of what its slope promises, and how far it is."""
-        length = min(1.0, _LONGEST_STEP / float(np.abs(step).max()))
-        for _ in range(40):
-            there = self._network.balanced(joint * np.exp(length * step))
-            gain = self._gain(aim, joint, there)
-            if gain >= 1e-4 * length * promise and self._network.imbalance(there) < _FEASIBLE:
-                return there, length
-            # where a parabola through what is known has its top
-            top = 0.5 * length * promise / max(length * promise - gain, TINY)
-            length *= min(0.5, max(0.1, top))
-        return None
-
-    def _slope(self, aim: _Aim, joint: Vector) -> Vector:
-        """Return the derivatives of the objective by the probability of each word."""
-        slope = np.zeros(len(joint))
-        for net, share, prefix in zip(aim.net, self._marginals(joint), self._prefix, strict=True):
-            slope += (net / np.where(share > 0.0, share, 1.0))[prefix]
-        return slope
-
-    def _gain(self, aim: _Aim, before: Vector, after: Vector) -> float:
-        """Return the difference of two objectives, without the rounding of either."""
-        total = 0.0
-        for net, old, new in zip(aim.net, self._marginals(before), self._marginals(after), strict=True):
-            used = old > 0.0
-            total += float(net[used] @ np.log(new[used] / old[used]))
-        return total
-
-    def _marginals(self, joint: Vector) -> list[Vector]:
-        """Return the probabilities of the first 1, 2, .. letters of words."""
-        return [np.bincount(prefix, joint, self.n_letters ** (r + 1)) for r, prefix in enumerate(self._prefix)]
-
-    def _aim(self, counts: Sequence[ArrayLike], pseudocounts: ArrayLike | None) -> _Aim:
+    def _likelihood(self, counts: Sequence[ArrayLike], pseudocounts: ArrayLike | None) -> Likelihood:
         if len(counts) != self.order + 1:
-            raise ArgumentError(f"counts= has {len(counts)} tables; a chain of order {self.order} needs {self.order + 1}.")
+            raise ArgumentError(
+                f"counts= has {len(counts)} tables; a chain of order {self.order} needs {self.order + 1}."
+            )
         seen = [
             self._check(f"counts[{r}]", table, self.shape[: r + 1]).ravel().copy() for r, table in enumerate(counts)
         ]
         for r, table in enumerate(seen):
             wrong = table > 0.0
-            wrong[self._prefix[r]] = False
+            wrong[self._words // self.n_letters ** (self.order - r)] = False
             if wrong.any():
                 raise ArgumentError(
                     f"counts[{r}] holds {table[wrong][0]:g} for {self._named(np.flatnonzero(wrong)[:1], r + 1)}, which "
@@ -430,8 +254,10 @@ class SymmetricChain:
             except ValueError as error:
                 raise ArgumentError(f"pseudocounts= does not fit into the shape {self.shape}.") from error
             more = self._check("pseudocounts", more, self.shape).ravel()[self._words]
-            seen = [table + extra for table, extra in zip(seen, self._marginals(more), strict=True)]
-        return _Aim.of(seen, self._words, self.n_letters)
+            # A word seen on its own is a sequence of order + 1 letters.
+            extra = Likelihood(self._words, self.n_letters, seen).marginals(more)
+            seen = [table + besides for table, besides in zip(seen, extra, strict=True)]
+        return Likelihood(self._words, self.n_letters, seen)
 
     def _check(self, name: str, values: ArrayLike, shape: tuple[int, ...]) -> Vector:
         array: Vector = np.asarray(values, dtype=np.float64)
@@ -449,12 +275,12 @@ class SymmetricChain:
     def _check_joint(self, name: str, values: ArrayLike) -> Vector:
         joint = self._check(name, values, self.shape).ravel()[self._words]
         remedy = f"pass what start() makes of {name}="
-        if abs(float(joint.sum()) - 1.0) > _FEASIBLE:
+        if abs(float(joint.sum()) - 1.0) > FEASIBLE:
             raise ArgumentError(f"{name}= sums to {joint.sum():.12g} over the possible words, not to 1; {remedy}.")
         if (joint != self._network.symmetric(joint)).any():
             raise ArgumentError(f"{name}= differs from its reverse complement; {remedy}.")
         into, out = self._network.inflow(joint), self._network.outflow(joint)
-        if np.abs(into - out).max() > _FEASIBLE:
+        if np.abs(into - out).max() > FEASIBLE:
             raise ArgumentError(
                 f"{name}= is not balanced: the first and the last {self.order} letters of words have marginals that differ "
                 f"by {np.abs(into - out).max():.3g}; {remedy}."
@@ -491,56 +317,3 @@ class SymmetricChain:
         table = np.zeros(self.shape)
         table.flat[self._words] = joint
         return table
-
-
-@dataclass(frozen=True)
-class _Aim:
-    """What was counted."""
-
-    counts: list[Vector]  # by r, flat, pseudocounts included
-    net: list[Vector]  # by r: the coefficients of ln J_r
-    full: Vector  # of the possible words
-    early: Vector  # of the contexts of these: how often they began a sequence
-    total: float
-
-    @classmethod
-    def of(cls, counts: list[Vector], words: Index, n_letters: int) -> _Aim:
-        nets = [before - after.reshape(-1, n_letters).sum(axis=1) for before, after in zip(counts, counts[1:], strict=False)]
-        early = counts[-2][words // n_letters] if len(counts) > 1 else np.zeros(len(words))
-        # Sequences that end before a context is complete tell of contexts too, roughly.
-        short = float(sum(net.clip(0.0).sum() for net in nets[:-1]))
-        return cls(counts, [*nets, counts[-1]], counts[-1][words], early, float(sum(table.sum() for table in counts)))
-
-
-class _Information:
-    """The information that counts carry about a balanced table, as a metric on its tangent vectors.
-
-    A change of ln J(uv) is one of ln P(v | u), seen n(u) times, plus one of ln pi(u), seen as often as u began a
-    sequence. Where nothing was seen a little is assumed.
-    """
-
-    def __init__(self, network: Network, aim: _Aim, joint: Vector) -> None:
-        self._network, self._joint = network, joint
-        tail, head = network.tail, network.head
-        share = network.outflow(joint)
-        seen = network.outflow(network.symmetric(aim.full))
-        begun = np.zeros(network.n_nodes)
-        begun[tail] = aim.early
-        self._letters = share / (seen + 0.1 * aim.total * share)
-        self._contexts = share / (begun + 1e-6 * aim.total * share)
-        self._chances = joint / share[tail]
-        away = np.where(tail == head, 0.0, self._chances)
-        leave = network.matrix(-away, network.outflow(away))
-        spread = self._letters * share
-        inner = network.matrix((spread[tail] * self._chances))
-        # The Schur complement for the potential that keeps in- and outflow balanced.
-        change = network.matrix(-away * (self._contexts * share)[tail], network.outflow(away) * self._contexts * share)
-        covariance = network.matrix(self._chances)
-        schur = (
-            network.matrix(np.zeros(len(tail)), network.inflow(self._letters[tail] * joint))
-            - covariance.T @ inner
-            + leave.T @ change
-        )
-        self._solver = network.solver(0.5 * (schur + schur.T))
-        self._share = share
-        self._constant = self._respond(np.ones(len(joint)))
