@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .hypothesis import Comparison as Comparison
     from .hypothesis import compare as compare
     from .pairhmm import PairHMM as PairHMM
+    from .records import Record as Record
     from .records import read as read
     from .storage import load as load
     from .ties import Ties as Ties
@@ -53,6 +54,7 @@ _HOME = {
     "default_model": "default",
     "AlignmentResult": "alignment",
     "read": "records",
+    "Record": "records",
     "write": "formats",
     "load": "storage",
     "PairHMM": "pairhmm",

@@ -1,0 +1,388 @@
+"""The training loop, seen through HMMs: when it stops, restarts, who works, and going on after an interruption."""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import tiedseq as ts
+from tiedseq.chains import batches
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError
+from tiedseq.training import Iteration, gain_to_come
+
+TWO = {"a": {"a": 0.8, "b": 0.2}, "b": {"a": 0.3, "b": 0.7}}
+
+
+def model(**options: Any) -> ts.HMM:
+    """Some values given, others drawn."""
+    return ts.HMM("xyz", TWO, {"a": "e", "b": [0.1, 0.6, 0.3]}, random_state=4, **options)
+
+
+@pytest.fixture(scope="module")
+def sequences() -> list[str]:
+    source = ts.HMM("xyz", TWO, {"a": [0.7, 0.2, 0.1], "b": [0.1, 0.3, 0.6]})
+    return [source.sample(20 + k % 13, random_state=k)[0] for k in range(60)]
+
+
+def assert_same(one: ts.HMM, other: ts.HMM) -> None:
+    """To the last bit."""
+    assert one.history_ == other.history_
+    for label, value in one.parameters.items():
+        assert_array_equal(value, other.parameters[label])
+
+
+# ---- when it stops ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+def test_the_gain_to_come_is_that_of_a_geometric_series() -> None:
+    history = [-100.0 - 8.0 * 0.5**k for k in range(6)]
+    for n in range(3, 7):
+        assert_allclose(gain_to_come(history[:n]), -100.0 - history[n - 1], rtol=1e-12, atol=0.0)
+    assert gain_to_come(history[:2]) == np.inf
+    assert gain_to_come([-10.0, -9.0, -7.0]) == np.inf  # gains grow
+    assert gain_to_come([-10.0, -9.0, -9.0]) == 0.0
+    assert gain_to_come([-10.0, -9.0, -9.0 - 1e-13]) == 0.0  # rounding
+
+
+def test_it_stops_when_less_than_tol_is_to_come(sequences: list[str]) -> None:
+    coarse, fine = model().fit(sequences, tol=0.5), model().fit(sequences, tol=1e-7, max_iter=20_000)
+    assert coarse.converged_ and fine.converged_
+    n = len(coarse.history_)
+    assert fine.history_[:n] == coarse.history_
+    assert gain_to_come(coarse.history_) < 0.5 <= gain_to_come(coarse.history_[:-1])
+    # the history's last value is that of the values which are kept
+    assert_allclose(fine.score(sequences), fine.history_[-1], rtol=1e-13, atol=0.0)
+
+
+def test_it_says_why_it_did_not_converge(sequences: list[str]) -> None:
+    with pytest.warns(ConvergenceWarning, match=r"stopped after max_iter=3 iterations .* more than tol=0\.01"):
+        found = model().fit(sequences, max_iter=3)
+    assert not found.converged_ and len(found.history_) == 3
+    with pytest.warns(ConvergenceWarning, match="The callback stopped training before iteration 2"):
+        found = model().fit(sequences, callback=lambda now: now.iteration == 2)
+    assert not found.converged_ and len(found.history_) == 3
+    silent = model().fit(sequences, max_iter=3, tol=0.0)  # asked for: no warning
+    assert not silent.converged_
+
+
+def test_the_callback_is_told(sequences: list[str]) -> None:
+    told: list[Iteration] = []
+    found = model().fit(sequences, callback=told.append, max_iter=4, n_init=2, tol=0.0)
+    assert [(now.restart, now.iteration) for now in told] == [(r, i) for r in range(2) for i in range(4)]
+    ends = [told[3].log_likelihood, told[7].log_likelihood]
+    first = 4 * int(np.argmax(ends))
+    assert [now.log_likelihood for now in told[first : first + 4]] == found.history_
+    assert told[first + 3].gain_to_come == gain_to_come(found.history_)
+    assert told[0].gain_to_come == np.inf
+
+
+def test_fitting_again_starts_anew_unless_told(sequences: list[str]) -> None:
+    whole = model().fit(sequences, max_iter=6, tol=0.0)
+    one = model().fit(sequences, max_iter=3, tol=0.0)
+    assert one.history_ == whole.history_[:3]
+    one.fit(sequences, max_iter=3, tol=0.0)
+    assert one.history_ == whole.history_[:3]
+    one.fit(sequences, max_iter=3, tol=0.0, warm_start=True)
+    assert one.history_ == whole.history_[3:]
+    for label, value in whole.parameters.items():
+        assert_array_equal(one.parameters[label], value)
+
+
+def test_options_of_a_call_hold_for_it_alone(sequences: list[str]) -> None:
+    found = model(max_iter=2, tol=0.0)
+    assert len(found.fit(sequences).history_) == 2
+    assert len(found.fit(sequences, max_iter=5).history_) == 5
+    assert len(found.fit(sequences).history_) == 2
+
+
+# ---- restarts --------------------------------------------------------------------------------------------------------
+
+
+def test_restarts_redraw_what_was_not_given_and_the_best_is_kept(sequences: list[str]) -> None:
+    starts: dict[int, dict[str, Any]] = {}
+    last: dict[int, float] = {}
+    found = model()
+
+    def note(now: Iteration) -> None:
+        starts.setdefault(now.restart, found.parameters)
+        last[now.restart] = now.log_likelihood
+
+    found.fit(sequences, n_init=4, callback=note, max_iter=10, tol=0.0)
+    assert len(starts) == 4
+    assert_array_equal(starts[0]["e"], model().parameters["e"])
+    for number in (1, 2, 3):
+        assert starts[number]["a->b"] == 0.2
+        assert_array_equal(starts[number]["b"], [0.1, 0.6, 0.3])
+        assert np.abs(starts[number]["e"] - starts[0]["e"]).max() > 1e-3
+    assert found.history_[-1] == max(last.values())
+    assert_same(found, model().fit(sequences, n_init=4, max_iter=10, tol=0.0))
+
+
+def test_remarks_are_on_the_best_run() -> None:
+    """The state that a worse restart never visits is not complained of."""
+    told: list[Iteration] = []
+    rng = np.random.default_rng(1)
+    x = [np.concatenate([rng.normal(0, 1, 20), rng.normal(30, 1, 20)]) for _ in range(3)]
+    found = ts.HMM(None, TWO, {"a": ts.Gaussian(), "b": ts.Gaussian()}, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found.fit(x, n_init=3, callback=told.append)
+    visits = np.bincount(np.concatenate(found.predict(x)), minlength=2)
+    assert (visits > 0).all()
+    assert not [w for w in caught if "visits" in str(w.message)]
+
+
+# ---- who works -------------------------------------------------------------------------------------------------------
+
+
+class FakeFuture:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def result(self) -> Any:
+        return self.value
+
+
+class FakeClient:
+    """Takes apart what it scatters, as Dask's client does: a list, or any tuple, becomes one future an element."""
+
+    def __init__(self) -> None:
+        self.scattered = 0
+
+    def scatter(self, data: Any, broadcast: bool = False) -> Any:
+        self.scattered += 1
+        if isinstance(data, list):
+            return [FakeFuture(each) for each in data]
+        if isinstance(data, tuple):
+            return {number: FakeFuture(each) for number, each in enumerate(data)}
+        return FakeFuture(data)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, pure: bool = True) -> FakeFuture:
+        assert not pure
+        return FakeFuture(function(*(a.value if isinstance(a, FakeFuture) else a for a in arguments)))
+
+    def gather(self, futures: list[FakeFuture]) -> list[Any]:
+        return [future.result() for future in futures]
+
+
+class BackToFront(Executor):
+    """Does the work in the wrong order."""
+
+    def map(self, fn: Any, *iterables: Any, **ignored: Any) -> Iterator[Any]:
+        tasks = list(zip(*iterables, strict=False))
+        done = {number: fn(*tasks[number]) for number in reversed(range(len(tasks)))}
+        return (done[number] for number in range(len(tasks)))
+
+
+@pytest.mark.parametrize("letters", [1 << 18, 400, 1])
+def test_the_same_bits_whoever_works(sequences: list[str], monkeypatch: pytest.MonkeyPatch, letters: int) -> None:
+    monkeypatch.setattr(batches, "_BATCH_LETTERS", letters)
+    weights = np.random.default_rng(0).uniform(0.1, 3.0, len(sequences))
+
+    def fitted(executor: Any) -> ts.HMM:
+        return model().fit(sequences, weights=weights, executor=executor, max_iter=4, tol=0.0, n_init=2)
+
+    expected = fitted(None)
+    client = FakeClient()
+    with ThreadPoolExecutor(3) as threads:
+        for executor in (1, 2, 3, np.int64(2), threads, BackToFront(), client):
+            assert_same(fitted(executor), expected)
+    assert client.scattered == 8 + len(batches_of(sequences))  # a snapshot an iteration, and the data once
+
+
+def batches_of(sequences: list[str]) -> list[Any]:
+    found = model()
+    return found._batches(found._observations(sequences, None))
+
+
+def test_the_same_bits_in_other_processes(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_BATCH_LETTERS", 400)
+    rng = np.random.default_rng(0)
+    numbers = [rng.normal(k % 2, 1.0, 30) for k in range(60)]
+
+    def fitted(executor: Any) -> list[ts.HMM]:
+        gaussian = ts.HMM(None, TWO, {"a": ts.Gaussian([0.0], "v"), "b": ts.Gaussian([1.0], "v")}, values={"v": 1.0})
+        options: dict[str, Any] = {"executor": executor, "max_iter": 2, "tol": 0.0}
+        return [model().fit(sequences, **options), gaussian.fit(numbers, **options)]
+
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+        for found, expected in zip(fitted(processes), fitted(None), strict=True):
+            assert_same(found, expected)
+
+
+def test_batches_hold_every_sequence_once(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for letters in (1, 7, 100, 1 << 18):
+        monkeypatch.setattr(batches, "_BATCH_LETTERS", letters)
+        found = batches_of(sequences)
+        assert_array_equal(np.concatenate([np.diff(batch.ends) for batch in found]), [len(x) for x in sequences])
+        assert [batch.first for batch in found] == np.cumsum([0, *(len(b.ends) - 1 for b in found)]).tolist()[:-1]
+    assert len(found) == 1
+
+
+class Dying(Executor):
+    def map(self, fn: Any, *iterables: Any, **ignored: Any) -> Iterator[Any]:
+        from concurrent.futures.process import BrokenProcessPool
+
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("a child was killed"))
+        return iter([future.result()])
+
+
+def test_executors_that_are_none(sequences: list[str]) -> None:
+    for executor in (0, -1, "two", 1.5, object()):
+        with pytest.raises(ArgumentError, match="must be a number of threads, a concurrent.futures executor"):
+            model().fit(sequences, executor=executor)
+    with pytest.raises(ResourceError, match="A worker died while training: a child was killed"):
+        model().fit(sequences, executor=Dying())
+
+
+# ---- going on after an interruption ----------------------------------------------------------------------------------
+
+
+class Interruption(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kind", ["letters", "numbers", "viterbi"])
+def test_interrupted_anywhere_and_resumed(sequences: list[str], tmp_path: Path, kind: str) -> None:
+    """At every iteration of both restarts, once just before the file is written and once just after."""
+    data: list[Any] = sequences[:10]
+    if kind == "numbers":
+        data = [np.random.default_rng(k).normal(k % 2, 1.0, 15) for k in range(6)]
+
+    def fresh() -> ts.HMM:
+        return (
+            ts.HMM(None, TWO, {"a": ts.Gaussian(), "b": ts.Gaussian()}, random_state=1)
+            if kind == "numbers"
+            else model()
+        )
+
+    options: dict[str, Any] = {"max_iter": 4, "tol": 0.0, "n_init": 2, "random_state": 7}
+    options["algorithm"] = "viterbi" if kind == "viterbi" else "baum-welch"
+    expected = fresh().fit(data, **options)
+    file = tmp_path / "checkpoint"
+    for stop in range(8):
+        calls: list[Iteration] = []
+
+        def interrupt(now: Iteration, calls: list[Iteration] = calls, stop: int = stop) -> None:
+            calls.append(now)
+            if len(calls) > stop:
+                raise Interruption
+
+        with pytest.raises(Interruption):
+            fresh().fit(data, checkpoint=file, callback=interrupt, **options)
+        assert file.exists() == (stop > 0)
+        rest: list[Iteration] = []
+        assert_same(fresh().fit(data, checkpoint=file, callback=rest.append, **options), expected)
+        assert len(rest) == 8 - stop
+        assert not file.exists()
+
+
+def test_interrupted_again_and_again(sequences: list[str], tmp_path: Path) -> None:
+    expected = model().fit(sequences, tol=1e-3)
+    file = tmp_path / "checkpoint"
+
+    def interrupt(now: Iteration) -> None:
+        if now.iteration % 3 == 2 and (now.restart, now.iteration) not in seen:
+            seen.add((now.restart, now.iteration))
+            raise KeyboardInterrupt
+
+    seen: set[tuple[int, int]] = set()
+    found = model()
+    while True:
+        try:
+            found.fit(sequences, tol=1e-3, checkpoint=str(file), callback=interrupt)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert len(seen) == len(expected.history_) // 3
+    assert_same(found, expected)
+    assert found.converged_
+
+
+def test_a_checkpoint_of_something_else_is_refused(sequences: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+
+    def interrupt(now: Iteration) -> None:
+        if now.iteration == 2:
+            raise Interruption
+
+    options: dict[str, Any] = {"max_iter": 5, "tol": 0.0, "random_state": 1, "priors": {"e": 1.0}}
+    with pytest.raises(Interruption):
+        model().fit(sequences, checkpoint=file, callback=interrupt, **options)
+    others: list[tuple[Any, dict[str, Any]]] = [
+        (sequences[1:], {}),
+        (sequences, {"max_iter": 6}),
+        (sequences, {"tol": 0.5}),
+        (sequences, {"n_init": 2}),
+        (sequences, {"random_state": 2}),
+        (sequences, {"priors": {"e": [1.0, 1.0, 1.0 + 1e-12]}}),
+        (sequences, {"algorithm": "viterbi"}),
+        (sequences, {"weights": np.full(len(sequences), 2.0)}),
+        (sequences, {"allowed": [np.ones((len(x), 2), bool) for x in sequences]}),
+        ([*sequences[:-2], "".join(sequences[-2:])], {}),
+    ]
+    for data, changes in others:
+        with pytest.raises(InputError, match="of another model, data or options: remove it"):
+            model().fit(data, checkpoint=file, **{**options, **changes})
+    with pytest.raises(InputError, match="another model"):
+        ts.HMM("xyz", TWO, {"a": "e", "b": [0.1, 0.5, 0.4]}, random_state=4).fit(sequences, checkpoint=file, **options)
+    for text in ("", "no JSON", "[]", '{"format": "other", "digest": "", "runs": []}', '{"format": 1}'):
+        file.write_text(text)
+        with pytest.raises(InputError, match="not a checkpoint of tiedseq") as caught:
+            model().fit(sequences, checkpoint=file, **options)
+        assert caught.value.path == str(file)
+    with pytest.raises(ArgumentError, match="checkpoint=3 is no path"):
+        model().fit(sequences, checkpoint=3)
+    with pytest.raises(InputError, match="cannot be read"):
+        model().fit(sequences, checkpoint=tmp_path)
+    with pytest.raises(ResourceError):
+        model().fit(sequences, checkpoint=tmp_path / "nowhere" / "checkpoint")
+
+
+# ---- progress --------------------------------------------------------------------------------------------------------
+
+
+def test_progress_in_a_terminal(sequences: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tqdm")
+    found = model().fit(sequences, progress=True, max_iter=3, tol=0.0)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "3iteration" in shown.err and f"log_likelihood={found.history_[-1]:.3f}" in shown.err
+    model().fit(sequences, max_iter=3, tol=0.0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_without_tqdm(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ArgumentError, match="progress=True needs tqdm; install it"):
+        model().fit(sequences, progress=True)
+
+
+def test_options_that_are_none(sequences: list[str]) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"max_iter": 0}, "max_iter=0"),
+        ({"max_iter": True}, "max_iter=True"),
+        ({"n_init": 2.0}, r"n_init=2\.0"),
+        ({"tol": -0.1}, r"tol=-0\.1"),
+        ({"tol": float("inf")}, "tol=inf"),
+        ({"tol": "small"}, "tol='small'"),
+        ({"random_state": "x"}, "random_state='x'"),
+        ({"random_state": -1}, "random_state=-1"),
+        ({"callback": 5}, "callback=5"),
+        ({"iterations": 5}, "no option 'iterations'; there are max_iter"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(ArgumentError, match=message):
+            model().fit(sequences, **options)
