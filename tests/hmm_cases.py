@@ -46,8 +46,8 @@ def letter_likelihood(table: Floats, letters: str, position: int) -> float:
     before = [STANDS_FOR[letters[t]] if t >= 0 else "ACGT" for t in range(position - order, position)]
     for context in product(*before):
         contexts += 1
-        place = tuple("ACGT".index(letter) for letter in context)
-        total += sum(float(table[(*place, "ACGT".index(letter))]) for letter in STANDS_FOR[letters[position]])
+        row = table[tuple("ACGT".index(symbol) for symbol in context)]
+        total += sum(float(row["ACGT".index(letter)]) for letter in STANDS_FOR[letters[position]])
     return total / contexts
 
 

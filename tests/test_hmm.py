@@ -54,7 +54,7 @@ def emission_case(kind: str, rng: np.random.Generator, count: int) -> tuple[list
         return (
             [ts.Poisson(rate) for rate in rates],
             None,
-            lambda n: rng.poisson(4.0, n).astype(float),
+            lambda n: np.asarray(rng.poisson(4.0, n), float),
             lambda x: np.column_stack([stats.poisson.logpmf(x, rate) for rate in rates]),
         )
     means = rng.normal(0.0, 2.0, (count, 2))
@@ -229,15 +229,17 @@ def test_constructors() -> None:
     strand = ts.HMM.ergodic(2, emission=ts.Categorical(ts.DNA, labels=["w", "s", "s", "w"]), random_state=0)
     assert strand.alphabet is not None and strand.alphabet.letters == "ACGT"
     assert strand.emissionprob_[0, 0] == strand.emissionprob_[1, 3]
-    for options, message in [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"alphabet": "xy", "emission": "junk"}, "emission='junk'"),
         ({"alphabet": "xy", "emission": ts.Gaussian()}, "give one of them"),
         ({"alphabet": "xy", "stay": 1.5}, "stay=1.5"),
         ({"alphabet": "xy", "stay": "long"}, "stay='long'"),
-    ]:
+    ]
+    for options, message in wrong:
         with pytest.raises(ArgumentError, match=message):
             ts.HMM.ergodic(2, **options)
-    for options, message in [({"skip": -1}, "skip=-1"), ({"skip": "a"}, "skip='a'"), ({"stay": 1.0}, "stay=1.0")]:
+    wrong = [({"skip": -1}, "skip=-1"), ({"skip": "a"}, "skip='a'"), ({"stay": 1.0}, "stay=1.0")]
+    for options, message in wrong:
         with pytest.raises(ArgumentError, match=message):
             ts.HMM.left_to_right(2, alphabet="xy", **options)
 

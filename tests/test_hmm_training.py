@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,11 @@ def priors_of_letters_and_rows() -> Problem:
     """A pseudocount counts once a label, however often the label is used."""
     data = drawn_letters(n=5)
     x = codes_of(data, "xyz")
-    rows = {"a": {"a": "p", "b": "q", "c": "q"}, "b": {"b": "p", "a": 0.1, "c": 0.1}, "c": THREE["c"]}
+    rows: dict[str, dict[str, Any]] = {
+        "a": {"a": "p", "b": "q", "c": "q"},
+        "b": {"b": "p", "a": 0.1, "c": 0.1},
+        "c": THREE["c"],
+    }
 
     def objective(v: Floats) -> float:
         q = 0.5 * float(softmax(v[:1])[0])
@@ -187,7 +192,7 @@ def priors_of_letters_and_rows() -> Problem:
         matrix = [[p, q, q], [2 * q * r, p, 2 * q * (1 - r)], softmax(v[4:6])]
         likelihoods = np.array([table, TABLES["b"], TABLES["c"]]).T[x]
         penalty = np.array([3.0, 1.0, 2.0]) @ np.log(table) + 4 * math.log(p) + 5 * math.log(q)
-        return total_log_likelihood([0.4, 0.3, 0.3], matrix, likelihoods) + penalty
+        return total_log_likelihood([0.4, 0.3, 0.3], matrix, likelihoods) + float(penalty)
 
     return Problem(
         lambda: ts.HMM(
@@ -224,13 +229,14 @@ def numbers_problem(kind: str) -> Problem:
         "prior": {"a": ts.Gaussian("m", "v"), "b": ts.Gaussian([2.0], "w")},
         "poisson": {"a": ts.Poisson("low"), "b": ts.Poisson(5.0)},
     }
-    values: dict[str, Any] = {
+    starts: dict[str, dict[str, Any]] = {
         "covariance": {"v": 1.5},
         "mean": {"m": [0.3]},
         "both": {"g": ts.Gaussian([1.0], 2.0)},
         "prior": {"m": [0.3], "v": 1.0, "w": 1.0},
         "poisson": {"low": 1.0},
-    }[kind]
+    }
+    values = starts[kind]
     priors: dict[str, Any] = {}
     if kind == "prior":
         priors = {"m": ([1.0], 5.0), "v": (2.0, 10.0)}
@@ -272,7 +278,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "complement": complements,
     "priors": priors_of_letters_and_rows,
     **{
-        f"numbers: {kind}": (lambda kind=kind: numbers_problem(kind))
+        f"numbers: {kind}": partial(numbers_problem, kind)
         for kind in ("covariance", "mean", "both", "prior", "poisson")
     },
 }
@@ -426,7 +432,7 @@ def random_hmm(rng: np.random.Generator) -> tuple[ts.HMM, str]:
     return model, kind
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1))
 def test_the_likelihood_never_falls(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -466,7 +472,11 @@ def test_the_likelihood_never_falls(seed: int) -> None:
 
 def test_ties_are_exact_after_every_iteration_and_in_files(tmp_path: Path) -> None:
     row = {"a": "stay", "b": "leave", "c": "leave"}
-    rows = {"a": row, "b": {"b": "stay", "a": "leave", "c": "leave"}, "c": {"a": 0.25, "b": 0.0, "c": ts.fixed(0.75)}}
+    rows: dict[str, dict[str, Any]] = {
+        "a": row,
+        "b": {"b": "stay", "a": "leave", "c": "leave"},
+        "c": {"a": 0.25, "b": 0.0, "c": ts.fixed(0.75)},
+    }
     entries = {"a": "w", "b": ts.complement("w"), "c": ts.fixed([0.4, 0.1, 0.1, 0.4])}
     model = ts.HMM(ts.DNA, rows, entries, row, {"stay": 0.7}, random_state=1)
     seen = []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import storage
 from .alphabet import Alphabet
@@ -275,7 +275,7 @@ class HMM(Estimator):
         """Take over the values of a model that is a special case of this one."""
         self._parameters.start_from(other._parameters)
 
-    def n_letters(self, X: Any, lengths: Sequence[int] | None = None) -> int:
+    def n_letters(self, X: Any, lengths: ArrayLike | None = None) -> int:
         """Return how many letters or observations there are in X, as `bic` counts them."""
         return len(self._observations(X, lengths).values)
 
@@ -297,9 +297,9 @@ class HMM(Estimator):
     def fit(
         self,
         X: Any,
-        lengths: Sequence[int] | None = None,
+        lengths: ArrayLike | None = None,
         *,
-        weights: Sequence[float] | None = None,
+        weights: ArrayLike | None = None,
         paths: Any = None,
         allowed: Any = None,
         algorithm: str = "baum-welch",
@@ -356,7 +356,7 @@ class HMM(Estimator):
 
     # ---- use ------------------------------------------------------------------------------------------------------
 
-    def score(self, X: Any, lengths: Sequence[int] | None = None) -> float:
+    def score(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return ln P(X | model) in nats, the sum over sequences; -inf where the model cannot emit one.
 
         Examples
@@ -367,7 +367,7 @@ class HMM(Estimator):
         data, machine = self._observations(X, lengths), self._parameters.machine()
         return float(sum(machine.log_likelihoods(batch).sum() for batch in self._batches(data)))
 
-    def decode(self, X: Any, lengths: Sequence[int] | None = None, algorithm: str = "viterbi") -> tuple[float, Any]:
+    def decode(self, X: Any, lengths: ArrayLike | None = None, algorithm: str = "viterbi") -> tuple[float, Any]:
         """Return ln P and the states of every letter, as integer arrays in the form of X.
 
         Parameters
@@ -396,11 +396,11 @@ class HMM(Estimator):
         posterior = self._posterior(machine, data)
         return self.score(X, lengths), data.restored(posterior.argmax(axis=1))
 
-    def predict(self, X: Any, lengths: Sequence[int] | None = None) -> Any:
+    def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return the likeliest path of states, as `decode` does."""
         return self.decode(X, lengths)[1]
 
-    def predict_proba(self, X: Any, lengths: Sequence[int] | None = None) -> Any:
+    def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return P(state | X) of every letter, float64 (T, S) in the form of X; silent states have zeros."""
         data = self._observations(X, lengths)
         return data.restored(self._posterior(self._parameters.machine(), data))
@@ -447,7 +447,7 @@ class HMM(Estimator):
         """
         return sample_sequence(self._parameters, n, generator_of(random_state))
 
-    def standard_errors(self, X: Any, lengths: Sequence[int] | None = None) -> dict[str, Any]:
+    def standard_errors(self, X: Any, lengths: ArrayLike | None = None) -> dict[str, Any]:
         """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
 
         Returns
@@ -469,11 +469,11 @@ class HMM(Estimator):
         data = self._observations(X, lengths)
         return standard_errors(self._parameters, self._batches(data))
 
-    def aic(self, X: Any, lengths: Sequence[int] | None = None) -> float:
+    def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
         return 2.0 * self.n_free_parameters - 2.0 * self.score(X, lengths)
 
-    def bic(self, X: Any, lengths: Sequence[int] | None = None) -> float:
+    def bic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
         return float(self.n_free_parameters * np.log(self.n_letters(X, lengths)) - 2.0 * self.score(X, lengths))
 

@@ -204,15 +204,14 @@ class Nesting:
 
 
 def _notes(null: Any, alternative: Any) -> tuple[str, ...]:
-    """Parameters on their boundary, where chi-square does not hold."""
-    at_border = [
-        label
-        for model in (null, alternative)
-        for label, value in model.parameters.items()
-        if label not in model.held
-        and value is not None
-        and np.any((np.asarray(value) > 0.0) & (np.asarray(value) < _BORDER))
-    ]
+    """Probabilities on their boundary, where chi-square does not hold; zeros by construction are no parameters."""
+    at_border = []
+    for specification in (null.nesting().specification, alternative.nesting().specification):
+        low = (specification.free < _BORDER) & ~specification.is_held
+        for label in specification.labels:
+            places = specification.places(label)
+            if low[places[places >= 0]].any():
+                at_border.append(label)
     if not at_border:
         return ()
     return (f"{', '.join(dict.fromkeys(map(repr, at_border)))} reached a boundary, where chi-square is no good guide",)

@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.kernels.hmm_layout import FOUR, Chain, Edges, Letters, Work
+from tiedseq.kernels.hmm_layout import FOUR, Chain, Letters, Work
 from tiedseq.kernels.layout import LANES
 
 from .cuts import WARMUPS, Cuts
 from .lanes import ChainLanes, four_edges, scratch
-from .logarithms import ChainLogarithms, log_table, single_edges
+from .logarithms import ChainLogarithms, log_table
 from .tables import Floats, Index, Likelihoods, scales
 
 _HISTORY_BYTES = 1 << 21  # of values that are kept at a time
@@ -26,7 +26,7 @@ class ChainPaths:
         self.lanes, self.logarithms = lanes, logarithms
 
     @cached_property
-    def _chain(self) -> tuple[Chain, Edges]:
+    def _chain(self) -> Chain:
         lanes, logs = self.lanes, self.logarithms
         possible, weight = np.zeros((lanes.size, lanes.size), bool), np.full((lanes.size, lanes.size), -np.inf)
         place = lanes.place[lanes.states]  # of the states in their order
@@ -39,8 +39,7 @@ class ChainPaths:
         fours = [slice(g, g + FOUR) for g in range(0, lanes.emitting, FOUR)]
         ones = [slice(s, s + 1) for s in range(lanes.emitting, lanes.size)]
         incoming, silent = four_edges(possible, weight, fours), four_edges(possible, weight, ones)
-        chain = Chain(incoming, incoming, silent, silent, start[: lanes.emitting], guess, finish)
-        return chain, single_edges(possible, weight)
+        return Chain(incoming, incoming, silent, silent, start[: lanes.emitting], guess, finish)
 
     def viterbi(self, likelihoods: Likelihoods, ends: Index) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
         """Return ln P of the likeliest paths, the states of all letters, and whether each sequence has a path."""
@@ -64,7 +63,7 @@ class ChainPaths:
         """Write the paths; return ln P to the stop of every piece, and whether both sides of every seam agree."""
         from tiedseq.kernels.hmm_viterbi import viterbi
 
-        lanes, (chain, singles) = self.lanes, self._chain
+        lanes, chain = self.lanes, self._chain
         table = np.full((len(likelihoods.table) + 1, lanes.emitting), -np.inf)
         table[:-1, : self.logarithms.n_emitting] = log_table(likelihoods)
         letters = Letters(table.ravel(), likelihoods.rows)
@@ -75,7 +74,7 @@ class ChainPaths:
             ends = np.full((task.stop - task.start, 3), -1, np.int64)
             work, chunk = self._work(cuts.longest(task))
             best = np.full(len(ends), -np.inf)
-            viterbi(chain, singles, letters, pieces, chunk, lanes.size, work, seams, path, ends, best)
+            viterbi(chain, letters, pieces, chunk, lanes.size, work, seams, path, ends, best)
             all_best.append(best)
             all_seams.append(seams)
             all_ends.append(ends)
@@ -86,10 +85,12 @@ class ChainPaths:
     def _work(self, length: int) -> tuple[Work, int]:
         size, emitting = self.lanes.size, self.lanes.emitting
         chunk = max(1, min(length, max(16, _HISTORY_BYTES // (size * LANES * 8))))
-        likelihood, forward, saved = scratch(chunk * emitting, (chunk + 1) * size, -(-length // chunk) * size)
+        likelihood, forward, choices, saved = scratch(
+            chunk * emitting, (chunk + 1) * size, chunk * size, -(-length // chunk) * size
+        )
         nothing = np.zeros(0)
         which = np.empty(chunk * LANES, np.int64)
-        work = Work(which, likelihood, forward, nothing, nothing, nothing, saved, nothing, nothing, nothing)
+        work = Work(which, likelihood, forward, choices, nothing, nothing, saved, nothing, nothing, nothing)
         return work, chunk
 
 

@@ -1,9 +1,9 @@
 """The likeliest path of an HMM: largest sums of logarithms, sixteen sequences or pieces side by side.
 
-The pass forward keeps values, not choices: the way back finds each choice again among a state's few sources. It keeps a
-chunk of times, and one slot of every other chunk, over which it runs again when the way back comes to it. Pieces of one
-sequence overlap, as in `kernels.hmm`: over the letters before it a piece forgets what it began with, and on its way
-back over those after it, where it began.
+The pass forward keeps, for a chunk of times, where every state's largest sum came from, and of every other chunk the
+values before it, from which it runs again when the way back comes there. Pieces of one sequence overlap, as in
+`kernels.hmm`: over the letters before it a piece forgets what it began with, and on its way back over those after it,
+where it began.
 (Viterbi, IEEE Trans. Inf. Theory 13:260, 1967; Durbin et al., Biological Sequence Analysis, section 3.2.)
 """
 
@@ -15,22 +15,23 @@ from ._jit import kernel, part
 from .hmm import longest, look_up, next_event
 from .hmm_layout import FOUR
 from .layout import LANES
-from .simd import broadcast, copy, keep_apart, load, maximum, store, store_each
+from .simd import broadcast, copy, keep_apart, load, prefer, store, store_each
 
 
 @part
-def best_four(edges, source, at, target, to):
-    """For every group of four states: the largest of its edges' weights plus the states at their other ends."""
-    nothing = broadcast(-math.inf)
+def best_four(edges, source, at, target, to, choices, note):
+    """For every group of four states: the largest of its edges' weights plus their sources, and which that is."""
     for g in range(edges.first.size - 1):
-        a, b, c, d = nothing, nothing, nothing, nothing
+        a = b = c = d = broadcast(-math.inf)
+        p = q = r = s = broadcast(-1.0)
         for e in range(edges.first[g], edges.first[g + 1]):
-            value = load(source, at + edges.other[e] * LANES)
-            a = maximum(value + edges.weight[FOUR * e], a)
-            b = maximum(value + edges.weight[FOUR * e + 1], b)
-            c = maximum(value + edges.weight[FOUR * e + 2], c)
-            d = maximum(value + edges.weight[FOUR * e + 3], d)
+            value, other = load(source, at + edges.other[e] * LANES), float(edges.other[e])
+            a, p = prefer(value + edges.weight[FOUR * e], other, a, p)
+            b, q = prefer(value + edges.weight[FOUR * e + 1], other, b, q)
+            c, r = prefer(value + edges.weight[FOUR * e + 2], other, c, r)
+            d, s = prefer(value + edges.weight[FOUR * e + 3], other, d, s)
         store_each(target, to + g * FOUR * LANES, (a, b, c, d))
+        store_each(choices, note + g * FOUR * LANES, (p, q, r, s))
 
 
 @part
@@ -42,7 +43,7 @@ def best_chunk(chain, pieces, batch, first_time, count, emitting, states, work, 
     for u in range(count):
         time, at = first_time + u, (u + 1) * step
         if time > 0:
-            best_four(chain.incoming, work.forward, at - step, work.forward, at)
+            best_four(chain.incoming, work.forward, at - step, work.forward, at, work.onward, u * step)
         else:
             for s in range(emitting):
                 for lane in range(LANES):
@@ -53,10 +54,12 @@ def best_chunk(chain, pieces, batch, first_time, count, emitting, states, work, 
             store(work.forward, at + s * LANES, load(work.forward, at + s * LANES) + likelihood)
         edges = chain.silent_incoming
         for k in range(states - emitting):
-            best = broadcast(-math.inf)
+            best, choice = broadcast(-math.inf), broadcast(-1.0)
             for e in range(edges.first[k], edges.first[k + 1]):
-                best = maximum(load(work.forward, at + edges.other[e] * LANES) + edges.weight[e], best)
+                value = load(work.forward, at + edges.other[e] * LANES) + edges.weight[e]
+                best, choice = prefer(value, float(edges.other[e]), best, choice)
             store(work.forward, at + (emitting + k) * LANES, best)
+            store(work.onward, u * step + (emitting + k) * LANES, choice)
         if time == event:
             for lane in range(LANES):
                 piece = batch * LANES + lane
@@ -68,64 +71,55 @@ def best_chunk(chain, pieces, batch, first_time, count, emitting, states, work, 
 
 
 @part
-def best_source(singles, state, values, at, lane):
-    """The source of the largest sum into `state`, the first of several; -1 if there is none."""
-    source, best = -1, -math.inf
-    for e in range(singles.first[state], singles.first[state + 1]):
-        value = values[at + singles.other[e] * LANES + lane] + singles.weight[e]
-        if value > best:
-            source, best = singles.other[e], value
-    return source
-
-
-@part
-def best_end(chain, emitting, values, at, lane, is_end):
-    """The emitting state in which the likeliest path ends, or, in an inner piece, is."""
-    state, best = -1, -math.inf
+def end_lane(chain, emitting, values, at, lane, is_end, best, piece):
+    """Return the emitting state in which the likeliest path ends, or, in an inner piece, is; note what it is worth."""
+    state, top = -1, -math.inf
     for s in range(emitting):
         value = values[at + s * LANES + lane] + (chain.finish[s] if is_end else 0.0)
-        if value > best:
-            state, best = s, value
+        if value > top:
+            state, top = s, value
+    best[piece] = top
     return state
 
 
 @part
-def go_back(chain, singles, pieces, batch, first_time, count, emitting, states, work, path, ends, best):
-    """Follow the choices of all lanes back over a chunk; work.which holds every lane's state, the time after."""
+def go_back(chain, pieces, batch, first_time, count, emitting, states, work, path, ends, best):
+    """Follow the choices of all lanes back over a chunk; ends[:, 2] holds every lane's state at the first time after.
+
+    Choices at a time are of sources at the time before, those of silent states of sources at the same time. The lanes'
+    steps do not wait for each other, so the inner loop is over lanes.
+    """
     keep_apart()
-    step = states * LANES
-    for lane in range(LANES):
-        piece = batch * LANES + lane
-        state, stop = work.which[lane], pieces.stop[piece]
-        first, last = pieces.first[piece], pieces.last[piece]
-        for time in range(min(first_time + count, stop) - 1, first_time - 1, -1):
-            at = (time - first_time + 1) * step
-            if time == stop - 1:
-                state = best_end(chain, emitting, work.forward, at, lane, stop == last)
-                if state >= 0:
-                    best[piece] = work.forward[at + state * LANES + lane] + (
-                        chain.finish[state] if stop == last else 0.0
-                    )
-            elif state >= 0:
-                state = best_source(singles, state, work.forward, at, lane)
-                while state >= emitting:
-                    state = best_source(singles, state, work.forward, at, lane)
-            if first <= time < last:
-                path[pieces.begin[piece] + time] = state
-            if time == first - 1:
+    step, choices, values = states * LANES, work.onward, work.forward
+    begin, first, last, stop = pieces.begin, pieces.first, pieces.last, pieces.stop
+    for u in range(count - 1, -1, -1):
+        time = first_time + u
+        for lane in range(LANES):
+            piece = batch * LANES + lane
+            state = ends[piece, 2]
+            while state >= emitting:
+                state = int(choices[u * step + state * LANES + lane])
+            if time == stop[piece] - 1:
+                is_end = stop[piece] == last[piece]
+                state = end_lane(chain, emitting, values, (u + 1) * step, lane, is_end, best, piece)
+            if first[piece] <= time < last[piece]:
+                path[begin[piece] + time] = state
+            if time == first[piece] - 1:
                 ends[piece, 0] = state
-            if time == last - 1:
+            if time == last[piece] - 1:
                 ends[piece, 1] = state
-        work.which[lane] = state
+            if state >= 0 and time > 0:
+                state = int(choices[u * step + state * LANES + lane])
+            ends[piece, 2] = state
 
 
 @kernel
-def viterbi(chain, singles, letters, pieces, chunk, states, work, seams, path, ends, best):
+def viterbi(chain, letters, pieces, chunk, states, work, seams, path, ends, best):
     """Write the likeliest paths into `path`, -1 where there is none, and at both ends of every piece into `ends`.
 
-    All weights and the table are logarithms. singles: edges into each state by itself, in the order of the slots.
-    seams (seams, 2, states): values before the first and at the last counted time. ends (pieces, 3): states
-    there, and a scratch column. best (pieces,): ln P of the likeliest path from the beginning of a piece to its stop.
+    All weights and the table are logarithms.
+    seams (seams, 2, states): values before the first and at the last counted time. ends (pieces, 3): states there, and
+    a scratch column. best (pieces,): ln P of the likeliest path from the beginning of a piece to its stop.
     """
     emitting, step = chain.start.size, states * LANES
     for batch in range(pieces.begin.size // LANES):
@@ -146,12 +140,4 @@ def viterbi(chain, singles, letters, pieces, chunk, states, work, seams, path, e
                 copy(work.saved, number * step, work.forward, 0, step)
                 look_up(letters, emitting, pieces, batch, number * chunk, count, work)
                 best_chunk(chain, pieces, batch, number * chunk, count, emitting, states, work, seams)
-            if number == chunks - 1:
-                for lane in range(LANES):
-                    work.which[lane] = -1
-            else:
-                for lane in range(LANES):
-                    work.which[lane] = ends[batch * LANES + lane, 2]
-            go_back(chain, singles, pieces, batch, number * chunk, count, emitting, states, work, path, ends, best)
-            for lane in range(LANES):
-                ends[batch * LANES + lane, 2] = work.which[lane]
+            go_back(chain, pieces, batch, number * chunk, count, emitting, states, work, path, ends, best)

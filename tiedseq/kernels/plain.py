@@ -124,6 +124,10 @@ def maximum(a: Vector, b: Vector) -> Vector:
     return np.where(a > b, a, b)
 
 
+def prefer(value: Vector, source: float, best: Vector, chosen: Vector) -> tuple[Vector, Vector]:
+    return np.where(value > best, value, best), np.where(value > best, source, chosen)
+
+
 def power_of_two(exponents: Vector) -> Vector:
     whole = np.trunc(np.clip(exponents, -1023.0, 1000.0)).astype(int)
     return np.where(exponents < -1022.0, 0.0, np.ldexp(1.0, whole))

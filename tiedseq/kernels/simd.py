@@ -327,6 +327,20 @@ def maximum(typing: Any, a: Any, b: Any) -> Any:
 
 
 @instruction
+def prefer(typing: Any, value: Any, source: Any, best: Any, chosen: Any) -> Any:
+    """The larger of `value` and `best` in each lane, and with it `source` (a number) or what was chosen before."""
+    returned = types.UniTuple(vector_type, 2)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        is_better = builder.fcmp_ordered(">", args[0], args[2])
+        larger_one = builder.select(is_better, args[0], args[2])
+        its_source = builder.select(is_better, in_every_lane(builder, args[1]), args[3])
+        return context.make_tuple(builder, returned, [larger_one, its_source])
+
+    return returned(vector_type, types.float64, vector_type, vector_type), generate
+
+
+@instruction
 def power_of_two(typing: Any, exponents: Any) -> Any:
     """2**exponents for whole numbers; 0 below -1022, and no more than 2**1000."""
 
