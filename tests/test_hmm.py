@@ -139,7 +139,10 @@ def test_sampled_paths_have_their_posterior_frequencies(silent: int) -> None:
 def test_sampled_sequences_have_the_frequencies_of_their_likelihood() -> None:
     """Of order 2, from the first letter on, where contexts are not there yet."""
     rng = np.random.default_rng(5)
-    tables = {name: rng.dirichlet([0.3, 0.3], size=(2, 2)) for name in "ab"}
+    tables = {
+        "a": [[[0.9, 0.1], [0.2, 0.8]], [[0.7, 0.3], [0.1, 0.9]]],
+        "b": [[[0.5, 0.5]] * 2, [[0.9, 0.1], [0.3, 0.7]]],
+    }
     model = ts.HMM("xy", ROWS, tables, order=2)
     drawn = Counter(model.sample(3, random_state=rng)[0] for _ in range(6000))
     words = [a + b + c for a in "xy" for b in "xy" for c in "xy"]
@@ -551,3 +554,10 @@ def test_what_cannot_be_explained_says_where() -> None:
     pairs = ts.HMM("x", {"a": {"b": 1.0}, "b": {"a": 0.5, "end": 0.5}}, {"a": [1.0], "b": [1.0]}, start={"a": 1.0})
     with pytest.raises(SequenceError, match="Sequence 1 has probability 0: no path of states can end after its 3"):
         pairs.fit(["xx", "xxx"])
+
+
+@pytest.mark.small
+def test_bic_counts_observed_letters_only() -> None:
+    model = ts.HMM.ergodic(1, alphabet=ts.DNA, random_state=0)
+    assert model.n_letters(["ACGTN", "NNR"]) == 5
+    assert_allclose(model.bic("ACNN") - model.aic("AC"), 3 * np.log(2) - 2 * 3, rtol=1e-12, atol=0)

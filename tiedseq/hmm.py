@@ -276,8 +276,12 @@ class HMM(Estimator):
         self._parameters.start_from(other._parameters)
 
     def n_letters(self, X: Any, lengths: ArrayLike | None = None) -> int:
-        """Return how many letters or observations there are in X, as `bic` counts them."""
-        return len(self._observations(X, lengths).values)
+        """Return how many letters or numbers are observed in X, as `bic` counts them; N and its like are missing."""
+        values = self._observations(X, lengths).values
+        if self.alphabet is None:
+            return len(values)
+        missing = np.flatnonzero(self.alphabet.observation.all(axis=1))
+        return int((~np.isin(values, missing)).sum()) if self.alphabet.n_letters > 1 else len(values)
 
     def copy(self) -> HMM:
         """Return an independent model with the same structure and values."""
