@@ -75,7 +75,7 @@ class Comparison:
         labels = dict.fromkeys([*self.null.parameters, *self.alternative.parameters])
         for label in labels:
             shown = [_shown(model.parameters.get(label, "")) for model in (self.null, self.alternative)]
-            lines.append(f"{label:<24} {shown[0]:>14} {shown[1]:>14}")
+            lines.append(f"{label:<24} {shown[0]:>14} {shown[1]:>14}".rstrip())
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
