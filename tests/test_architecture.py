@@ -29,7 +29,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ties": {"errors"},
     "interior": set(),
     "simplex": {"errors", "ties", "interior"},
-    "flows": {"errors"},
     "distributions": {"errors", "alphabet", "ties", "simplex"},
     "families": {"errors", "distributions"},
     "language": {"errors", "alphabet", "distributions"},

@@ -200,3 +200,13 @@ def test_samples_of_no_length() -> None:
     for random_state in ("x", -1):
         with pytest.raises(ts.ArgumentError, match="random_state="):
             model.sample(columns=3, random_state=random_state)  # type: ignore[arg-type]
+
+
+def test_a_gap_is_minus_one_and_nothing_else() -> None:
+    with pytest.raises(ts.ArgumentError, match="hold -2; they are positions, or -1 for a gap"):
+        ts.PairHMM.affine().log_joint("A", "C", np.array([[0, -2], [-1, 0]]))
+
+
+def test_a_substitution_model_has_a_name() -> None:
+    with pytest.raises(ts.ArgumentError, match=r"substitution\(\[1\]\) is unknown"):
+        ts.PairHMM.affine(substitution=[1])  # type: ignore[arg-type]

@@ -96,6 +96,8 @@ def columns_of(alignment: Any, n: int, m: int) -> tuple[NDArray[np.int64], bool]
     if isinstance(alignment, np.ndarray):
         if not np.issubdtype(alignment.dtype, np.integer):
             raise ArgumentError(f"the alignment's columns must be an array of integers, not of {alignment.dtype}")
+        if (alignment < -1).any():
+            raise ArgumentError(f"the alignment's columns hold {alignment.min()}; they are positions, or -1 for a gap")
         columns, reverse = alignment.astype(np.int64), False
     else:
         alignment = getattr(alignment, "alignment", alignment)

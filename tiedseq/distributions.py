@@ -172,7 +172,7 @@ class Substitution(Categorical):
         self, kind: str, values: ArrayLike | fixed | None = None, given: str | None = None, name: str | None = None
     ) -> None:
         super().__init__(values=values, given=given, name=name)
-        if kind not in _CELL_RULES:
+        if not isinstance(kind, str) or kind not in _CELL_RULES:
             raise ArgumentError(f"substitution({kind!r}) is unknown; there are {', '.join(map(repr, _CELL_RULES))}.")
         self.kind = kind
 

@@ -101,6 +101,8 @@ class SymmetricChain:
         tail, head = self._ends(self._words)
         self._check_ways_back(tail, head, self._words, "possible=")
         self._network = Network(tail, head, mirror)
+        # The first letter of each word, the first two, .., as numbers
+        self._prefix = [self._words // self.n_letters ** (self.order - r) for r in range(self.order + 1)]
         self.n_free = self._network.n_free
 
     def __repr__(self) -> str:
@@ -145,14 +147,20 @@ class SymmetricChain:
         joint = self._network.symmetric(joint)
         return self._table(joint / joint.sum())
 
-    def objective(self, counts: Sequence[ArrayLike], joint: ArrayLike, pseudocounts: ArrayLike | None = None) -> float:
+    def objective(
+        self,
+        counts: Sequence[ArrayLike],
+        joint: ArrayLike,
+        backward: Sequence[ArrayLike] | None = None,
+        pseudocounts: ArrayLike | None = None,
+    ) -> float:
         """Return the logarithm of the probability of what was counted, in nats: what :meth:`maximize` maximises.
 
         The sum over r and over words w of r + 1 letters of counts[r][w] * ln P(last letter of w | the r before it).
 
         Parameters
         ----------
-        counts, pseudocounts
+        counts, backward, pseudocounts
             As in :meth:`maximize`.
         joint : array_like of `shape`
             Probabilities of words.
@@ -167,10 +175,14 @@ class SymmetricChain:
         ArgumentError
             As in :meth:`maximize`.
         """
-        return self._likelihood(counts, pseudocounts).value(self._check_joint("joint", joint))
+        return self._likelihood(counts, backward, pseudocounts).value(self._check_joint("joint", joint))
 
     def maximize(
-        self, counts: Sequence[ArrayLike], current: ArrayLike, pseudocounts: ArrayLike | None = None
+        self,
+        counts: Sequence[ArrayLike],
+        current: ArrayLike,
+        backward: Sequence[ArrayLike] | None = None,
+        pseudocounts: ArrayLike | None = None,
     ) -> Vector:
         """Return a table of words at which :meth:`objective` has a maximum: the M-step.
 
@@ -182,6 +194,9 @@ class SymmetricChain:
         current : array_like of `shape`
             A table from :meth:`start` or :meth:`maximize`: the values before this step. The result is never worse, and
             contexts without counts keep their conditional probabilities as far as balance allows.
+        backward : like `counts`, default None
+            How often each letter came before r known letters. For two mirror states, the joint table of one is to be
+            found from its own counts and, backward, from those of the other with each table reverse complemented.
         pseudocounts : array_like, of `shape` or to be broadcast to it, default None
             How often each word was seen besides, on its own: the maximum is that of objective + sum pseudocounts *
             ln(joint). Those of impossible words are ignored.
@@ -189,9 +204,8 @@ class SymmetricChain:
         Returns
         -------
         float64 array of `shape`
-            Sums to one. Words without counts approach zero and stay above 1e-100; where counting words and their
-            reverse complements together is exact (balanced counts of full words only, of every context) that is
-            returned, with its zeros.
+            Sums to one. Words without counts approach zero and stay above 1e-100. Where counting both strands together
+            is exact (see Notes), that is returned, with its zeros.
 
         Raises
         ------
@@ -201,24 +215,39 @@ class SymmetricChain:
 
         Notes
         -----
+        Counts of both strands added up, t(w), are the maximum as they stand if they are balanced and if letters were
+        counted beside each context, and before its reverse complement, as often as t says. Balance of t is not enough.
+
         The objective is not concave, but is close to it unless counts are far out of balance: then there may be several
         maxima, and the one found is near the counts or near `current`, whichever is better to begin with. The search is
-        a quasi-Newton method (Nocedal and Wright, Numerical Optimization, 2nd ed. 2006, section 7.2) on balanced
-        tables, in the metric of the information that the counts carry. It ends when about 1e-12 nats are left to gain
-        for each count.
+        a quasi-Newton method on balanced tables, in the metric of the information that the counts carry. It ends when
+        about 1e-12 nats are left to gain for each count.
         """
-        likelihood = self._likelihood(counts, pseudocounts)
+        likelihood = self._likelihood(counts, backward, pseudocounts)
         given = self._check_joint("current", current)
         if likelihood.total == 0.0:
             return self._table(given)
         seen = self._network.symmetric(likelihood.full)
-        if likelihood.is_of_full_words() and self._network.is_balanced_everywhere(seen):
+        if self._is_maximum(likelihood, seen):
             return self._table(seen / seen.sum())
         joint = np.maximum(given, TINY)
         pooled = self._network.balanced(seen + self._floor(likelihood.total, seen, joint))
         is_better = self._network.imbalance(pooled) < FEASIBLE and likelihood.gain(joint, pooled) > 0.0
         found = climb(self._network, likelihood, pooled if is_better else joint)
         return self._table(found if likelihood.gain(joint, found) >= 0.0 else given)
+
+    def _is_maximum(self, likelihood: Likelihood, seen: Vector) -> bool:
+        """Whether the counts of both strands, added up, are the maximum as they stand."""
+        network = self._network
+        beside = np.zeros(network.n_nodes)
+        beside[network.tail] = likelihood.beside
+        excess = network.outflow(seen) - beside
+        return (
+            likelihood.is_of_full_contexts()
+            and bool((network.outflow(seen) > 0.0).all())
+            and network.imbalance(seen) < 1e-14
+            and bool((np.abs(excess + excess[network.node_mirror]) <= 1e-14 * network.outflow(seen)).all())
+        )
 
     def _floor(self, total: float, seen: Vector, joint: Vector) -> Vector:
         """Return what to add to counts so that every word has some: next to nothing, balanced, and as it was before.
@@ -232,22 +261,13 @@ class SymmetricChain:
         level = min(1.0, _FLOOR / max(float(joint[beside].sum()), _FLOOR))
         return total * np.where(beside, level, _FLOOR) * joint
 
-    def _likelihood(self, counts: Sequence[ArrayLike], pseudocounts: ArrayLike | None) -> Likelihood:
-        if len(counts) != self.order + 1:
-            raise ArgumentError(
-                f"counts= has {len(counts)} tables; a chain of order {self.order} needs {self.order + 1}."
-            )
-        seen = [
-            self._check(f"counts[{r}]", table, self.shape[: r + 1]).ravel().copy() for r, table in enumerate(counts)
-        ]
-        for r, table in enumerate(seen):
-            wrong = table > 0.0
-            wrong[self._words // self.n_letters ** (self.order - r)] = False
-            if wrong.any():
-                raise ArgumentError(
-                    f"counts[{r}] holds {table[wrong][0]:g} for {self._named(np.flatnonzero(wrong)[:1], r + 1)}, which "
-                    "possible= excludes; allow the word or leave it out of the counts."
-                )
+    def _likelihood(
+        self, counts: Sequence[ArrayLike], backward: Sequence[ArrayLike] | None, pseudocounts: ArrayLike | None
+    ) -> Likelihood:
+        ahead = self._check_counts("counts", counts)
+        behind = [np.zeros_like(table) for table in ahead]
+        if backward is not None:
+            behind = self._check_counts("backward", backward)
         if pseudocounts is not None:
             try:
                 more = np.broadcast_to(np.asarray(pseudocounts, dtype=np.float64), self.shape)
@@ -255,9 +275,27 @@ class SymmetricChain:
                 raise ArgumentError(f"pseudocounts= does not fit into the shape {self.shape}.") from error
             more = self._check("pseudocounts", more, self.shape).ravel()[self._words]
             # A word seen on its own is a sequence of order + 1 letters.
-            extra = Likelihood(self._words, self.n_letters, seen).marginals(more)
-            seen = [table + besides for table, besides in zip(seen, extra, strict=True)]
-        return Likelihood(self._words, self.n_letters, seen)
+            ahead = [
+                table + np.bincount(first, more, len(table)) for table, first in zip(ahead, self._prefix, strict=True)
+            ]
+        return Likelihood(self._prefix, self.n_letters, ahead, behind)
+
+    def _check_counts(self, name: str, counts: Sequence[ArrayLike]) -> list[Vector]:
+        """Return tables of counts, flat."""
+        if len(counts) != self.order + 1:
+            raise ArgumentError(
+                f"{name}= has {len(counts)} tables; a chain of order {self.order} needs {self.order + 1}."
+            )
+        flat = [self._check(f"{name}[{r}]", table, self.shape[: r + 1]).ravel() for r, table in enumerate(counts)]
+        for r, table in enumerate(flat):
+            wrong = table > 0.0
+            wrong[self._prefix[r]] = False
+            if wrong.any():
+                raise ArgumentError(
+                    f"{name}[{r}] holds {table[wrong][0]:g} for {self._named(np.flatnonzero(wrong)[:1], r + 1)}, which "
+                    "possible= excludes; allow the word or leave it out of the counts."
+                )
+        return flat
 
     def _check(self, name: str, values: ArrayLike, shape: tuple[int, ...]) -> Vector:
         array: Vector = np.asarray(values, dtype=np.float64)

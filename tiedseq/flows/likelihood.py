@@ -12,57 +12,61 @@ Index = NDArray[np.intp]
 
 
 class Likelihood:
-    """The sum over r, and words w of r + 1 letters, of counts[r][w] * ln P(last letter of w | the r before it).
+    """The logarithm of the probability of letters counted after, and before, those beside them.
 
     Parameters
     ----------
-    words : int array of shape (n_words,)
-        The possible words of the chain's order + 1 letters, each as a number in base `n_letters`. Tables below hold the
-        probabilities of these.
+    prefix : sequence of order + 1 int arrays of shape (n_words,)
+        The first letter, the first two, .. of each possible word of order + 1 letters, as a number in base `n_letters`.
     n_letters : int
-    counts : sequence of order + 1 float64 arrays, the r-th of shape (n_letters ** (r + 1),)
+    forward, backward : sequence of order + 1 float64 arrays, the r-th of shape (n_letters ** (r + 1),)
+        How often a word of r + 1 letters was seen as its last letter after the others, and as its first letter before
+        the others.
 
     Attributes
     ----------
     full : float64 array of shape (n_words,)
-        The counts of the possible words.
+        How often each possible word was seen either way.
+    beside : float64 array of shape (n_words,)
+        How often a letter was seen beside the context of each word, all but its last letter.
     begun : float64 array of shape (n_words,)
-        How often the context of each word, all but its last letter, began a sequence.
+        How often that context was itself completed by a letter beside shorter ones: as the beginning of a sequence.
     total : float
         The sum of all counts.
     """
 
-    def __init__(self, words: Index, n_letters: int, counts: Sequence[Vector]) -> None:
-        self.counts, self._n_letters = counts, n_letters
-        order = len(counts) - 1
-        self._prefix = [words // n_letters ** (order - r) for r in range(order + 1)]
-        # the coefficient of ln J(the first r + 1 letters): those letters as the last ones, less those as a context
-        self._net = [
-            now - after.reshape(-1, n_letters).sum(axis=1) for now, after in zip(counts, counts[1:], strict=False)
-        ]
-        self._net.append(counts[-1])
-        self.full = counts[-1][words]
-        self.begun = counts[-2][self._prefix[-2]] if order else np.zeros(len(words))
-        self.total = float(sum(table.sum() for table in counts))
+    def __init__(
+        self, prefix: Sequence[Index], n_letters: int, forward: Sequence[Vector], backward: Sequence[Vector]
+    ) -> None:
+        self._prefix = prefix
+        self._seen = [ahead + behind for ahead, behind in zip(forward, backward, strict=True)]
+        # The coefficient of ln J(r + 1 letters): these as a whole, less these as what another letter stands beside.
+        self._net = [table.copy() for table in self._seen]
+        for net, ahead, behind in zip(self._net, forward[1:], backward[1:], strict=False):
+            net -= ahead.reshape(-1, n_letters).sum(axis=1) + behind.reshape(n_letters, -1).sum(axis=0)
+        self.full = self._seen[-1][prefix[-1]]
+        self.total = float(sum(table.sum() for table in self._seen))
+        if len(prefix) > 1:
+            self.begun = self._seen[-2][prefix[-2]]
+            self.beside = -self._net[-2][prefix[-2]] + 0.0
+        else:
+            self.begun, self.beside = np.zeros(len(self.full)), np.full(len(self.full), self.full.sum())
 
-    def is_of_full_words(self) -> bool:
-        """Whether every letter was counted with a whole context."""
-        return not any(table.any() for table in self.counts[:-1])
+    def is_of_full_contexts(self) -> bool:
+        """Whether the probability depends on words of order + 1 and of order letters only."""
+        return not any(np.abs(net).max() > 1e-14 * self.total for net in self._net[:-2])
 
     def marginals(self, joint: Vector) -> list[Vector]:
         """Return the probabilities of the first letter, the first two, .. of words, flat over all."""
-        return [np.bincount(first, joint, self._n_letters ** (r + 1)) for r, first in enumerate(self._prefix)]
+        return [np.bincount(first, joint, len(net)) for first, net in zip(self._prefix, self._net, strict=True)]
 
     def value(self, joint: Vector) -> float:
         """Return the logarithm of the probability; -inf where something impossible was counted."""
-        total, before = 0.0, np.ones(1)
-        for seen, now in zip(self.counts, self.marginals(joint), strict=True):
-            counted = seen > 0.0
-            chance = now / np.repeat(np.where(before > 0.0, before, 1.0), self._n_letters)
-            if not (chance[counted] > 0.0).all():
+        total = 0.0
+        for seen, net, share in zip(self._seen, self._net, self.marginals(joint), strict=True):
+            if (share[seen > 0.0] <= 0.0).any():
                 return -np.inf
-            total += float(seen[counted] @ np.log(chance[counted]))
-            before = now
+            total += float(net[share > 0.0] @ np.log(share[share > 0.0]))
         return total
 
     def gain(self, before: Vector, after: Vector) -> float:
