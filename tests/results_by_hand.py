@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,13 @@ def random_result(rng: np.random.Generator, *, mode: str, strand: str, target_na
         quality=rng.integers(0, 42, len(query)).astype(np.uint8),
         log_odds=float(abs(rng.normal(0, 100))) if mode in ("local", "glocal") else float(rng.normal(0, 100)),
     )
+
+
+def cigar_parts(cigar: str) -> Iterator[tuple[str, int]]:
+    number = ""
+    for character in cigar:
+        if character.isdigit():
+            number += character
+        else:
+            yield character, int(number)
+            number = ""

@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("chains", "storage", "hypothesis"),
     },
     "pairhmm": {
-        *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification"),
+        *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "estimator"),
         *("pairs", "storage", "columns", "biopython"),
     },
     "default": {"distributions", "pairhmm"},

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results_by_hand import make_result, random_result, reverse_complement
+from results_by_hand import cigar_parts, make_result, random_result, reverse_complement
 
 from tiedseq.alignment import AlignmentResult
 from tiedseq.alphabet import DNA, PROTEIN, RNA, Alphabet
@@ -409,16 +409,6 @@ def test_paf_reads_back(mode: str, strand: str, eqx: bool) -> None:
         assert matches == result.is_match.sum() == length - int(tags["NM"])
         assert tags["tp"] == "P"
         assert float(tags["lo"]) == pytest.approx(result.log_odds, rel=1e-6)
-
-
-def cigar_parts(cigar: str) -> Iterator[tuple[str, int]]:
-    number = ""
-    for character in cigar:
-        if character.isdigit():
-            number += character
-        else:
-            yield character, int(number)
-            number = ""
 
 
 def letter(result: AlignmentResult, i: int, j: int) -> str:

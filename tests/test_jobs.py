@@ -10,14 +10,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import ENVIRONMENT, TIEDSEQ, run
 from numpy.testing import assert_allclose
-from results_by_hand import reverse_complement
+from results_by_hand import cigar_parts, reverse_complement
 
 import tiedseq as ts
 from tiedseq import cli, formats
@@ -38,16 +37,6 @@ def fasta(records: list[Record]) -> str:
 def fastq(records: list[Record]) -> str:
     quality = [(q.quality + 33).astype(np.uint8).tobytes().decode() for q in records if q.quality is not None]
     return "".join(f"@{r.name}\n{r.sequence}\n+\n{q}\n" for r, q in zip(records, quality, strict=True))
-
-
-def cigar_parts(cigar: str) -> Iterator[tuple[str, int]]:
-    number = ""
-    for character in cigar:
-        if character.isdigit():
-            number += character
-        else:
-            yield character, int(number)
-            number = ""
 
 
 def cigar_pairs(cigar: str, i: int, j: int, step: int = 1) -> list[tuple[int, int]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any, TypeVar
+
+import numpy as np
 
 from .errors import ArgumentError, ModelError
 
@@ -61,3 +64,17 @@ class Estimator:
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+
+def parameter_table(title: str, parameters: Iterable[tuple[str, Any, int, bool]], n_free: int) -> str:
+    """Return a model as text: for each label its value, in how many places it is used, and whether it is held."""
+    lines = [title, f"{'parameter':<24} {'value':>12}  uses"]
+    for label, value, uses, held in parameters:
+        lines.append(f"{label:<24} {_shown(value):>12}  {uses}{' held' if held else ''}")
+    return "\n".join([*lines, f"{n_free} free parameters"])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "from data"
+    return f"{float(value):.6g}" if np.ndim(value) == 0 else f"{'x'.join(map(str, np.shape(value)))} table"

@@ -22,7 +22,7 @@ from .chains.topologies import check_count, equal_emissions, ergodic_rows, left_
 from .chains.trainee import Trainee
 from .distributions import Categorical
 from .errors import ArgumentError, ModelError
-from .estimator import Estimator
+from .estimator import Estimator, parameter_table
 from .families import Family
 from .hypothesis import Nesting
 from .random_state import RandomState, generator_of
@@ -291,10 +291,8 @@ class HMM(Estimator):
         return other
 
     def __repr__(self) -> str:
-        lines = [f"HMM with states {', '.join(self.states)}", f"{'parameter':<24} {'value':>12}  uses"]
-        for label, value, uses, held in self._parameters.describe():
-            lines.append(f"{label:<24} {shown(value)}  {uses}{' held' if held else ''}")
-        return "\n".join([*lines, f"{self.n_free_parameters} free parameters"])
+        title = f"HMM with states {', '.join(self.states)}"
+        return parameter_table(title, self._parameters.describe(), self.n_free_parameters)
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -552,13 +550,6 @@ class HMM(Estimator):
 
     def _batches(self, data: Observations, weights: Any = None, limits: NDArray[np.bool_] | None = None) -> list[Batch]:
         return batches_of(data, self.alphabet, self._parameters.order, weights_of(weights, len(data)), limits)
-
-
-def shown(value: Any) -> str:
-    """A value in twelve characters."""
-    if value is None:
-        return f"{'from data':>12}"
-    return f"{float(value):12.6g}" if np.ndim(value) == 0 else f"{'x'.join(map(str, np.shape(value))) + ' table':>12}"
 
 
 def _checked_order(order: int) -> int:

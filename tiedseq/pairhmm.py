@@ -15,6 +15,7 @@ from .alphabet import DNA, Alphabet, Codes, SequenceLike
 from .biopython import alignment_of, columns_of, text_of
 from .distributions import complement, fixed, substitution
 from .errors import ArgumentError, ModelError
+from .estimator import parameter_table
 from .options import STRANDS, check_word, checked_probability
 from .pairs.modes import check_mode
 from .pairs.paths import log_columns
@@ -235,15 +236,8 @@ class PairHMM:
 
     def __repr__(self) -> str:
         states = ", ".join(f"{state}: {kind}" for state, kind in self.states.items())
-        lines = [f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"]
-        lines.append(f"{'parameter':<20} {'value':>12}  uses")
-        for label, value, uses, held in self._specification.describe():
-            shown = (
-                f"{value:12.6g}" if isinstance(value, float) else f"{'x'.join(map(str, value.shape)) + ' table':>12}"
-            )
-            lines.append(f"{label:<20} {shown}  {uses}{' held' if held else ''}")
-        lines.append(f"{self.n_free_parameters} free parameters")
-        return "\n".join(lines)
+        title = f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"
+        return parameter_table(title, self._specification.describe(), self.n_free_parameters)
 
     # ---- probabilities ----------------------------------------------------------------------------------------
 

@@ -149,6 +149,15 @@ def note_forward(chain, pieces, batch, time, emitting, states, slot, work, sums)
 
 
 @part
+def begin_lanes(chain, pieces, batch, emitting, target, at):
+    """What forward is at time 0 before the letter: the start of a sequence, or the guess that a warm-up begins with."""
+    for s in range(emitting):
+        for lane in range(LANES):
+            is_start = pieces.first[batch * LANES + lane] == 0
+            target[at + s * LANES + lane] = chain.start[s] if is_start else chain.guess[s]
+
+
+@part
 def forward_chunk(chain, period, pieces, batch, first_time, count, emitting, states, work, sums):
     """Forward over a chunk; slot 0 holds the time before it."""
     keep_apart()
@@ -160,10 +169,7 @@ def forward_chunk(chain, period, pieces, batch, first_time, count, emitting, sta
         if time > 0:
             sum_four(chain.incoming, work.forward, at - step, work.forward, at)
         else:
-            for s in range(emitting):
-                for lane in range(LANES):
-                    known = pieces.first[batch * LANES + lane] == 0
-                    work.forward[at + s * LANES + lane] = chain.start[s] if known else chain.guess[s]
+            begin_lanes(chain, pieces, batch, emitting, work.forward, at)
         for s in range(emitting):
             likelihood = load(work.likelihood, (u * emitting + s) * LANES)
             store(work.forward, at + s * LANES, load(work.forward, at + s * LANES) * likelihood)

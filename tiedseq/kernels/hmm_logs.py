@@ -11,14 +11,7 @@ from __future__ import annotations
 import math
 
 from ._jit import kernel, part
-
-
-@part
-def log_add(a, b):
-    """ln(exp a + exp b)"""
-    if a < b:
-        a, b = b, a
-    return a if b == -math.inf else a + math.log1p(math.exp(b - a))
+from .logspace import log_add
 
 
 @part

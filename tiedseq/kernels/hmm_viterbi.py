@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from ._jit import kernel, part
-from .hmm import longest, look_up, next_event
+from .hmm import begin_lanes, longest, look_up, next_event
 from .hmm_layout import FOUR
 from .layout import LANES
 from .simd import broadcast, copy, keep_apart, load, prefer, store, store_each
@@ -45,10 +45,7 @@ def best_chunk(chain, pieces, batch, first_time, count, emitting, states, work, 
         if time > 0:
             best_four(chain.incoming, work.forward, at - step, work.forward, at, work.onward, u * step)
         else:
-            for s in range(emitting):
-                for lane in range(LANES):
-                    known = pieces.first[batch * LANES + lane] == 0
-                    work.forward[at + s * LANES + lane] = chain.start[s] if known else chain.guess[s]
+            begin_lanes(chain, pieces, batch, emitting, work.forward, at)
         for s in range(emitting):
             likelihood = load(work.likelihood, (u * emitting + s) * LANES)
             store(work.forward, at + s * LANES, load(work.forward, at + s * LANES) + likelihood)

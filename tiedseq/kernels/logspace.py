@@ -15,7 +15,7 @@ _LARGEST = 700.0  # ln of the largest derivative that is added: a float64, and s
 
 
 @part
-def _add(a, b):
+def log_add(a, b):
     """ln(exp a + exp b)"""
     if a < b:
         a, b = b, a
@@ -82,7 +82,7 @@ def log_forward(kinds, start, transitions, end, pair, gap, x, y, rows, columns, 
     rows (n + 1, 4), columns (m + 1, 4): where alignments may start and end, as in `kernels.pairhmm`.
     value (n + 1, m + 1, S), or with two rows, which are used in turn.
     """
-    return _fill(_add, kinds, start, transitions, end, pair, gap, x, y, rows, columns, value)
+    return _fill(log_add, kinds, start, transitions, end, pair, gap, x, y, rows, columns, value)
 
 
 @kernel
@@ -132,11 +132,11 @@ def log_backward(
                 if emission > -math.inf:
                     entered = value[a, b, t] - emission
                 else:
-                    entered = _entering(_add, start, transitions, beginning, value, i, j, t)
+                    entered = _entering(log_add, start, transitions, beginning, value, i, j, t)
                 if beginning == 0.0:
                     sums[0][t] += weight * _derivative(product - total)
                 for s in range(states):
-                    rest[i % 2, j, s] = _add(rest[i % 2, j, s], transitions[s, t] + product)
+                    rest[i % 2, j, s] = log_add(rest[i % 2, j, s], transitions[s, t] + product)
                     sums[1][s, t] += weight * _derivative(value[i, j, s] + product - total)
                 around = entered + after - total
                 probability = math.exp(around + emission)
