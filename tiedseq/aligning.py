@@ -151,8 +151,8 @@ def align_all(
         Whether to keep only the likeliest target and strand a query. If not, all are given in the order of the targets,
         and `is_primary` marks the likeliest.
     threads : int, default 1
-        The results do not depend on it. Each thread holds the memory of the alignment it works at: 0.13 GB for two
-        sequences of 16.5 kb, 0.4 GB for 30 kb, 1 GB for 70 kb.
+        The results do not depend on it. Each thread holds the memory of the alignment it works at: 0.07 GB for two
+        sequences of 16.5 kb, 0.25 GB for 33 kb, 1.1 GB for 70 kb.
     model, mode, decode, gap_weight, strand
         As in `align`.
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _RANGE_BITS = 900.0  # of float64's 1022: how far values within a lane and a period, or products of two, may lie apart
 _TALLEST, _LONGEST = 16, 32  # rows a lane and steps a period: with 8 rows a fifth slower, with more of either no faster
 _ROW_REACH = 3  # cells to hold per row of a lane: one in the lane itself, two for the steps of a period
-_SAVED_BYTES = 256 * 2**20  # what forward may keep for backward before chunks grow longer
+_HISTORY_BYTES = 4 << 20  # of a chunk: more leaves the cache, less makes more chunks, each of which saves a state
 _SHORTEST_CHUNK = 128
 _BATCH_CELLS = 2**26  # of pairs that are passed over in one call: a tenth of a second or two, and Ctrl-C waits for it
 
@@ -74,8 +74,7 @@ class Lanes:
         settling = max(1, reach // (2 * height))
         chunk = m + LANES
         if keep:
-            saved = 8 * tile_count(n, height) * (m + LANES) * state_size(self.slots.model, height)  # at every step
-            chunk = min(chunk, max(_SHORTEST_CHUNK, math.ceil(saved / _SAVED_BYTES)))
+            chunk = min(chunk, max(_SHORTEST_CHUNK, _HISTORY_BYTES // (8 * step_size(self.slots.model, height))))
         return Plan(height, period, settling, chunk)
 
     def _work(self, n: int, m: int, plan: Plan, keep: bool, scores: Floats) -> Work:
