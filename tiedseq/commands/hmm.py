@@ -64,10 +64,8 @@ def fit(options: argparse.Namespace) -> int:
     model.save(options.output)
     state = "converged" if model.converged_ else "not converged"
     plural = "" if len(codes) == 1 else "s"
-    say(
-        f"{len(codes)} sequence{plural}, log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}",
-        options.quiet,
-    )
+    done = f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
+    say(f"{len(codes)} sequence{plural}, {done}", options.quiet)
     return 0
 
 
