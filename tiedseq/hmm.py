@@ -13,11 +13,12 @@ from . import storage
 from .alphabet import Alphabet
 from .chains.batches import allowed_by_paths, allowed_of, batches_of, weights_of
 from .chains.emissions import Batch
-from .chains.gradient import standard_errors
+from .chains.long_run import stationary
 from .chains.machine import Machine
 from .chains.observations import Observations, is_one_of_letters, is_one_of_numbers, is_scalar_list, observations_of
 from .chains.parameters import HMMParameters
-from .chains.sampling import sample_sequence, stationary
+from .chains.sampling import drawn_path
+from .chains.strands import StrandParameters
 from .chains.topologies import check_count, equal_emissions, ergodic_rows, left_to_right_rows, state_names
 from .chains.trainee import Trainee
 from .distributions import Categorical
@@ -104,6 +105,7 @@ class HMM(Estimator):
         start: Mapping[str, Any] | None = None,
         values: Mapping[str, Any] | None = None,
         order: int = 0,
+        symmetry: str | None = None,
         random_state: RandomState = None,
         max_iter: int = Options.max_iter,
         tol: float = Options.tol,
@@ -125,7 +127,9 @@ class HMM(Estimator):
         if values is not None and not isinstance(values, Mapping):
             raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
         self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
-        self._parameters = HMMParameters(
+        if symmetry not in _PARAMETERS:
+            raise ArgumentError(f'symmetry={symmetry!r} is unknown; it is None or "reverse-complement".')
+        self._parameters = _PARAMETERS[symmetry](
             self.alphabet, transitions, emissions, start, values or {}, _checked_order(order), random_state
         )
         self.history_: list[float] = []
@@ -226,18 +230,18 @@ class HMM(Estimator):
 
     @property
     def startprob_(self) -> Floats:
-        return self._parameters.specification.tables()["start"][:-1].copy()
+        return self._parameters.rows()[0][:-1].copy()
 
     @property
     def transmat_(self) -> Floats:
-        return self._parameters.specification.tables()["transitions"][:, :-1].copy()
+        return self._parameters.rows()[1][:, :-1].copy()
 
     @property
     def emissionprob_(self) -> Floats:
         """float64 (S,) + (K,) * (order + 1): every state's table of letters; silent states have zeros."""
         if self.alphabet is None:
             raise AttributeError("emissionprob_: this model emits numbers")
-        tables = self._parameters.specification.tables()["emissions"]
+        tables = self._parameters.letter_tables()
         nothing = np.zeros((self.alphabet.n_letters,) * (self._parameters.order + 1))
         return np.array([tables.get(state, nothing) for state in self.states])
 
@@ -265,7 +269,7 @@ class HMM(Estimator):
     @property
     def held(self) -> tuple[str, ...]:
         """Labels that training leaves alone."""
-        return (*self._parameters.specification.held, *sorted(self._parameters.families.held))
+        return self._parameters.held
 
     def nesting(self) -> Nesting:
         """Return what decides whether this model is a special case of another; see `ts.compare`."""
@@ -390,9 +394,8 @@ class HMM(Estimator):
         data, machine = self._observations(X, lengths), self._parameters.machine()
         if algorithm == "viterbi":
             found = [machine.likeliest(batch) for batch in self._batches(data)]
-            return float(sum(logs.sum() for logs, _ in found)), data.restored(
-                np.concatenate([path for _, path in found])
-            )
+            path = self._parameters.states_of(np.concatenate([path for _, path in found]))
+            return float(sum(logs.sum() for logs, _ in found)), data.restored(path)
         if algorithm not in ("posterior", "map"):
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
         posterior = self._posterior(machine, data)
@@ -408,14 +411,8 @@ class HMM(Estimator):
         return data.restored(self._posterior(self._parameters.machine(), data))
 
     def _posterior(self, machine: Machine, data: Observations) -> Floats:
-        emitting = [self.states.index(state) for state in self._parameters.emitting]
-        posterior = np.zeros((len(data.values), len(self.states)))
-        first = 0
-        for batch in self._batches(data):
-            last = first + int(batch.ends[-1])
-            posterior[first:last, emitting] = machine.posterior(batch)
-            first = last
-        return posterior
+        parts = [self._parameters.posterior_of(machine.posterior(batch)) for batch in self._batches(data)]
+        return np.concatenate(parts)
 
     def best_paths(self, X: Any, k: int) -> list[tuple[float, Paths]]:
         """Return the k likeliest paths of states of one sequence, each as (ln P(X, path), int64 array (T,)).
@@ -423,7 +420,8 @@ class HMM(Estimator):
         Fewer if there are not as many. Between two letters a path takes its likeliest way through silent states.
         """
         check_count("k", k)
-        return self._parameters.machine().best_paths(self._one(X), int(k))
+        found = self._parameters.machine().best_paths(self._one(X), int(k))
+        return [(log, self._parameters.states_of(path)) for log, path in found]
 
     def _one(self, X: Any) -> Batch:
         data = self._observations(X, None)
@@ -434,7 +432,8 @@ class HMM(Estimator):
     def sample_paths(self, X: Any, n: int = 1, random_state: RandomState = None) -> list[Paths]:
         """Draw paths of states of one sequence from their posterior P(path | X): int64 arrays (T,)."""
         check_count("n", n)
-        return self._parameters.machine().sampled_paths(self._one(X), int(n), generator_of(random_state))
+        paths = self._parameters.machine().sampled_paths(self._one(X), int(n), generator_of(random_state))
+        return [self._parameters.states_of(path) for path in paths]
 
     def sample(self, n: int | None = None, random_state: RandomState = None) -> tuple[Any, Paths]:
         """Draw a sequence of n letters (a str; numbers as float64 (n, D)) and its path of states.
@@ -447,7 +446,15 @@ class HMM(Estimator):
         >>> len(letters), len(path)
         (20, 20)
         """
-        return sample_sequence(self._parameters, n, generator_of(random_state))
+        if n is None and not self._parameters.has_end:
+            raise ArgumentError("n= is left out, but the model has no end; say how many letters to draw.")
+        if n is not None:
+            check_count("n", n)
+        generator, (start, transitions) = generator_of(random_state), self._parameters.rows()
+        if not self._parameters.has_end:
+            start[-1] = transitions[:, -1] = 0.0
+        path = drawn_path(self.states, start, transitions, self._is_emitting, n, generator)
+        return self._parameters.emitted(path, generator), path
 
     def standard_errors(self, X: Any, lengths: ArrayLike | None = None) -> dict[str, Any]:
         """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
@@ -469,7 +476,7 @@ class HMM(Estimator):
         to one leave free: two passes over the data for every free parameter. Priors are not in it.
         """
         data = self._observations(X, lengths)
-        return standard_errors(self._parameters, self._batches(data))
+        return self._parameters.standard_errors(self._batches(data))
 
     def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
@@ -488,7 +495,9 @@ class HMM(Estimator):
             The model has an "end", or states that cannot be reached from each other: there is no such distribution, or
             several.
         """
-        return stationary(self._parameters)
+        if self._parameters.has_end:
+            raise ModelError("The model has an end, so it is nowhere in the long run: no stationary distribution.")
+        return stationary(self.transmat_, self._is_emitting)
 
     def expected_durations(self) -> Floats:
         """Return float64 (S,): the mean length of a stay in a state, 1 / (1 - P(stay)); inf if it never ends."""
@@ -513,12 +522,16 @@ class HMM(Estimator):
         model = cls.__new__(cls)
         given = document["alphabet"]
         model.alphabet = None if given is None else Alphabet.from_dict(given)
-        model._parameters = HMMParameters.from_dict(document, model.alphabet)
+        model._parameters = _PARAMETERS[document.get("symmetry")].from_dict(document, model.alphabet)
         model.options, model.history_, model.converged_ = Options(), [], False
         model.provenance = document.get("provenance")
         return model
 
     # ---- sequences ------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_emitting(self) -> NDArray[np.bool_]:
+        return np.array([state in self._parameters.emitting for state in self.states])
 
     def _observations(self, X: Any, lengths: Any) -> Observations:
         if self.alphabet is None:
@@ -549,7 +562,11 @@ class HMM(Estimator):
         return None if allowed is None else allowed_of(allowed, data, len(self.states), emitting)
 
     def _batches(self, data: Observations, weights: Any = None, limits: NDArray[np.bool_] | None = None) -> list[Batch]:
-        return batches_of(data, self.alphabet, self._parameters.order, weights_of(weights, len(data)), limits)
+        limits = None if limits is None else self._parameters.of_machine(limits)
+        return batches_of(data, self._parameters.observe, weights_of(weights, len(data)), limits)
+
+
+_PARAMETERS: dict[str | None, Any] = {None: HMMParameters, "reverse-complement": StrandParameters}
 
 
 def _checked_order(order: int) -> int:

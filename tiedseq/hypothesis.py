@@ -170,6 +170,10 @@ class Nesting:
 
     def check(self, alternative: Nesting) -> None:
         """Raise ModelError unless this model has all ties and held values of `alternative`."""
+        if not isinstance(alternative, Nesting):
+            raise ModelError(
+                "The alternative has symmetry=, which the null lacks; the null must have all ties. Swap them."
+            )
         if self.structure != alternative.structure:
             raise ModelError(
                 "The models differ in their states, their letters or what their states emit; models nest that "
@@ -202,16 +206,17 @@ class Nesting:
             if held is not None and not np.array_equal(held, self.families[place][1]):
                 raise ModelError(f"The alternative holds {label!r}, which the null does not hold at the same value.")
 
+    def at_border(self, border: float) -> list[str]:
+        """Labels with a probability below `border` that is neither held nor zero by construction."""
+        specification = self.specification
+        low = (specification.free < border) & ~specification.is_held
+        places = {label: specification.places(label) for label in specification.labels}
+        return [label for label, found in places.items() if low[found[found >= 0]].any()]
+
 
 def _notes(null: Any, alternative: Any) -> tuple[str, ...]:
     """Probabilities on their boundary, where chi-square does not hold; zeros by construction are no parameters."""
-    at_border = []
-    for specification in (null.nesting().specification, alternative.nesting().specification):
-        low = (specification.free < _BORDER) & ~specification.is_held
-        for label in specification.labels:
-            places = specification.places(label)
-            if low[places[places >= 0]].any():
-                at_border.append(label)
+    at_border = [label for model in (null, alternative) for label in model.nesting().at_border(_BORDER)]
     if not at_border:
         return ()
     return (f"{', '.join(dict.fromkeys(map(repr, at_border)))} reached a boundary, where chi-square is no good guide",)

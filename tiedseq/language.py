@@ -137,7 +137,7 @@ def read(
         raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
     values = dict(values or {})
     shapes = {state: shape for state, shape in states.items() if shape is not None}
-    _check_keys("emissions=", emissions, shapes, "a state", complete=True)
+    check_keys("emissions=", emissions, shapes, "a state", complete=True)
     extra = dict(extra or {})
     distributions = _Distributions(reading, values, given)
     for state, shape in shapes.items():
@@ -162,7 +162,7 @@ def _check_states(states: Mapping[str, tuple[int, ...] | None]) -> None:
             raise ModelError(f"A state is called {state!r}; '->' stands between states in labels, rename it.")
 
 
-def _check_keys(what: str, given: Any, known: Iterable[str], kind: str, complete: bool) -> None:
+def check_keys(what: str, given: Any, known: Iterable[str], kind: str, complete: bool) -> None:
     if not isinstance(given, Mapping):
         raise ModelError(f"{what} is {given!r}; it needs a dictionary whose keys are states.")
     known = list(known)
@@ -188,7 +188,7 @@ def _read_rows(
 ) -> None:
     """Read `transitions`, with a last column for the end, and `start`."""
     n = len(reading.states)
-    _check_keys("transitions=", transitions, reading.states, "a state", complete=True)
+    check_keys("transitions=", transitions, reading.states, "a state", complete=True)
     reading.transitions = np.full((n, n + 1), None, dtype=object)
     for number, state in enumerate(reading.states):
         # The order of labels is that of the text, so that parameters print as they were written.
@@ -203,7 +203,7 @@ def _read_rows(
 
 def _read_row(reading: Reading, source: str, row: Any, place: str) -> Names:
     columns = [*reading.states, "end"]
-    _check_keys(place, row, columns, "a state or 'end'", complete=False)
+    check_keys(place, row, columns, "a state or 'end'", complete=False)
     names = np.full(len(columns), None, dtype=object)
     for target, entry in row.items():
         where = f"{place}[{target!r}]" if place != "start=" else f"start[{target!r}]"

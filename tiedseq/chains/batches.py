@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ArgumentError
 
 from .emissions import Batch
-from .observations import Observations
-from .words import words_of
+from .observations import Index, Observations
 
 _BATCH_LETTERS = 1 << 18
+
+Observe = Callable[[NDArray[Any], Index], Any]
+"""Turns sequences that stand one after the other, and where they end, into what a model's emissions see."""
 
 
 def batches_of(
     data: Observations,
-    alphabet: Alphabet | None,
-    order: int,
+    observe: Observe,
     weights: NDArray[np.float64],
     allowed: NDArray[np.bool_] | None,
 ) -> list[Batch]:
@@ -31,11 +31,8 @@ def batches_of(
     for last in [*np.flatnonzero(np.diff(filled)).tolist(), len(data) - 1]:
         part = slice(int(data.ends[first]), int(data.ends[last + 1]))
         ends = data.ends[first : last + 2] - data.ends[first]
-        values: Any = data.values[part]
-        if alphabet is not None:
-            values = words_of(values, ends, order, alphabet.observation)
         limits = None if allowed is None else allowed[part]
-        batches.append(Batch(values, ends, weights[first : last + 1], first, limits))
+        batches.append(Batch(observe(data.values[part], ends), ends, weights[first : last + 1], first, limits))
         first = last + 1
     return batches
 

@@ -42,7 +42,7 @@ class LetterEmissions:
     def likelihoods(self, batch: Batch) -> Likelihoods:
         words: Words = batch.observations
         found = Likelihoods.of(words.probabilities(self.tables), words.rows)
-        return found if batch.allowed is None else _restricted(found, batch.allowed)
+        return found if batch.allowed is None else restricted(found, batch.allowed)
 
     def statistics(self, batch: Batch, used: Floats) -> Floats:
         derivatives = self.derivatives(batch, used)
@@ -51,11 +51,7 @@ class LetterEmissions:
     def derivatives(self, batch: Batch, used: Floats) -> Floats:
         """d ln P / d cell of every state's table, (E, cells)."""
         words: Words = batch.observations
-        if batch.allowed is not None:
-            by_letter, rows = used, words.rows.astype(np.intp)
-            used = np.zeros((words.weights.shape[0], by_letter.shape[1]))
-            np.add.at(used, rows, by_letter)
-        return words.derivatives(self.tables, used)
+        return words.derivatives(self.tables, used_by_row(batch, words.rows, words.weights.shape[0], used))
 
 
 class FamilyStates(NamedTuple):
@@ -88,9 +84,18 @@ class FamilyEmissions:
         return np.concatenate([part.ravel() for part in parts])
 
 
-def _restricted(likelihoods: Likelihoods, allowed: NDArray[np.bool_]) -> Likelihoods:
+def restricted(likelihoods: Likelihoods, allowed: NDArray[np.bool_]) -> Likelihoods:
     """Likelihoods letter by letter, zero in states that are not allowed there."""
     table = np.where(allowed, likelihoods.table[likelihoods.rows], 0.0)
     scale = likelihoods.log_scale[likelihoods.rows]
     found = Likelihoods.of(table, np.arange(len(table), dtype=np.int32))
     return found._replace(log_scale=found.log_scale + scale)
+
+
+def used_by_row(batch: Batch, rows: NDArray[np.integer], n_rows: int, used: Floats) -> Floats:
+    """The posterior by row of the words' table; by letter it is where what is allowed differs from letter to letter."""
+    if batch.allowed is None:
+        return used
+    summed = np.zeros((n_rows, used.shape[1]))
+    np.add.at(summed, rows.astype(np.intp), used)
+    return summed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from tiedseq.specification import Tables
 
 from .emissions import Batch, FamilyEmissions, LetterEmissions
 from .machine import Machine
-from .parameters import HMMParameters
 from .tables import Floats
+
+if TYPE_CHECKING:
+    from .parameters import HMMParameters
 
 _RELATIVE = 1e-5  # of a difference in the parameter of a family, in units of its scale
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,12 @@ from tiedseq.hypothesis import Nesting
 from tiedseq.random_state import RandomState
 from tiedseq.specification import Parameter, Specification, Tables
 
-from .emissions import Emissions, FamilyEmissions, FamilyStates, LetterEmissions
+from .emissions import Batch, Emissions, FamilyEmissions, FamilyStates, LetterEmissions
 from .family_parameters import FamilyParameters
 from .machine import Machine
-from .tables import ChainTables
+from .sampling import dependent_letters
+from .tables import ChainTables, Index
+from .words import words_of
 
 Vector = NDArray[np.float64]
 
@@ -118,6 +120,24 @@ class HMMParameters:
         self.specification.free = self.specification.initial.copy()
         self.families.values = dict(self.families.initial)
 
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Labels that training leaves alone."""
+        return (*self.specification.held, *sorted(self.families.held))
+
+    @property
+    def has_end(self) -> bool:
+        return self.specification.has_end
+
+    def rows(self) -> tuple[Vector, Vector]:
+        """Start (S + 1,) and transitions (S, S + 1); the last column is the end, 1 if there is none."""
+        tables = self.specification.tables()
+        return tables["start"], tables["transitions"]
+
+    def letter_tables(self) -> dict[str, Vector]:
+        """P(letter | the k before it) of every state that emits letters."""
+        return self.specification.tables()["emissions"]
+
     # ---- at work --------------------------------------------------------------------------------------------------
 
     def machine(self) -> Machine:
@@ -139,6 +159,24 @@ class HMMParameters:
             possible[:, :-1],
         )
         return Machine(chain, self._emissions(tables))
+
+    def observe(self, values: NDArray[Any], ends: Index) -> Any:
+        """Return sequences as the emissions see them."""
+        return values if self.alphabet is None else words_of(values, ends, self.order, self.alphabet.observation)
+
+    def of_machine(self, by_state: NDArray[Any]) -> NDArray[Any]:
+        """What is said of emitting states (letters, E), said of the machine's: these are the same."""
+        return by_state
+
+    def states_of(self, path: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The states of a path of the machine's."""
+        return path
+
+    def posterior_of(self, posterior: Vector) -> Vector:
+        """P(state) of every letter (letters, S), from that of the emitting states; silent states have zeros."""
+        found = np.zeros((len(posterior), len(self.states)))
+        found[:, [self.states.index(state) for state in self.emitting]] = posterior
+        return found
 
     def _emissions(self, tables: Tables) -> Emissions:
         if self.alphabet is not None:
@@ -181,6 +219,36 @@ class HMMParameters:
                 statistics[state] = rest[first : first + size]
                 first += size
         return tables, statistics
+
+    def unvisited(self, counts: Vector) -> list[str]:
+        """States that are not entered, by expected counts."""
+        n = len(self.states)
+        entered = counts[:n] + counts[n : n + n * n].reshape(n, n).sum(axis=0)
+        return [state for state, count in zip(self.states, entered, strict=True) if count == 0.0]
+
+    def at_floor(self) -> list[str]:
+        """Labels whose values have run into a bound of their family."""
+        return self.families.at_floor()
+
+    def standard_errors(self, batches: Sequence[Batch]) -> dict[str, Any]:
+        """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
+        from .gradient import standard_errors
+
+        return standard_errors(self, batches)
+
+    def emitted(self, path: NDArray[np.int64], generator: np.random.Generator) -> Any:
+        """Draw the letters or numbers of a path of states."""
+        if self.alphabet is not None:
+            tables = {
+                k: table for k, table in enumerate(map(self.letter_tables().get, self.states)) if table is not None
+            }
+            return self.alphabet.decode(dependent_letters(tables, self.order, path, generator))
+        families = self.families
+        numbers = np.zeros((len(path), next(iter(families.families.values())).dims or 1))
+        for state in np.unique(path).tolist():
+            name, here = self.states[state], path == state
+            numbers[here] = families.families[name].sample(families.of_state(name), int(here.sum()), generator)
+        return numbers
 
     def _pseudocounts(self, priors: Mapping[str, Any]) -> Vector:
         """Where in the values of rows and letters priors add what."""
@@ -226,11 +294,12 @@ class HMMParameters:
         }
         return Nesting((self.states, self.emitting, alphabet, self.order, emitted), self.specification, places)
 
-    def start_from(self, other: HMMParameters) -> None:
-        """Take over the values of parameters that are a special case of these."""
+    def start_from(self, other: Any) -> None:
+        """Take over the values of parameters, of this kind or strand-symmetric, that are a special case of these."""
         specification = self.specification
-        full = other.specification.ties.expand(other.specification.free)
-        mean = specification.ties.pool(full) / np.maximum(specification.ties.uses, 1)
+        start, transitions = other.rows()
+        tables: Tables = {"start": start, "transitions": transitions, "emissions": other.letter_tables(), "extra": {}}
+        mean = specification.pool(tables) / np.maximum(specification.ties.uses, 1)
         specification.free = np.where(specification.is_held, specification.free, mean)
         for label, places in self.families.uses.items():
             if label not in self.families.held:

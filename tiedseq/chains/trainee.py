@@ -17,6 +17,7 @@ from tiedseq.training import Options, Statistics
 from .emissions import Batch
 from .machine import Machine, expect, expect_best
 from .parameters import HMMParameters
+from .strands import StrandParameters
 
 Vector = NDArray[np.float64]
 
@@ -26,7 +27,9 @@ _ALGORITHMS = {"baum-welch": expect, "viterbi": expect_best}
 class Trainee:
     """The parameters of an HMM, data that starting values may come from, and what an iteration does with them."""
 
-    def __init__(self, parameters: HMMParameters, options: Options, observations: Any, algorithm: str) -> None:
+    def __init__(
+        self, parameters: HMMParameters | StrandParameters, options: Options, observations: Any, algorithm: str
+    ) -> None:
         if algorithm not in _ALGORITHMS:
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "baum-welch" or "viterbi".')
         if algorithm == "viterbi" and len(parameters.emitting) < len(parameters.states):
@@ -77,13 +80,10 @@ class Trainee:
 
     def remarks(self) -> list[str]:
         """What the user should know of the values after training."""
-        remarks, n = [], len(self.parameters.states)
-        if self._counts is not None:
-            entered = self._counts[:n] + self._counts[n : n + n * n].reshape(n, n).sum(axis=0)
-            unvisited = [state for state, count in zip(self.parameters.states, entered, strict=True) if count == 0.0]
-            if unvisited:
-                remarks.append(f"No sequence visits the state {', '.join(map(repr, unvisited))}: it keeps its values.")
-        if floored := self.parameters.families.at_floor():
+        remarks = []
+        if self._counts is not None and (unvisited := self.parameters.unvisited(self._counts)):
+            remarks.append(f"No sequence visits the state {', '.join(map(repr, unvisited))}: it keeps its values.")
+        if floored := self.parameters.at_floor():
             remarks.append(
                 f"{', '.join(map(repr, floored))} reached the floor of its family, where the likelihood has no "
                 "maximum: use fewer states, tie covariances, or give a prior."

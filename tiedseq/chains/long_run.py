@@ -1,0 +1,85 @@
+"""Where a chain is in the long run: stationary distributions, eigenvectors, and what a push does to them.
+
+Few states may hardly mix, and then equations are solved. Many contexts of letters forget quickly, so that steps
+reach the limit before a solver would have; it follows where they do not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.errors import ModelError
+
+Floats = NDArray[np.float64]
+
+_FEW = 12  # of which equations are solved at once
+_STEPS = 60  # before they are solved for more
+_PRECISION = 1e-14  # relative
+
+
+def perron(matrix: Floats) -> Floats:
+    """The positive right eigenvector of a matrix whose entries are not negative, which sums to one.
+
+    Where steps do not reach it, by Noda's inverse iteration: shifts from above keep every iterate positive, and
+    convergence is quadratic however close the second eigenvalue is. Rows and columns of zeros have zero. (Noda, Numer.
+    Math. 17:382, 1971.)
+    """
+    used = np.flatnonzero(matrix.any(axis=1) & matrix.any(axis=0))
+    inner, vector, gap = matrix[np.ix_(used, used)], np.full(len(used), 1.0 / max(1, len(used))), np.inf
+    steps = _STEPS if len(used) > _FEW else 0
+    for step in range(steps + 100):
+        following = inner @ vector
+        ratios = following / vector
+        high, before, gap = ratios.max(), gap, ratios.max() - ratios.min()
+        if gap <= _PRECISION * high or (step > steps and gap >= before):
+            break
+        if step >= steps:
+            try:
+                following = np.abs(np.linalg.solve(high * (1.0 + 1e-15) * np.eye(len(used)) - inner, vector))
+            except np.linalg.LinAlgError:  # the shift is the eigenvalue
+                break
+        if not (following > 0.0).all():
+            break
+        vector = following / following.sum()
+    found = np.zeros(len(matrix))
+    found[used] = vector
+    return found
+
+
+def spread(chain: Floats, long_run: Floats, push: Floats) -> Floats:
+    """The sum of push, push * chain, push * chain^2, ..., each less what the long run has of it, plus that once.
+
+    `chain` (n, n) holds probabilities from row to column, `long_run` (n,) is its stationary distribution. It is the
+    group inverse of 1 - chain, applied to `push`. (Meyer, SIAM Review 17:443, 1975.)
+    """
+    total = push.sum()
+    found, term = long_run * total, push - long_run * total
+    nothing = 1e-16 * np.abs(term).max(initial=0.0)
+    for _ in range(_STEPS if len(chain) > _FEW else 0):
+        if np.abs(term).max(initial=0.0) <= nothing:
+            return np.asarray(found)
+        found = found + term
+        term = term @ chain
+    system = (np.eye(len(chain)) - chain).T + np.outer(long_run, np.ones(len(chain)))
+    return np.asarray(np.linalg.solve(system, push))
+
+
+def stationary(transitions: Floats, is_emitting: NDArray[np.bool_]) -> Floats:
+    """Return (S,): the distribution of emitting states that transitions (S, S) leave as it is.
+
+    Raises ModelError if there are several.
+    """
+    emitting, silent = np.flatnonzero(is_emitting), np.flatnonzero(~is_emitting)
+    steps = transitions[np.ix_(emitting, emitting)]
+    if len(silent):
+        through = np.linalg.inv(np.eye(len(silent)) - transitions[np.ix_(silent, silent)])
+        steps = steps + transitions[np.ix_(emitting, silent)] @ through @ transitions[np.ix_(silent, emitting)]
+    n = len(emitting)
+    system = np.vstack([steps.T - np.eye(n), np.ones(n)])
+    found, _, rank, _ = np.linalg.lstsq(system, np.append(np.zeros(n), 1.0), rcond=None)
+    if rank < n:
+        raise ModelError("Some states cannot be reached from others: there are several stationary distributions.")
+    distribution = np.zeros(len(is_emitting))
+    distribution[emitting] = np.clip(found, 0.0, None) / np.clip(found, 0.0, None).sum()
+    return distribution

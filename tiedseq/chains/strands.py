@@ -1,0 +1,397 @@
+"""Parameters of an HMM that says the same of a sequence and of its reverse complement.
+
+What both strands share are joint frequencies: the flow pi_i A_ij from state to state, and in every state the frequency
+of words of k + 1 letters. Read from the other strand the step i -> j is the step j' -> i', where i' is the state that i
+is there, and a word is its reverse complement. Both are tables as :mod:`tiedseq.chains.flows` has them, and the
+conditional probabilities that the recursions want follow from them. With an "end" the outside of a sequence is one more
+state, its own image: sequences begin with i as often as they end with i'. Without one they begin anywhere, in i with
+probability pi_i.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.alphabet import Alphabet
+from tiedseq.distributions import complement, fixed
+from tiedseq.errors import ModelError
+from tiedseq.information import BORDER, reach_of, standard_deviations
+from tiedseq.language import Use
+from tiedseq.random_state import RandomState, generator_of
+from tiedseq.specification import Parameter
+
+from .emissions import Batch
+from .flows import Flows, conditionals, mirrored
+from .machine import Machine, expect
+from .sampling import segment_letters
+from .segments import SegmentEmissions, SegmentWords, segment_words, word_counts
+from .strand_language import Letters, Steps, read_letters, read_steps, state_images
+from .strand_nesting import StrandNesting
+from .tables import ChainTables, Floats, Index
+
+Vector = NDArray[np.float64]
+
+STEPS = "flow"  # what the table of states is called among the parameters
+
+
+class StrandParameters:
+    """The parameters of a strand-symmetric HMM. The arguments are those of :class:`tiedseq.hmm.HMM`.
+
+    Attributes
+    ----------
+    states : tuple of str
+        All of them emit letters.
+    flows : dict of str to Flows
+        `STEPS` of states (and of the outside where there is an end), then the words of every emission label.
+    values : dict of str to float64 array
+        Of each, one number an orbit.
+    """
+
+    def __init__(
+        self,
+        alphabet: Alphabet | None,
+        transitions: Mapping[str, Mapping[str, Any]],
+        emissions: Mapping[str, Any],
+        start: Mapping[str, Any] | None,
+        values: Mapping[str, Any],
+        order: int,
+        random_state: RandomState,
+    ) -> None:
+        steps = read_steps(transitions, start)
+        letters = read_letters(steps, alphabet, emissions, values, order)
+        assert alphabet is not None
+        self._set(alphabet, steps, letters, order)
+        self.values = {STEPS: self.flows[STEPS].balanced(steps.weights)}
+        generator = generator_of(random_state)
+        for label, table in letters.tables.items():
+            given = letters.given.get(label)
+            self.values[label] = table.random(generator) if given is None else table.balanced(given)
+        self.initial = dict(self.values)
+        self._check_held(letters)
+
+    def _set(self, alphabet: Alphabet, steps: Steps, letters: Letters, order: int) -> None:
+        self.alphabet, self.order, self.states = alphabet, order, steps.states
+        self.emitting, self.has_end, self.mirror = steps.states, steps.has_end, steps.mirror
+        try:
+            self.flows = {STEPS: Flows(steps.weights > 0.0, steps.mirror), **letters.tables}
+        except ModelError as error:
+            raise ModelError(f"With symmetry= every state must lead to every other: {error}") from error
+        self.letters, self.uses, self.held = letters, letters.uses, tuple(sorted(letters.held))
+        self._given = frozenset(letters.given)
+        self._ages = order + 1
+
+    def _check_held(self, letters: Letters) -> None:
+        for label in self.held:
+            found, given = conditionals(self._table(label))[-1], letters.given[label]
+            if np.abs(found - given).max() > 1e-6:
+                raise ModelError(
+                    f"{label!r} is held at a table that is not its own reverse complement: P(b | a) times how often a "
+                    "occurs must be the same on both strands. Give one that is, or let it be free."
+                )
+
+    # ---- tables ---------------------------------------------------------------------------------------------------
+
+    def _table(self, label: str) -> Floats:
+        return self.flows[label].table(self.values[label])
+
+    def _turned(self, table: Floats, use: Use) -> Floats:
+        """A table of words as a use of it sees them."""
+        assert self.alphabet.complement_index is not None
+        return mirrored(table, self.alphabet.complement_index) if use.complemented else table
+
+    def words(self) -> dict[str, Floats]:
+        """The frequencies of words in every state, (K,) * (k + 1)."""
+        tables = {label: self._table(label) for label in self.values if label != STEPS}
+        return {state: self._turned(tables[use.label], use) for state, use in self.uses.items()}
+
+    def rows(self) -> tuple[Floats, Floats]:
+        """Start (S + 1,) and transitions (S, S + 1), conditional; the last column is the end, 1 if there is none."""
+        occupancy, steps = conditionals(self._table(STEPS))
+        if self.has_end:
+            return steps[-1], steps[:-1]
+        return np.append(occupancy, 1.0), np.column_stack([steps, np.ones(len(steps))])
+
+    def letter_tables(self) -> dict[str, Floats]:
+        """P(letter | the k before it) of every state."""
+        return {state: conditionals(table)[-1] for state, table in self.words().items()}
+
+    # ---- values ---------------------------------------------------------------------------------------------------
+
+    def _step_names(self) -> list[str]:
+        """What each orbit of steps is called: by its first step, the outside being "start" or "end"."""
+        ends, names = [*self.states, "end"], [""] * self.flows[STEPS].ties.n_free
+        for (i, j), k in reversed(list(np.ndenumerate(self.flows[STEPS].ties.labels))):
+            if k >= 0:
+                source = ends[i] if i < len(self.states) else "start"
+                names[k] = f"{STEPS} {source}->{ends[j]}"
+        return names
+
+    @property
+    def by_label(self) -> dict[str, Any]:
+        steps = dict(zip(self._step_names(), self.values[STEPS].tolist(), strict=True))
+        return {**steps, **{label: self._table(label) for label in self.values if label != STEPS}}
+
+    @property
+    def n_free(self) -> int:
+        return sum(flow.n_free for label, flow in self.flows.items() if label not in self.held)
+
+    @property
+    def vector(self) -> Vector:
+        return np.concatenate(list(self.values.values()))
+
+    @vector.setter
+    def vector(self, vector: Vector) -> None:
+        sizes = [len(part) for part in self.values.values()]
+        parts = np.split(np.array(vector), np.cumsum(sizes)[:-1])
+        self.values = dict(zip(self.values, parts, strict=True))
+
+    def describe(self) -> Iterator[Parameter]:
+        """One line for each label."""
+        steps = self.flows[STEPS].ties
+        for name, value, uses in zip(self._step_names(), self.values[STEPS].tolist(), steps.uses, strict=True):
+            yield Parameter(name, value, int(uses), False)
+        for label in list(self.values)[1:]:
+            uses = sum(use.label == label for use in self.uses.values())
+            yield Parameter(label, self._table(label), uses, label in self.held)
+
+    def copy(self) -> StrandParameters:
+        other = copy.copy(self)
+        other.values = dict(self.values)
+        return other
+
+    def reset(self) -> None:
+        """Return to the values of the constructor."""
+        self.values = dict(self.initial)
+
+    def start(self, observations: Any, generator: np.random.Generator) -> None:
+        """There is nothing to take from the data: letters have their values."""
+
+    def redrawn(self, observations: Any, generator: np.random.Generator) -> Vector:
+        """Return values for a restart: tables of letters that were not given are drawn anew."""
+        other = self.copy()
+        for label in [*self.values][1:]:
+            given = label in self._given
+            other.values[label] = self.initial[label] if given else self.flows[label].random(generator)
+        other.values[STEPS] = self.initial[STEPS]
+        return other.vector
+
+    def start_from(self, other: StrandParameters) -> None:
+        """Take over the values of parameters that are a special case of these."""
+        words = other.words()
+        self.values[STEPS] = self.flows[STEPS].values(other.flows[STEPS].table(other.values[STEPS]))
+        for state, use in self.uses.items():
+            if use.label not in self.held:
+                self.values[use.label] = self.flows[use.label].values(self._turned(words[state], use))
+
+    def nesting(self) -> StrandNesting:
+        """Return what decides whether this model is a special case of another."""
+        letters, empty = self.alphabet.letters, ()
+        structure = (self.states, letters, self.order)
+        return StrandNesting(
+            structure, (self.states, self.states, letters, 0, empty), self.flows[STEPS], self.letters, self.values
+        )
+
+    # ---- at work --------------------------------------------------------------------------------------------------
+
+    def machine(self) -> Machine:
+        """Return the model at its current values, ready to work: every state once for each age."""
+        (start, rows), n, ages = self.rows(), len(self.states), self._ages
+        steps, stay = np.zeros((n, ages, n, ages)), np.eye(n, dtype=bool)
+        transitions, possible = rows[:, :-1], self.flows[STEPS].ties.labels[:n, :n] >= 0
+        allowed = np.zeros((n, ages, n, ages), bool)
+        for age in range(ages):
+            older = min(age + 1, self.order)
+            steps[:, age, :, 0], allowed[:, age, :, 0] = np.where(stay, 0.0, transitions), possible & ~stay
+            steps[:, age, :, older] += np.where(stay, transitions, 0.0)
+            allowed[:, age, :, older] |= possible & stay
+        first = np.zeros((n, ages))
+        first[:, 0] = start[:-1]
+        size = n * ages
+        chain = ChainTables(
+            first.ravel(),
+            steps.reshape(size, size),
+            np.repeat(rows[:, -1], ages),
+            np.zeros(size, bool),
+            allowed.reshape(size, size),
+        )
+        words = self.words()
+        return Machine(chain, SegmentEmissions([words[state] for state in self.states]))
+
+    def observe(self, codes: NDArray[np.uint8], ends: Index) -> SegmentWords:
+        """Return sequences as the emissions see them."""
+        return segment_words(codes, ends, self.order, self.alphabet.observation)
+
+    def of_machine(self, by_state: NDArray[Any]) -> NDArray[Any]:
+        """What is said of states (letters, S), said of the machine's."""
+        return np.repeat(by_state, self._ages, axis=1)
+
+    def states_of(self, path: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The states of a path of the machine's."""
+        return path // self._ages
+
+    def posterior_of(self, posterior: Floats) -> Floats:
+        """P(state) of every letter (letters, S), from that of the machine's states."""
+        return np.asarray(posterior.reshape(len(posterior), -1, self._ages).sum(axis=2))
+
+    def maximize(self, counts: Vector, priors: Mapping[str, Any]) -> Vector:
+        """Return the values that the M-step makes of expected counts, as `chains.machine.expect` lays them out."""
+        better, pseudocounts = self.copy(), self._pseudocounts(priors)
+        for label, counted in self._counted(counts).items():
+            if label not in self.held:
+                better.values[label] = self.flows[label].maximize(counted, self.values[label], pseudocounts[label])
+        return better.vector
+
+    def _counted(self, counts: Vector) -> dict[str, list[Floats]]:
+        """How often each flow and each word is a factor of the likelihood, by label."""
+        n, ages = len(self.states), self._ages
+        size = n * ages
+        start, transitions, end, rest = np.split(counts, np.cumsum([size, size * size, size]))
+        start, end = start.reshape(n, ages).sum(axis=1), end.reshape(n, ages).sum(axis=1)
+        steps = transitions.reshape(n, ages, n, ages).sum(axis=(1, 3))
+        if self.has_end:
+            steps = np.vstack([np.column_stack([steps, end]), np.append(start, 0.0)])
+            start = np.zeros(n + 1)
+        counted = {STEPS: [start - steps.sum(axis=1), steps]}
+        for use, part in zip(map(self.uses.__getitem__, self.states), rest.reshape(n, -1), strict=True):
+            words = [self._turned(table, use) for table in word_counts(part, self.alphabet.n_letters, self.order)]
+            before = counted.get(use.label)
+            counted[use.label] = words if before is None else list(map(np.add, before, words))
+        return counted
+
+    def unvisited(self, counts: Vector) -> list[str]:
+        """States in which no letter is expected."""
+        size = len(self.states) * self._ages
+        entered = counts[:size] + counts[size : size + size * size].reshape(size, size).sum(axis=0)
+        visits = entered.reshape(-1, self._ages).sum(axis=1)
+        return [state for state, visit in zip(self.states, visits, strict=True) if visit == 0.0]
+
+    def at_floor(self) -> list[str]:
+        """No probability has a floor."""
+        return []
+
+    def _pseudocounts(self, priors: Mapping[str, Any]) -> dict[str, Vector]:
+        """What priors add to the counts of every value, by label."""
+        pseudocounts = {label: np.zeros(len(values)) for label, values in self.values.items()}
+        names = self._step_names()
+        for label, prior in priors.items():
+            where = STEPS if label in names else label
+            if label not in names and (label not in self.values or label == STEPS):
+                known = ", ".join(self.by_label)
+                raise ModelError(f"priors= has {label!r}, a label that the model lacks (there are {known}).")
+            ties = self.flows[where].ties
+            shape = () if label in names else ties.shape
+            try:
+                given = np.broadcast_to(np.asarray(prior, np.float64), shape)
+            except (TypeError, ValueError) as error:
+                raise ModelError(
+                    f"priors[{label!r}] is {prior!r}; it needs one pseudocount, or an array of shape {shape}."
+                ) from error
+            if not (np.isfinite(given).all() and (given >= 0.0).all()):
+                raise ModelError(f"priors[{label!r}] holds {np.min(given)}; pseudocounts are finite and not negative.")
+            if label in names:
+                pseudocounts[STEPS][names.index(label)] += float(given)
+            else:
+                pseudocounts[label] += ties.pool(given) / ties.uses
+        return pseudocounts
+
+    def log_prior(self, priors: Mapping[str, Any]) -> float:
+        """ln of the priors' density at the current values, but for a constant."""
+        total = 0.0
+        for label, pseudocounts in self._pseudocounts(priors).items():
+            counted = pseudocounts > 0.0
+            if label not in self.held and counted.any():
+                with np.errstate(divide="ignore"):
+                    total += float(pseudocounts[counted] @ np.log(self.values[label][counted]))
+        return total
+
+    # ---- how sure -------------------------------------------------------------------------------------------------
+
+    def gradient(self, batches: Sequence[Batch]) -> Vector:
+        """Return d ln P / d value at the current values, every value taken as free of the others."""
+        machine = self.machine()
+        counts = np.sum([expect(machine, batch).counts for batch in batches], axis=0)
+        counted = self._counted(counts)
+        return np.concatenate([self.flows[label].gradient(self._table(label), counted[label]) for label in self.values])
+
+    def standard_errors(self, batches: Sequence[Batch]) -> dict[str, Any]:
+        """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
+        vector, sizes = self.vector, [len(part) for part in self.values.values()]
+        first, columns = 0, []
+        for label, size in zip(self.values, sizes, strict=True):
+            moves = self.flows[label].directions(self.values[label], BORDER)
+            if label not in self.held:
+                columns.append(np.zeros((len(vector), moves.shape[1])))
+                columns[-1][first : first + size] = moves
+            first += size
+        directions = np.concatenate(columns, axis=1)
+        names = [*self._step_names(), *(label for label in [*self.values][1:] for _ in self.values[label])]
+        other = self.copy()
+
+        def at(values: Vector) -> Vector:
+            other.vector = values
+            return other.gradient(batches)
+
+        found = standard_deviations(at, vector, directions, reach_of(vector, directions), names)
+        moving = np.abs(directions).max(axis=1, initial=0.0) > 0.0
+        parts = np.split(found, np.cumsum(sizes)[:-1]), np.split(moving, np.cumsum(sizes)[:-1])
+        steps = zip(self._step_names(), parts[0][0].tolist(), parts[1][0].tolist(), strict=True)
+        errors: dict[str, Any] = {name: error if moves else None for name, error, moves in steps}
+        for label, part, moves in list(zip(self.values, *parts, strict=True))[1:]:
+            ties = self.flows[label].ties
+            errors[label] = np.ma.masked_array(ties.expand(part), ~ties.expand(moves).astype(bool))
+        return errors
+
+    # ---- drawn from ----------------------------------------------------------------------------------------------
+
+    def emitted(self, path: NDArray[np.int64], generator: np.random.Generator) -> str:
+        """Draw the letters of a path of states."""
+        words = self.words()
+        tables = [conditionals(words[state]) for state in self.states]
+        return self.alphabet.decode(segment_letters(tables, path, generator))
+
+    # ---- files ----------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the alphabet as a dictionary for JSON."""
+        nested = {label: self._table(label).tolist() for label in [*self.values][1:]}
+        return {
+            "order": self.order,
+            "symmetry": "reverse-complement",
+            "states": list(self.states),
+            "has_end": self.has_end,
+            "flow": self._table(STEPS).tolist(),
+            "emissions": {
+                state: {"complement": use.label} if use.complemented else use.label for state, use in self.uses.items()
+            },
+            "values": {label: {"fixed": table} if label in self.held else table for label, table in nested.items()},
+            "given": sorted(self._given),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], alphabet: Alphabet | None) -> StrandParameters:
+        """Return the parameters that :meth:`to_dict` described, with the same bits in every value."""
+        other = cls.__new__(cls)
+        states, flow = tuple(document["states"]), np.array(document["flow"], np.float64)
+        steps = Steps(states, state_images(states, document["has_end"]), flow, document["has_end"])
+        emissions = {
+            state: complement(entry["complement"]) if isinstance(entry, dict) else entry
+            for state, entry in document["emissions"].items()
+        }
+        values = {
+            label: fixed(entry["fixed"]) if isinstance(entry, dict) else entry
+            for label, entry in document["values"].items()
+        }
+        order = int(document["order"])
+        letters = read_letters(steps, alphabet, emissions, values, order)
+        assert alphabet is not None
+        other._set(alphabet, steps, letters, order)
+        tables = {label: np.array(getattr(entry, "value", entry), np.float64) for label, entry in values.items()}
+        other.values = {label: other.flows[label].read(table) for label, table in {STEPS: flow, **tables}.items()}
+        other.values = {label: other.values[label] for label in other.flows}
+        other.initial, other._given = dict(other.values), frozenset(document["given"])
+        return other
