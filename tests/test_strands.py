@@ -475,7 +475,7 @@ def test_strand_symmetry_as_a_hypothesis() -> None:
         ({"symmetry": "palindrome"}, "symmetry='palindrome'"),
         ({"alphabet": "ACGT"}, "complement"),
         ({"alphabet": None}, "complement"),
-        ({"order": 6}, "order=6"),
+        ({"order": 5}, "order=5"),
         ({"start": {"island": 0.5, "sea": 0.5}}, "start="),
         ({"transitions": {"island": {"island": "stay", "sea": "go"}, "sea": {"sea": 0.5, "island": 0.5}}}, "'stay'"),
         ({"transitions": {"island": {"island": ts.fixed(0.9), "sea": 0.1}, "sea": {"sea": 1.0}}}, "fixed"),

@@ -7,10 +7,9 @@ letters it is the frequency of words. A *mirror*, which maps symbols to symbols 
 those of the other strand), ties every word to its image read backwards. Conditional probabilities cannot be tied so:
 P(b | a) on one strand is P(a' | b') on the other, which is another condition.
 
-Balanced positive tables are reached without constraints: any positive weights W give J = l W r / lambda, with l and r
-the Perron vectors of W, and weights that are equal under the mirror give a J that is. So the M-step is a smooth search
-over logarithms of weights. (The chain of maximal entropy rate given its energies: Ruelle, Thermodynamic Formalism,
-1978, chapter 5; the derivatives follow from the eigenvector equations.)
+Any positive weights W give a balanced table, J = l W r / lambda with l and r the Perron vectors of W, and weights that
+are equal under the mirror give a J that is. So a step of the M-step need not keep the balance: it is restored after it.
+(The chain of maximal entropy rate given its energies: Ruelle, Thermodynamic Formalism, 1978, chapter 5.)
 """
 
 from __future__ import annotations
@@ -25,12 +24,15 @@ from numpy.typing import NDArray
 from tiedseq.errors import ModelError
 from tiedseq.ties import Ties
 
-from .long_run import perron, spread
+from .long_run import perron
 
 Floats = NDArray[np.float64]
 
 _NOTHING = 1e-290  # a frequency below this is zero
-_SPAN = 25.0  # how far the logarithm of a weight may get from the largest: beyond, states fall apart by rounding
+_LOWEST = 1e-13  # of a frequency, relative to the largest: beyond, states fall apart by rounding
+_ITERATIONS, _HALVINGS = 100, 30
+_SETTLED = 1e-9  # nats that a step has to promise
+_LONGEST = 2.0  # step, in the logarithm of a frequency
 
 
 class Flows:
@@ -70,8 +72,9 @@ class Flows:
         self._from, self._to = words // self.size, words % self._nodes
         _, self._first = np.unique(self.ties.labels[possible], return_index=True)
         self._first = np.flatnonzero(possible)[self._first]  # one place of every value
-        self._constraints = self._constraint_rows()
-        self.n_free = self.ties.n_free - (int(np.linalg.matrix_rank(self._constraints)) if self.ties.n_free else 0)
+        self._constraints, self._prefixes = self._constraint_rows(), self._prefix_rows()
+        self._moves = _null_space(self._constraints)
+        self.n_free = self._moves.shape[1]
         if not self._is_connected(possible):
             raise ModelError("Some cannot be reached from others, so nothing is in balance; allow a way back.")
 
@@ -96,6 +99,15 @@ class Flows:
         rows[-1] = self.ties.uses
         return rows
 
+    def _prefix_rows(self) -> list[Floats]:
+        """For words of 1, 2, ... k symbols, how often a longer word that begins with each has each value."""
+        slots, words = self.ties.labels.ravel(), np.flatnonzero(self.ties.labels.ravel() >= 0)
+        found = []
+        for m in range(1, self.order + 1):
+            found.append(np.zeros((self.size**m, self.ties.n_free)))
+            np.add.at(found[-1], (words // self.size ** (self.order + 1 - m), slots[words]), 1.0)
+        return found
+
     # ---- values ---------------------------------------------------------------------------------------------------
 
     def table(self, values: Floats) -> Floats:
@@ -114,8 +126,7 @@ class Flows:
     def balanced(self, weights: Floats) -> Floats:
         """The values of l W r / lambda; weights (K,) * (k + 1), those of impossible words are left out."""
         flat = np.where(self.ties.labels.ravel() >= 0, weights.ravel(), 0.0)
-        flow, _ = self._flow(flat)
-        return self.values(flow.reshape(self.ties.shape))
+        return self.values(self._flow(flat).reshape(self.ties.shape))
 
     def random(self, generator: np.random.Generator) -> Floats:
         """Values drawn at random: those of independent exponential weights."""
@@ -123,14 +134,10 @@ class Flows:
 
     def directions(self, values: Floats, border: float) -> Floats:
         """Moves that keep sum and balance, of values above `border`: orthonormal columns (n_values, k)."""
-        from scipy.linalg import null_space
-
         inner = np.flatnonzero(values > border)
-        moves = np.zeros((len(values), 0))
-        if len(inner):
-            found = null_space(self._constraints[:, inner])
-            moves = np.zeros((len(values), found.shape[1]))
-            moves[inner] = found
+        found = _null_space(self._constraints[:, inner])
+        moves = np.zeros((len(values), found.shape[1]))
+        moves[inner] = found
         return moves
 
     # ---- expected counts ------------------------------------------------------------------------------------------
@@ -152,12 +159,15 @@ class Flows:
         """The derivative of the objective in every cell."""
         slopes = np.zeros(self.ties.shape)
         for part, frequencies in zip(counts, marginals(table), strict=True):
-            slope = np.divide(part, frequencies, out=np.zeros_like(part), where=frequencies > _NOTHING)
+            slope = _over(part, frequencies)
             slopes += slope.reshape(slope.shape + (1,) * (self.order + 1 - slope.ndim))
         return slopes
 
     def maximize(self, counts: Sequence[Floats], values: Floats, pseudocounts: Floats | float = 0.0) -> Floats:
         """Return the values that maximise the objective, never worse ones than `values`: the M-step.
+
+        Newton's method. A step is taken in logarithms and balanced again by the eigenvectors, which agrees with it to
+        first order; half of it, and so on, if the objective does not rise.
 
         Parameters
         ----------
@@ -165,70 +175,81 @@ class Flows:
             counts[m] (K,) * (m + 1): how often the frequency of a word of m + 1 symbols is a factor of the likelihood;
             those of contexts are divisors, and count negative.
         values : float64 array (n_values,)
-            The current ones, where the search begins. What is zero stays zero.
+            The current ones, where the search begins.
         pseudocounts : float64 array (n_values,), default 0
             Of every value; once, however often it is used.
         """
-        from scipy.optimize import minimize
-
         top = np.array(counts[-1])
         top.ravel()[self._first] += pseudocounts
         counts = [*counts[:-1], top]
-        own = self.ties.pool(np.maximum(top, 0.0))
-        unit, moving = max(float(own.sum()), 1e-300), values > _NOTHING
-        if own.sum() <= 0.0:
-            return values
+        objective = self.objective(self.table(values), counts)
+        for _ in range(_ITERATIONS):
+            step = self._newton_step(values, counts)
+            gain = float(self.gradient(self.table(values), counts) @ step)
+            if not gain > _SETTLED:
+                break
+            scale = min(1.0, _LONGEST / float(np.abs(step / values).max()))
+            for _ in range(_HALVINGS):
+                trial = self._moved(values, scale * step)
+                found = self.objective(self.table(trial), counts)
+                if found >= objective + 1e-4 * scale * gain:
+                    break
+                scale *= 0.5
+            else:
+                break
+            values, objective = trial, found
+        return values
+
+    def _moved(self, values: Floats, step: Floats) -> Floats:
+        """Balanced values, those of `values` + `step` to first order."""
+        table = self.table(values * np.exp(step / values))
+        table = np.maximum(table, _LOWEST * table.max())
+        root = np.sqrt(table.sum(axis=-1).ravel()[self._from] * table.sum(axis=0).ravel()[self._to])
+        return self.balanced(table / root.reshape(table.shape))
+
+    def _newton_step(self, values: Floats, counts: Sequence[Floats]) -> Floats:
+        """The step to the maximum of a parabola, within what keeps sum and balance.
+
+        The parabola has the curvature of the objective, if that has a maximum. Else the curvature along single values
+        is raised to what contexts, whose logarithms bend the other way, can make up for at most.
+        """
         table = self.table(values)
-        contexts = table.sum(axis=-1).ravel()
-        root = np.sqrt(contexts[self._from] * contexts[self._to])
-        weights = np.divide(table.ravel(), root, out=np.zeros(table.size), where=root > 0.0)[self._first]
-        begin = np.log(weights[moving])
-        pace = 1.0 / np.sqrt(np.maximum(own[moving], 1.0))  # steps along which the objective bends alike
+        slope = self._moves.T @ self.gradient(table, counts)
+        own = np.maximum(self.ties.pool(_over(counts[-1], table * table)), 0.0)
+        shared, bound = np.zeros((len(values), len(values))), np.zeros(self.ties.shape)
+        for part, frequencies, prefixes in zip(counts, marginals(table), self._prefixes, strict=False):
+            known = _over(part, frequencies)
+            shared += (prefixes.T * _over(known, frequencies).ravel()) @ prefixes
+            bound += np.maximum(-known, 0.0).reshape(known.shape + (1,) * (bound.ndim - known.ndim))
+        safe = self.ties.pool(_over(bound, table))
+        least = 1e-9 * np.abs(counts[-1]).sum() / values
+        for diagonal in (own + least, np.maximum(own, safe) + least):
+            curvature = self._moves.T @ (shared @ self._moves + diagonal[:, None] * self._moves)
+            try:
+                root = np.linalg.cholesky(curvature)
+            except np.linalg.LinAlgError:
+                continue
+            return np.asarray(self._moves @ np.linalg.solve(root.T, np.linalg.solve(root, slope)))
+        return np.zeros(len(values))
 
-        def at(steps: Floats) -> tuple[float, Floats]:
-            trial = np.zeros(self.ties.n_free)
-            trial[moving] = np.exp(begin + pace * steps)
-            value, slope = self.at_weights(trial, counts)
-            return -value / unit, -slope[moving] * pace / unit
-
-        lowest, highest = ((begin.max() + sign * _SPAN - begin) / pace for sign in (-1.0, 1.0))
-        bounds = np.column_stack([np.minimum(lowest, 0.0), highest])
-        options = {"maxiter": 150, "maxfun": 400, "ftol": 1e-16, "gtol": 1e-11, "maxcor": 30}
-        found = minimize(at, np.zeros(len(begin)), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        better = np.zeros(self.ties.n_free)
-        better[moving] = np.exp(begin + pace * found.x)
-        better = self.balanced(self.table(better))
-        improved = self.objective(self.table(better), counts) >= self.objective(table, counts)
-        return better if improved else values
-
-    def at_weights(self, weights: Floats, counts: Sequence[Floats]) -> tuple[float, Floats]:
-        """The objective at weights of every value, and its derivatives in their logarithms."""
-        flow, backward = self._flow(self.table(weights).ravel())
-        table = flow.reshape(self.ties.shape)
-        contributions = flow * self._slopes(table, counts).ravel()
-        contexts: Floats = np.bincount(self._from, flow, self._nodes).astype(np.float64)
-        used = contexts > 0.0
-        nodes, place = np.flatnonzero(used), np.cumsum(used) - 1
-        steps = np.divide(flow, contexts[self._from], out=np.zeros_like(flow), where=flow > 0.0)
-        total, pi = contributions.sum(), contexts[nodes]
-        out, into = (np.bincount(end, contributions, self._nodes).astype(float) for end in (self._from, self._to))
-        chain, reverse = (np.zeros((len(nodes), len(nodes))) for _ in range(2))
-        kept = flow > 0.0
-        np.add.at(chain, (place[self._from[kept]], place[self._to[kept]]), steps[kept])
-        np.add.at(reverse, (place[self._to[kept]], place[self._from[kept]]), backward[kept])
-        u, v = np.zeros(self._nodes), np.zeros(self._nodes)
-        u[nodes], v[nodes] = spread(chain, pi, into[nodes]), spread(reverse, pi, out[nodes])
-        slope = contributions + u[self._from] * steps + v[self._to] * backward - 3.0 * total * flow
-        return self.objective(table, counts), np.asarray(self.ties.pool(slope.reshape(self.ties.shape)))
-
-    def _flow(self, weights: Floats) -> tuple[Floats, Floats]:
-        """The balanced table of weights, and its conditional probabilities backwards; both flat, the sum is 1."""
+    def _flow(self, weights: Floats) -> Floats:
+        """The balanced table of weights, flat; its sum is 1."""
         matrix: Floats = np.zeros((self._nodes, self._nodes))
         np.add.at(matrix, (self._from, self._to), weights)
         flow = perron(matrix.T)[self._from] * weights * perron(matrix)[self._to]
-        flow = flow / flow.sum()
-        arrivals = np.bincount(self._to, flow, self._nodes)
-        return flow, np.divide(flow, arrivals[self._to], out=np.zeros_like(flow), where=flow > 0.0)
+        return np.asarray(flow / flow.sum())
+
+
+def _over(numerators: Floats, denominators: Floats) -> Floats:
+    """The quotient, 0 where nothing occurs."""
+    return np.divide(numerators, denominators, out=np.zeros_like(numerators), where=denominators > _NOTHING)
+
+
+def _null_space(matrix: Floats) -> Floats:
+    """Orthonormal columns that the matrix maps to zero."""
+    from scipy.linalg import null_space
+
+    return np.asarray(null_space(matrix)) if matrix.shape[1] else np.zeros((0, 0))
 
 
 def mirrored(table: NDArray[Any], mirror: NDArray[np.intp]) -> NDArray[Any]:
@@ -251,7 +272,4 @@ def marginals(table: Floats) -> list[Floats]:
 def conditionals(table: Floats) -> list[Floats]:
     """The probability of a symbol after none, one, ... k others, along the last axis; zeros after what never occurs."""
     shorter: list[Floats] = [np.array(1.0), *marginals(table)]
-    return [
-        np.divide(after, before[..., None], out=np.zeros_like(after), where=before[..., None] > _NOTHING)
-        for before, after in pairwise(shorter)
-    ]
+    return [_over(after, np.broadcast_to(before[..., None], after.shape)) for before, after in pairwise(shorter)]

@@ -1,4 +1,4 @@
-"""Where a chain is in the long run: stationary distributions, eigenvectors, and what a push does to them.
+"""Where a chain is in the long run: stationary distributions and eigenvectors.
 
 Few states may hardly mix, and then equations are solved. Many contexts of letters forget quickly, so that steps
 reach the limit before a solver would have; it follows where they do not.
@@ -45,24 +45,6 @@ def perron(matrix: Floats) -> Floats:
     found = np.zeros(len(matrix))
     found[used] = vector
     return found
-
-
-def spread(chain: Floats, long_run: Floats, push: Floats) -> Floats:
-    """The sum of push, push * chain, push * chain^2, ..., each less what the long run has of it, plus that once.
-
-    `chain` (n, n) holds probabilities from row to column, `long_run` (n,) is its stationary distribution. It is the
-    group inverse of 1 - chain, applied to `push`. (Meyer, SIAM Review 17:443, 1975.)
-    """
-    total = push.sum()
-    found, term = long_run * total, push - long_run * total
-    nothing = 1e-16 * np.abs(term).max(initial=0.0)
-    for _ in range(_STEPS if len(chain) > _FEW else 0):
-        if np.abs(term).max(initial=0.0) <= nothing:
-            return np.asarray(found)
-        found = found + term
-        term = term @ chain
-    system = (np.eye(len(chain)) - chain).T + np.outer(long_run, np.ones(len(chain)))
-    return np.asarray(np.linalg.solve(system, push))
 
 
 def stationary(transitions: Floats, is_emitting: NDArray[np.bool_]) -> Floats:

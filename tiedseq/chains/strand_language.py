@@ -17,7 +17,7 @@ from tiedseq.specification import Specification
 from .flows import Flows, mirrored
 from .tables import Floats
 
-LARGEST_ORDER = 5  # tables are inverted whose rows are the contexts
+LARGEST_ORDER = 4  # the M-step inverts a matrix of all words
 
 
 class Steps(NamedTuple):
