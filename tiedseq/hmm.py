@@ -27,6 +27,7 @@ from .families import Family
 from .hypothesis import Nesting
 from .random_state import RandomState, generator_of
 from .records import encode
+from .soft import split_values
 from .training import Options, train
 
 Floats = NDArray[np.float64]
@@ -125,9 +126,11 @@ class HMM(Estimator):
         if values is not None and not isinstance(values, Mapping):
             raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
         self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
-        self._parameters = HMMParameters(
-            self.alphabet, transitions, emissions, start, values or {}, _checked_order(order), random_state
-        )
+        values, of_members = split_values(values or {}, transitions) if soft else (values or {}, {})
+        self._made = HMMParameters(
+            self.alphabet, transitions, emissions, start, values, _checked_order(order), random_state
+        ).softened(soft or {}, random_state, of_members)  # as made; `fit` changes a copy
+        self._parameters = self._made.copy()
         self.history_: list[float] = []
         self.converged_ = False
         self.provenance: dict[str, Any] | None = None  # where the values come from, as model files record it
@@ -221,7 +224,10 @@ class HMM(Estimator):
 
     @property
     def n_free_parameters(self) -> int:
-        """Degrees of freedom: values that are not held, less what sums to one takes away."""
+        """Degrees of freedom: values that are not held, less what sums to one takes away.
+
+        Raises ModelError for soft ties, which are neither one value nor several; `aic` and `bic` do, too.
+        """
         return self._parameters.n_free
 
     @property
@@ -292,7 +298,7 @@ class HMM(Estimator):
 
     def __repr__(self) -> str:
         title = f"HMM with states {', '.join(self.states)}"
-        return parameter_table(title, self._parameters.describe(), self.n_free_parameters)
+        return parameter_table(title, self._parameters.describe(), self._parameters.count)
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -351,10 +357,21 @@ class HMM(Estimator):
         chosen = self.options.changed(options)
         data = self._observations(X, lengths)
         batches = self._batches(data, weights, self._limits(data, allowed, paths))
+        self._parameters = self._with_soft_ties(chosen)
         trainee = Trainee(self._parameters, chosen, data.values, algorithm)
         run = train(trainee, batches, chosen)
         self.history_, self.converged_ = run.history, run.converged
         return self
+
+    def _with_soft_ties(self, chosen: Options) -> HMMParameters:
+        """The parameters with the soft ties of one call."""
+        soft = chosen.soft or {}
+        if self._parameters.is_soft_by(soft):
+            return self._parameters
+        found = self._made.copy() if self._made.is_soft_by(soft) else self._made.softened(soft, chosen.random_state)
+        if chosen.warm_start:
+            found.continue_from(self._parameters)
+        return found
 
     # ---- use ------------------------------------------------------------------------------------------------------
 
@@ -513,8 +530,9 @@ class HMM(Estimator):
         model = cls.__new__(cls)
         given = document["alphabet"]
         model.alphabet = None if given is None else Alphabet.from_dict(given)
-        model._parameters = HMMParameters.from_dict(document, model.alphabet)
-        model.options, model.history_, model.converged_ = Options(), [], False
+        model._made = HMMParameters.from_dict(document, model.alphabet)
+        model._parameters = model._made.copy()
+        model.options, model.history_, model.converged_ = Options(soft=model._made.soft.strengths), [], False
         model.provenance = document.get("provenance")
         return model
 

@@ -57,7 +57,7 @@ class Trainee:
         return self.parameters.maximize(statistics.counts, self.priors)
 
     def log_prior(self) -> float:
-        return self.parameters.log_prior(self.priors) if self.priors else 0.0
+        return self.parameters.log_prior(self.priors)
 
     def redraw(self, generator: np.random.Generator) -> Vector:
         return self.parameters.redrawn(self.observations, generator)
@@ -82,7 +82,10 @@ class Trainee:
             entered = self._counts[:n] + self._counts[n : n + n * n].reshape(n, n).sum(axis=0)
             unvisited = [state for state, count in zip(self.parameters.states, entered, strict=True) if count == 0.0]
             if unvisited:
-                remarks.append(f"No sequence visits the state {', '.join(map(repr, unvisited))}: it keeps its values.")
+                keeps = (
+                    "it keeps its values, but for soft ties" if self.parameters.soft.title else "it keeps its values"
+                )
+                remarks.append(f"No sequence visits the state {', '.join(map(repr, unvisited))}: {keeps}.")
         if floored := self.parameters.families.at_floor():
             remarks.append(
                 f"{', '.join(map(repr, floored))} reached the floor of its family, where the likelihood has no "
