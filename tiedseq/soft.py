@@ -35,8 +35,6 @@ from .specification import Parameter, Specification
 
 Vector = NDArray[np.float64]
 
-_TYPED = 1e-6  # how far the sums that members share may differ
-
 
 class Group(NamedTuple):
     """Labels that are soft together, and where they stand."""
@@ -206,6 +204,15 @@ class SoftTies:
 
     # ---- training -------------------------------------------------------------------------------------------------
 
+    def check(self, free: Vector) -> None:
+        """Raise ModelError if the penalty of these values is infinite: training cannot start there."""
+        for group, cells in zip(self.groups, self._cells, strict=True):
+            if group.strength > 0.0 and not (_values_at(free, cells) > 0.0).all(axis=0).any(axis=-1).all():
+                raise ModelError(
+                    f"The members of the soft label {group.labels[0]!r} exclude each other: none of their values is "
+                    "above 0 in all of them. Start from other values."
+                )
+
     def penalty(self, free: Vector) -> float:
         """Return what the members' distances from their centres take from the log-likelihood, in nats."""
         total = 0.0
@@ -283,9 +290,10 @@ def _group_of(tied: Specification, label: str, strength: float) -> Group:
     places = [place for place, row in rows.items() if set(row) & set(labels)]
     for place in places:
         if sorted(rows[place]) != sorted(labels):
+            other = "" if place == first else f" and {_row(first)} {_listed(rows[first])}"
             raise ModelError(
-                f"soft= has {label!r}, but {_row(place)} has {_listed(rows[place])} and {_row(first)} "
-                f"{_listed(rows[first])}; rows that share a soft label need the same free labels, each of them once."
+                f"soft= has {label!r}, but {_row(place)} has {_listed(rows[place])}{other}; rows that share a soft "
+                "label need the same free labels, each of them once."
             )
     return Group(labels, tuple(places), strength)
 
@@ -344,7 +352,7 @@ def _check_members(specification: Specification, group: Group, cells: NDArray[np
     names = ", ".join(map(repr, group.labels))
     if held := [m for members in group.members for m in members if m in specification.held]:
         raise ModelError(f"values= holds {held[0]!r}, a member of the soft label {names}; members are estimated.")
-    if np.ptp(cells < 0, axis=0).any():
+    if ((cells < 0).any(axis=0) & (cells >= 0).any(axis=0)).any():
         raise ModelError(
             f"values= has zeros for some members of the soft label {names} only; zeros are for good, in all."
         )
@@ -354,16 +362,4 @@ def _check_members(specification: Specification, group: Group, cells: NDArray[np
         raise ModelError(
             f"soft= has {names}, whose rows of cells share some of their values but not all; soft ties are for rows of "
             "cells that are alike or stand apart."
-        )
-    members = _values_at(specification.free, cells)
-    sums = members.sum(axis=-1)
-    if np.ptp(sums, axis=0).max() > _TYPED:
-        low, high = sums[:, 0].argmin(), sums[:, 0].argmax()
-        raise ModelError(
-            f"soft= has {names}, which sum to {sums[low, 0]:.7g} in {_row(group.places[low])} and to "
-            f"{sums[high, 0]:.7g} in {_row(group.places[high])}; what is fixed() must take as much of each."
-        )
-    if group.strength > 0.0 and not (members > 0.0).all(axis=0).any(axis=-1).all():
-        raise ModelError(
-            f"The members of the soft label {names} have no value in common that is above 0 in all of them."
         )

@@ -36,6 +36,7 @@ class Trainee:
         if not options.warm_start:
             parameters.reset()
         parameters.start(observations, generator_of(options.random_state))
+        parameters.soft.check(parameters.specification.free)
         self._counts: Vector | None = None
 
     @property
