@@ -236,6 +236,16 @@ def test_a_large_strength_counts_members_together() -> None:
     assert_allclose(model.parameters["e@b"], (np.array([1.0, 3.0, 2.0]) + m) / 7, rtol=1e-9, atol=0.0)
 
 
+@pytest.mark.parametrize("strength", [1e12, 1e15, 1e17, 1e20, 1e300])
+def test_rounding_does_not_show_through_the_greatest_strengths(strength: float) -> None:
+    model = ts.HMM("xyz", STAY, LETTERS, random_state=0, soft={"e": strength, "stay": strength})
+    history = np.array(model.fit(DATA, max_iter=30, tol=0.0).history_)
+    assert np.isfinite(history).all()
+    assert (np.diff(history) >= -1e-9 * np.abs(history[1:])).all()
+    assert_allclose(history[-1], model.score(DATA) - (history[-1] - history[-2]), rtol=1e-6, atol=0.0)
+    assert_allclose(model.parameters["e@a"], model.parameters["e@b"], rtol=1e-9, atol=0.0)
+
+
 # ---- the constructor's soft ties, and those of one call --------------------------------------------------------------
 
 
@@ -302,6 +312,19 @@ def test_starting_values_of_members() -> None:
 
 
 seen: dict[str, Any] = {}
+
+
+def test_restarts_draw_what_was_not_given() -> None:
+    rows = {"a": {"a": "stay", "b": "leave"}, "b": {"b": "stay", "a": "leave"}, "c": {"c": 1.0}}
+    entries, stay = {"a": "e", "b": "e", "c": "f"}, {"stay": 0.7}
+    made = ts.HMM("xyz", rows, entries, values={"e@a": E, **stay}, soft={"e": 5}, random_state=1)
+    again = ts.HMM("xyz", rows, entries, values=stay, random_state=1)
+    again.fit(DATA, soft={"e": 5}, max_iter=1, tol=0.0)
+    for model, drawn in ((made, {"e@b", "f"}), (again, {"e@a", "e@b", "f"})):
+        specification = model._parameters.specification
+        before, after = specification.by_label(specification.initial), specification.by_label(specification.redraw(5))
+        changed = {label for label, value in before.items() if not np.array_equal(value, after[label])}
+        assert changed == drawn
 
 
 def test_members_tell_states_apart_that_share_a_drawn_label() -> None:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 _TINY = np.finfo(np.float64).tiny
-_ROUNDING = 1e-15  # of a quotient of two probabilities
-_STEPS, _SETTLED = 200, 1e-12  # of Newton's method, in logarithms
+_STEPS, _SETTLED = 100, 1e-12  # of Newton's method, in logarithms
 
 
 def closest_centre(members: Vector) -> Vector:
@@ -52,7 +51,6 @@ def divergence(centre: Vector, members: Vector) -> float:
     """
     positive = centre > 0.0
     change = np.divide(members - centre, centre, out=np.zeros_like(members), where=positive)
-    change[np.abs(change) < _ROUNDING] = 0.0
     with np.errstate(divide="ignore"):
         return float(np.where(positive, centre * (change - np.log1p(change)), members).sum())
 

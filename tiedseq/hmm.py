@@ -51,7 +51,8 @@ class HMM(Estimator):
     start : row, default None
         The distribution of the first letter's state; None: free, and uniform over the states.
     values : mapping of label to value, default none
-        Starting values. What is left out follows from its row, or is drawn from `random_state`.
+        Starting values. What is left out follows from its row, or is drawn from `random_state`. Members of soft ties
+        start at their label's value (where that is drawn, at a draw of their own), or at one given as "label@state".
     order : int, default 0
         How many letters before it a letter depends on. Tables then have a distribution along their last axis for every
         context; at the start of a sequence and after an ambiguous letter the mean over all contexts counts.
@@ -67,7 +68,7 @@ class HMM(Estimator):
     emissionprob_ : float64 (S, K); means_, covars_, rates_
         Of letters or of families, where all states have them.
     history_ : list of float
-        The log-likelihood before each iteration of the last `fit` (with log priors, where there are some).
+        The log-likelihood before each iteration of the last `fit` (with log priors, less the penalty of soft ties).
     converged_ : bool
 
     Raises
@@ -332,9 +333,9 @@ class HMM(Estimator):
             "viterbi" maximises the probability of the likeliest paths instead: quicker, and biased. Not with silent
             states.
         **options
-            Training options for this call: max_iter, tol, n_init, random_state, priors, callback, progress, executor,
-            checkpoint, warm_start; see `tiedseq.training.Options`. Training starts from the constructor's values, so
-            that fitting twice gives the same model; `warm_start=True` continues.
+            Training options for this call: max_iter, tol, n_init, random_state, priors, soft, callback, progress,
+            executor, checkpoint, warm_start; see `tiedseq.training.Options`. Training starts from the constructor's
+            values, so that fitting twice gives the same model; `warm_start=True` continues.
 
         Returns
         -------

@@ -90,10 +90,11 @@ class Options:
     priors : mapping of label to pseudocounts, default none
         Added once a label to the expected counts of the label's values.
     soft : mapping of label to strength, default none
-        Soft ties: each use of the label has values p_r of its own, "label@state", which the penalty strength * sum of
-        KL(m || p_r) draws to a common m, the value of the label, estimated too. A strength is in pseudocounts; 0 is
-        untied, inf the hard tie. For labels of distributions of letters, and of whole rows: all rows (start included)
-        with one of their labels need the same labels, and become soft together.
+        Soft ties: every use of a label has values p_r of its own, called "label@state", and the penalty
+        strength * sum of KL(m || p_r) draws them to a common m, the value of the label, estimated too. A strength is in
+        pseudocounts; 0 unties, inf is the hard tie. For labels of distributions of letters, one a use, and of rows: all
+        rows with one of the labels, `start` among them ("label@start"), must have the same labels, each of them once;
+        they become soft as a whole. Priors are for members. Such parameters have no number to compare models by.
     callback : function of an Iteration, default None
         Called before every iteration; True stops the training.
     progress : bool, default False
