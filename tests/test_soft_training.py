@@ -315,7 +315,7 @@ seen: dict[str, Any] = {}
 
 
 def test_restarts_draw_what_was_not_given() -> None:
-    rows = {"a": {"a": "stay", "b": "leave"}, "b": {"b": "stay", "a": "leave"}, "c": {"c": 1.0}}
+    rows: dict[str, Any] = {"a": {"a": "stay", "b": "leave"}, "b": {"b": "stay", "a": "leave"}, "c": {"c": 1.0}}
     entries, stay = {"a": "e", "b": "e", "c": "f"}, {"stay": 0.7}
     made = ts.HMM("xyz", rows, entries, values={"e@a": E, **stay}, soft={"e": 5}, random_state=1)
     again = ts.HMM("xyz", rows, entries, values=stay, random_state=1)

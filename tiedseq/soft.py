@@ -74,6 +74,14 @@ class SoftTies:
     ------
     ModelError
         Members that cannot be drawn together; the message says why.
+
+    Examples
+    --------
+    >>> rows = {"a": {"a": 0.9, "b": 0.1}, "b": {"b": 0.9, "a": 0.1}}
+    >>> tied = Specification({"a": (2,), "b": (2,)}, rows, {"a": "w", "b": "w"}, values={"w": [0.5, 0.5]})
+    >>> made, ties = SoftTies(tied).changed(tied, groups_of(tied, {"w": 10.0}), {"w@a": [0.8, 0.2]})
+    >>> ties.label_of, ties.centres(made)["w"].round(3).tolist()
+    ({'w@a': 'w', 'w@b': 'w'}, [0.667, 0.333])
     """
 
     def __init__(
