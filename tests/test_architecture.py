@@ -34,6 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "language": {"errors", "alphabet", "distributions"},
     "random_state": {"errors"},
     "specification": {"errors", "alphabet", "ties", "simplex", "distributions", "language", "random_state"},
+    "centres": set(),
+    "soft": {"errors", "alphabet", "distributions", "language", "random_state", "specification", "centres"},
     "sink": {"errors"},
     "checkpoints": {"errors", "sink"},
     "training": {"errors", "random_state", "checkpoints"},
@@ -44,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pairs": {"errors", "options", "alphabet", "random_state", "specification", "kernels"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
-        *("information", "hypothesis"),
+        *("information", "hypothesis", "soft"),
     },
     "storage": {"errors", "sink"},
     "columns": set(),
@@ -53,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pairing": {"errors", "alphabet", "records", "biopython"},
     "hmm": {
         *("errors", "alphabet", "records", "distributions", "families", "random_state", "training", "estimator"),
-        *("chains", "storage", "hypothesis"),
+        *("chains", "storage", "hypothesis", "soft"),
     },
     "pairhmm": {
         *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "estimator"),

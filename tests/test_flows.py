@@ -120,8 +120,9 @@ def test_the_maximum_is_that_of_a_general_optimiser(order: int, mirror: Any, see
     for run in itertools.product(range(4), repeat=order):
         row = np.zeros(shape)
         for letter in range(4):
-            row[tuple([*run, letter])] += 1.0
-            row[tuple([letter, *run])] -= 1.0
+            left, entered = (*run, letter), (letter, *run)
+            row[left] += 1.0
+            row[entered] -= 1.0
         rows.append(row.ravel())
     for word in itertools.product(range(4), repeat=order + 1) if mirror is not None else ():
         row = np.zeros(shape)

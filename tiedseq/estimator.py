@@ -66,12 +66,12 @@ class Estimator:
         return True
 
 
-def parameter_table(title: str, parameters: Iterable[tuple[str, Any, int, bool]], n_free: int) -> str:
+def parameter_table(title: str, parameters: Iterable[tuple[str, Any, int, bool]], last: str) -> str:
     """Return a model as text: for each label its value, in how many places it is used, and whether it is held."""
     lines = [title, f"{'parameter':<24} {'value':>12}  uses"]
     for label, value, uses, held in parameters:
         lines.append(f"{label:<24} {_shown(value):>12}  {uses}{' held' if held else ''}")
-    return "\n".join([*lines, f"{n_free} free parameters"])
+    return "\n".join([*lines, last])
 
 
 def _shown(value: Any) -> str:

@@ -28,6 +28,7 @@ from .families import Family
 from .hypothesis import Nesting
 from .random_state import RandomState, generator_of
 from .records import encode
+from .soft import split_values
 from .training import Options, train
 
 Floats = NDArray[np.float64]
@@ -51,7 +52,8 @@ class HMM(Estimator):
     start : row, default None
         The distribution of the first letter's state; None: free, and uniform over the states.
     values : mapping of label to value, default none
-        Starting values. What is left out follows from its row, or is drawn from `random_state`.
+        Starting values. What is left out follows from its row, or is drawn from `random_state`. Members of soft ties
+        start at their label's value (where that is drawn, at a draw of their own), or at one given as "label@state".
     order : int, default 0
         How many letters before it a letter depends on. Tables then have a distribution along their last axis for every
         context; at the start of a sequence and after an ambiguous letter the mean over all contexts counts.
@@ -67,7 +69,7 @@ class HMM(Estimator):
     emissionprob_ : float64 (S, K); means_, covars_, rates_
         Of letters or of families, where all states have them.
     history_ : list of float
-        The log-likelihood before each iteration of the last `fit` (with log priors, where there are some).
+        The log-likelihood before each iteration of the last `fit` (with log priors, less the penalty of soft ties).
     converged_ : bool
 
     Raises
@@ -105,7 +107,6 @@ class HMM(Estimator):
         start: Mapping[str, Any] | None = None,
         values: Mapping[str, Any] | None = None,
         order: int = 0,
-        symmetry: str | None = None,
         random_state: RandomState = None,
         max_iter: int = Options.max_iter,
         tol: float = Options.tol,
@@ -117,6 +118,7 @@ class HMM(Estimator):
         executor: Any = None,
         checkpoint: Any = None,
         warm_start: bool = False,
+        symmetry: str | None = None,
     ) -> None:
         self._keep(locals())
         self.options = Options(
@@ -129,9 +131,11 @@ class HMM(Estimator):
         self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
         if symmetry not in _PARAMETERS:
             raise ArgumentError(f'symmetry={symmetry!r} is unknown; it is None or "reverse-complement".')
-        self._parameters = _PARAMETERS[symmetry](
-            self.alphabet, transitions, emissions, start, values or {}, _checked_order(order), random_state
-        )
+        values, of_members = split_values(values or {}, transitions) if soft else (values or {}, {})
+        self._made = _PARAMETERS[symmetry](
+            self.alphabet, transitions, emissions, start, values, _checked_order(order), random_state
+        ).softened(soft or {}, random_state, of_members)  # as made; `fit` changes a copy
+        self._parameters = self._made.copy()
         self.history_: list[float] = []
         self.converged_ = False
         self.provenance: dict[str, Any] | None = None  # where the values come from, as model files record it
@@ -225,7 +229,10 @@ class HMM(Estimator):
 
     @property
     def n_free_parameters(self) -> int:
-        """Degrees of freedom: values that are not held, less what sums to one takes away."""
+        """Degrees of freedom: values that are not held, less what sums to one takes away.
+
+        Raises ModelError for soft ties, which are neither one value nor several; `aic` and `bic` do, too.
+        """
         return self._parameters.n_free
 
     @property
@@ -296,7 +303,7 @@ class HMM(Estimator):
 
     def __repr__(self) -> str:
         title = f"HMM with states {', '.join(self.states)}"
-        return parameter_table(title, self._parameters.describe(), self.n_free_parameters)
+        return parameter_table(title, self._parameters.describe(), self._parameters.count)
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -330,9 +337,9 @@ class HMM(Estimator):
             "viterbi" maximises the probability of the likeliest paths instead: quicker, and biased. Not with silent
             states.
         **options
-            Training options for this call: max_iter, tol, n_init, random_state, priors, callback, progress, executor,
-            checkpoint, warm_start; see `tiedseq.training.Options`. Training starts from the constructor's values, so
-            that fitting twice gives the same model; `warm_start=True` continues.
+            Training options for this call: max_iter, tol, n_init, random_state, priors, soft, callback, progress,
+            executor, checkpoint, warm_start; see `tiedseq.training.Options`. Training starts from the constructor's
+            values, so that fitting twice gives the same model; `warm_start=True` continues.
 
         Returns
         -------
@@ -355,10 +362,21 @@ class HMM(Estimator):
         chosen = self.options.changed(options)
         data = self._observations(X, lengths)
         batches = self._batches(data, weights, self._limits(data, allowed, paths))
+        self._parameters = self._with_soft_ties(chosen)
         trainee = Trainee(self._parameters, chosen, data.values, algorithm)
         run = train(trainee, batches, chosen)
         self.history_, self.converged_ = run.history, run.converged
         return self
+
+    def _with_soft_ties(self, chosen: Options) -> HMMParameters | StrandParameters:
+        """The parameters with the soft ties of one call."""
+        soft = chosen.soft or {}
+        if self._parameters.is_soft_by(soft):
+            return self._parameters
+        found = self._made.copy() if self._made.is_soft_by(soft) else self._made.softened(soft, chosen.random_state)
+        if chosen.warm_start:
+            found.continue_from(self._parameters)
+        return found
 
     # ---- use ------------------------------------------------------------------------------------------------------
 
@@ -522,8 +540,9 @@ class HMM(Estimator):
         model = cls.__new__(cls)
         given = document["alphabet"]
         model.alphabet = None if given is None else Alphabet.from_dict(given)
-        model._parameters = _PARAMETERS[document.get("symmetry")].from_dict(document, model.alphabet)
-        model.options, model.history_, model.converged_ = Options(), [], False
+        model._made = _PARAMETERS[document.get("symmetry")].from_dict(document, model.alphabet)
+        model._parameters = model._made.copy()
+        model.options, model.history_, model.converged_ = Options(soft=model._made.strengths), [], False
         model.provenance = document.get("provenance")
         return model
 

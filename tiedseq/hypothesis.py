@@ -99,9 +99,9 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
     Raises
     ------
     ModelError
-        The models are not nested, or do not differ; the message says in what.
+        The models are not nested, or do not differ, or have soft ties; the message says in what.
     ArgumentError
-        An option that does not exist, or priors: fits with them are not at the maximum of the likelihood.
+        An option that does not exist, or priors or soft ties: fits with them are not at the maximum of the likelihood.
 
     Notes
     -----
@@ -134,9 +134,15 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
     null.nesting().check(alternative.nesting())
     settings = {"tol": 1e-3, "max_iter": 10_000, **options}
     for name, model in (("null", null), ("alternative", alternative)):
-        if model.options.changed(settings).priors:
+        chosen = model.options.changed(settings)
+        if chosen.priors:
             raise ArgumentError(
                 f"The {name} has priors=, and such a fit is no maximum of the likelihood; compare with priors={{}}."
+            )
+        if any(0.0 < strength < math.inf for strength in (chosen.soft or {}).values()):
+            raise ArgumentError(
+                f"The {name} has soft={chosen.soft!r}, and such a fit is no maximum of the likelihood; compare with "
+                "strengths of inf (tied) or 0 (untied)."
             )
     fitted_null, fitted = null.copy(), alternative.copy()
     with warnings.catch_warnings():

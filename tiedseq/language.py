@@ -168,14 +168,15 @@ def check_keys(what: str, given: Any, known: Iterable[str], kind: str, complete:
     known = list(known)
     for key in given:
         if key not in known:
-            raise ModelError(f"{what} has the key {key!r}, which is not {kind}{_did_you_mean(key, known)}.")
+            raise ModelError(f"{what} has the key {key!r}, which is not {kind}{did_you_mean(key, known)}.")
     if complete:
         for key in known:
             if key not in given:
                 raise ModelError(f"{what} lacks the state {key!r}; every state needs an entry.")
 
 
-def _did_you_mean(word: Any, known: Iterable[str]) -> str:
+def did_you_mean(word: Any, known: Iterable[str]) -> str:
+    """Return what a message adds on a word that is not among the known ones: the closest of them, or the first ones."""
     known = list(known)
     close = difflib.get_close_matches(str(word), known, n=1)
     if close:
@@ -401,4 +402,4 @@ def _read_values(reading: Reading, values: Mapping[str, Any]) -> None:
             reading.give(label, float(numbers.values), bool(numbers.impossible), numbers.held, place)
         else:
             labels = [*reading.scalars, *reading.tables]
-            raise ModelError(f"values= has {label!r}, a label that the model lacks{_did_you_mean(label, labels)}.")
+            raise ModelError(f"values= has {label!r}, a label that the model lacks{did_you_mean(label, labels)}.")

@@ -237,7 +237,7 @@ class PairHMM:
     def __repr__(self) -> str:
         states = ", ".join(f"{state}: {kind}" for state, kind in self.states.items())
         title = f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"
-        return parameter_table(title, self._specification.describe(), self.n_free_parameters)
+        return parameter_table(title, self._specification.describe(), f"{self.n_free_parameters} free parameters")
 
     # ---- probabilities ----------------------------------------------------------------------------------------
 

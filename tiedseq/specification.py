@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -20,7 +20,7 @@ from .distributions import Categorical, categorical_from_structure
 from .distributions import complement as complement
 from .distributions import fixed as fixed
 from .errors import ArgumentError, ModelError
-from .language import TYPED, Names, Numbers, Use, read
+from .language import TYPED, Names, Numbers, Reading, Use, read
 from .random_state import RandomState, generator_of
 from .simplex import Simplex
 from .ties import Ties
@@ -99,6 +99,8 @@ class Specification:
         Labels of single values and of distributions, in the order of first use.
     held : tuple of str
         The labels that training leaves alone: fixed ones, and those that are zero by construction.
+    drawn : tuple of str
+        The labels without a given value, which restarts draw anew or fill their rows with.
     is_held : bool array of shape (n_values,)
         The same for the entries of `free`.
     n_free_parameters : int
@@ -165,7 +167,7 @@ class Specification:
         weights[emitted] *= generator_of(random_state).exponential(size=weights[emitted].shape)
         self.free = self._complete(weights)
         self.initial = self.free.copy()
-        self._drawn = tuple(label for label in self.labels if self._is_drawn(label))
+        self.drawn = tuple(label for label in self.labels if self._is_drawn(label))
 
     @property
     def n_free_parameters(self) -> int:
@@ -290,8 +292,8 @@ class Specification:
             document["distributions"] = structures
         if self._default_given is not None:
             document["given"] = self._default_given
-        if self._drawn:
-            document["drawn"] = list(self._drawn)
+        if self.drawn:
+            document["drawn"] = list(self.drawn)
         document["values"] = {label: self._value_to_json(label, value) for label, value in self.parameters.items()}
         return document
 
@@ -305,31 +307,38 @@ class Specification:
             The document lacks something, or contradicts itself as arguments of the constructor might.
         """
         try:
-            states = {state: shape and tuple(shape) for state, shape in document["states"].items()}
-            uses = {
-                section: {
-                    key: complement(entry["complement"]) if isinstance(entry, dict) else entry
-                    for key, entry in document.get(section, {}).items()
-                }
-                for section in ("emissions", "extra")
-            }
-            values: dict[str, Any] = {
-                label: _value_from_json(label, value) for label, value in document["values"].items()
-            }
-            for label, structure in document.get("distributions", {}).items():
-                values[label] = _with_structure(structure, values[label])
-            rows, start = document["transitions"], dict(document["start"])
-            given = document.get("given")
-            spec = cls(states, rows, uses["emissions"], start, values, alphabet, extra=uses["extra"], given=given)
+            arguments = _arguments_of(document)
+            spec = cls.of(arguments, alphabet)
         except (KeyError, AttributeError, TypeError, IndexError) as error:
             raise ModelError(f"The description of the model is incomplete or damaged ({error!r}).") from error
-        if missing := [label for label in spec.labels if label not in values]:
+        if missing := [label for label in spec.labels if label not in arguments["values"]]:
             raise ModelError(f"The description of the model lacks the value of {', '.join(map(repr, missing[:8]))}.")
+        spec.forget(document.get("drawn", []))
+        return spec
+
+    @classmethod
+    def of(
+        cls, arguments: Mapping[str, Any], alphabet: Alphabet | None, random_state: RandomState = None
+    ) -> Specification:
+        """Return the specification of arguments as :meth:`arguments` returns them, with the bits of given values."""
+        spec = cls(**arguments, alphabet=alphabet, random_state=random_state)
         spec.free = np.where(np.isnan(spec._given), spec.free, spec._given)
         spec.initial = spec.free.copy()
-        spec._drawn = tuple(document.get("drawn", []))
-        spec._forget_given(spec._drawn)
         return spec
+
+    def arguments(self) -> dict[str, Any]:
+        """Return arguments of the constructor for the same structure and starting values, in their simplest form.
+
+        Rows hold labels only, emissions a label or its complement, `values` a value for every label.
+        """
+        first = self.copy()
+        first.free = self.initial
+        return _arguments_of(first.to_dict())
+
+    @property
+    def reading(self) -> Reading:
+        """The statements that the model was made from: which label stands where."""
+        return self._reading
 
     def places(self, label: str) -> NDArray[np.intp]:
         """Return where the values of a label are in the vector of values, in the shape of the label; -1 for zeros.
@@ -340,6 +349,11 @@ class Specification:
             raise ModelError(f"The model has no label {label!r}; it has {', '.join(map(repr, self.labels[:12]))}.")
         table = self._reading.tables.get(label)
         return self._places(np.array(label, dtype=object) if table is None else table.names)
+
+    def lines(self, label: str) -> NDArray[np.intp]:
+        """Return the same as a row for each set of cells that sums to one: (1, 1) for a label of a single value."""
+        table = self._reading.tables.get(label)
+        return self.places(label).reshape(1, 1) if table is None else _lines(self.places(label), table.given)
 
     def _shape(self, state: str) -> list[int] | None:
         use = self._reading.uses.get(state)
@@ -359,8 +373,9 @@ class Specification:
         """Whether the user gave no value for a label, so that it is drawn or follows from its row."""
         return bool(np.isnan(self._given[self._own_places(label)]).any())
 
-    def _forget_given(self, labels: tuple[str, ...]) -> None:
+    def forget(self, labels: Iterable[str]) -> None:
         """Take the values of labels for drawn ones, which restarts draw anew, unless the others leave no room."""
+        self.drawn = labels = tuple(labels)
         given = self._given.copy()
         for label in labels:
             given[self._own_places(label)] = np.nan
@@ -419,15 +434,10 @@ class Specification:
             if use.label in seen:
                 continue
             seen.add(use.label)
-            table = part.reshape(shape)
             given = self._reading.tables[use.label].given
-            title = f"The distribution {use.label!r}"
-            if given is None:
-                yield _SumToOne(title, table.ravel())
-                continue
-            lines = table.T if given == "query" else table.reshape(-1, table.shape[-1])
-            for number, line in enumerate(lines, start=1):
-                yield _SumToOne(f"{'Column' if given == 'query' else 'Row'} {number} of t{title[1:]}", line)
+            for number, line in enumerate(_lines(part.reshape(shape), given), start=1):
+                what = "The" if given is None else f"{'Column' if given == 'query' else 'Row'} {number} of the"
+                yield _SumToOne(f"{what} distribution {use.label!r}", line)
 
     def _first_uses(self) -> Vector:
         """Return 1 for every entry of the flat vector but those of distributions that had their place before."""
@@ -521,6 +531,35 @@ def _check_sum(ties: Ties, row: _SumToOne, known: Vector) -> None:
             f"{row.title} has values that sum to {total:.9g}{shown}, which leaves nothing for "
             f"{', '.join(missing[:8])}; lower them, or remove what is impossible."
         )
+
+
+def _lines(table: NDArray[np.intp], given: str | None) -> NDArray[np.intp]:
+    """Return a table's cells with a row for each set of them that sums to one."""
+    if given is None:
+        return table.reshape(1, -1)
+    return table.T if given == "query" else table.reshape(-1, table.shape[-1])
+
+
+def _arguments_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the constructor's arguments that a dictionary for JSON describes."""
+    uses = {
+        section: {
+            key: complement(entry["complement"]) if isinstance(entry, dict) else entry
+            for key, entry in document.get(section, {}).items()
+        }
+        for section in ("emissions", "extra")
+    }
+    values: dict[str, Any] = {label: _value_from_json(label, value) for label, value in document["values"].items()}
+    for label, structure in document.get("distributions", {}).items():
+        values[label] = _with_structure(structure, values[label])
+    return {
+        "states": {state: shape and tuple(shape) for state, shape in document["states"].items()},
+        "transitions": document["transitions"],
+        "start": dict(document["start"]),
+        "values": values,
+        "given": document.get("given"),
+        **uses,
+    }
 
 
 def _use_to_json(use: Use) -> str | dict[str, str]:

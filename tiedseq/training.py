@@ -37,7 +37,7 @@ class Iteration(NamedTuple):
 
     restart: int
     iteration: int
-    log_likelihood: float  # of the values before this iteration, in nats; with log prior where there are priors
+    log_likelihood: float  # of the values before this iteration, in nats; with log prior, less the penalty of soft ties
     gain_to_come: float  # nats, extrapolated; infinite at first
 
 
@@ -89,6 +89,12 @@ class Options:
         Draws starting values.
     priors : mapping of label to pseudocounts, default none
         Added once a label to the expected counts of the label's values.
+    soft : mapping of label to strength, default none
+        Soft ties: every use of a label has values p_r of its own, called "label@state", and the penalty
+        strength * sum of KL(m || p_r) draws them to a common m, the value of the label, estimated too. A strength is in
+        pseudocounts; 0 unties, inf is the hard tie. For labels of distributions of letters, one a use, and of rows: all
+        rows with one of the labels, `start` among them ("label@start"), must have the same labels, each of them once;
+        they become soft as a whole. Priors are for members. Such parameters have no number to compare models by.
     callback : function of an Iteration, default None
         Called before every iteration; True stops the training.
     progress : bool, default False
@@ -129,8 +135,13 @@ class Options:
             value = getattr(self, name)
             if value is not None and not isinstance(value, Mapping):
                 raise ArgumentError(f"{name}={value!r} must map labels to numbers.")
-        if self.soft:
-            raise ArgumentError(f"soft={self.soft!r} asks for soft ties; this version has none, leave it out.")
+        for label, strength in (self.soft or {}).items():
+            is_number = isinstance(strength, int | float | np.number) and not isinstance(strength, bool)
+            if not (is_number and (0.0 <= strength <= 1e300 or strength == math.inf)):
+                raise ArgumentError(
+                    f"soft[{label!r}] is {strength!r}; a strength is a number of pseudocounts from 0, which unties, to "
+                    "1e300, or inf, the hard tie."
+                )
         if self.callback is not None and not callable(self.callback):
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an Iteration.")
 

@@ -80,6 +80,7 @@ def _moves(value: Floats, scale: float) -> list[tuple[Floats, float]]:
 def standard_errors(parameters: HMMParameters, batches: Sequence[Batch]) -> dict[str, Any]:
     """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
     specification, families = parameters.specification, parameters.families
+    parameters.soft.refuse("standard error")
     n_rows, vector = len(specification.free), parameters.vector
     rows = specification.simplex.directions(specification.free, BORDER)
     columns, reach = [np.append(column, np.zeros(len(vector) - n_rows)) for column in rows.T], []

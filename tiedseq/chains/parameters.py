@@ -15,6 +15,7 @@ from tiedseq.errors import ModelError
 from tiedseq.families import Family
 from tiedseq.hypothesis import Nesting
 from tiedseq.random_state import RandomState
+from tiedseq.soft import Group, SoftTies, groups_of
 from tiedseq.specification import Parameter, Specification, Tables
 
 from .emissions import Batch, Emissions, FamilyEmissions, FamilyStates, LetterEmissions
@@ -36,6 +37,8 @@ class HMMParameters:
         Rows, and the tables of states that emit letters.
     families : FamilyParameters
         Of states that emit numbers.
+    soft : SoftTies
+        Which values of `specification` are drawn together; none at first, see `softened`.
     states, emitting : tuple of str
         All states, and those that emit something.
     """
@@ -73,6 +76,7 @@ class HMMParameters:
             random_state=random_state,
             given="previous" if order else None,
         )
+        self.soft = SoftTies(self.specification)
         self._check_namespace()
         self.states = self.specification.states
         self.emitting = tuple(state for state in self.states if state in letters or state in numbers)
@@ -86,11 +90,18 @@ class HMMParameters:
 
     @property
     def by_label(self) -> dict[str, Any]:
-        return {**self.specification.parameters, **self.families.values}
+        centres = self.soft.centres(self.specification)
+        return {**centres, **self.specification.parameters, **self.families.values}
 
     @property
     def n_free(self) -> int:
+        self.soft.refuse("number of free parameters")
         return self.specification.n_free_parameters + self.families.n_free
+
+    @property
+    def count(self) -> str:
+        """How many parameters there are to estimate, in words."""
+        return self.soft.title or f"{self.n_free} free parameters"
 
     @property
     def vector(self) -> Vector:
@@ -105,6 +116,7 @@ class HMMParameters:
 
     def describe(self) -> Iterator[Parameter]:
         """One line for each label."""
+        yield from self.soft.describe(self.specification)
         yield from self.specification.describe()
         for label, places in self.families.uses.items():
             yield Parameter(label, self.families.values[label], len(places), label in self.families.held)
@@ -137,6 +149,46 @@ class HMMParameters:
     def letter_tables(self) -> dict[str, Vector]:
         """P(letter | the k before it) of every state that emits letters."""
         return self.specification.tables()["emissions"]
+
+    # ---- soft ties ------------------------------------------------------------------------------------------------
+
+    @property
+    def soft_title(self) -> str:
+        """The soft ties in words; empty where there are none."""
+        return self.soft.title
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """What `soft=` asks for these ties."""
+        return self.soft.strengths
+
+    def softened(
+        self, soft: Mapping[str, float], random_state: RandomState = None, given: Mapping[str, Any] | None = None
+    ) -> HMMParameters:
+        """Return the parameters with these soft ties instead, at starting values; `given` are those of members."""
+        other = self.copy()
+        other.specification, other.soft = self.soft.changed(
+            self.specification, self._groups(soft), given or {}, random_state
+        )
+        return other
+
+    def is_soft_by(self, soft: Mapping[str, float]) -> bool:
+        """Whether the soft ties are these. Raises ModelError for labels that cannot be soft."""
+        return self._groups(soft) == self.soft.groups
+
+    def _groups(self, soft: Mapping[str, float]) -> tuple[Group, ...]:
+        for label in soft:
+            if label in self.families.uses:
+                raise ModelError(
+                    f"soft= has {label!r}, a parameter of a family of numbers; strengths are pseudocounts, which only "
+                    "probabilities have."
+                )
+        return groups_of(self.soft.tied, soft)
+
+    def continue_from(self, other: HMMParameters) -> None:
+        """Take over the current values of the same model with other soft ties."""
+        self.soft.take_over(self.specification, other.by_label)
+        self.families = other.families.copy()
 
     # ---- at work --------------------------------------------------------------------------------------------------
 
@@ -192,7 +244,7 @@ class HMMParameters:
         tables, statistics = self._counted(counts)
         pooled = self.specification.pool(tables) + self._pseudocounts(priors)
         better = self.copy()
-        better.specification.free = self.specification.maximize(pooled)
+        better.specification.free = self.soft.maximize(self.specification, pooled)
         better.families.maximize(statistics, {label: priors[label] for label in priors if label in self.families.uses})
         return better.vector
 
@@ -256,6 +308,11 @@ class HMMParameters:
         for label, prior in priors.items():
             if label in self.families.uses:
                 continue
+            if label in self.soft.strengths:
+                member = next(member for member, of in self.soft.label_of.items() if of == label)
+                raise ModelError(
+                    f"priors= has the soft label {label!r}; give priors to its members, such as {member!r}."
+                )
             places = self.specification.places(label)
             try:
                 given = np.broadcast_to(np.asarray(prior, np.float64), places.shape)
@@ -271,17 +328,19 @@ class HMMParameters:
         return pseudocounts
 
     def log_prior(self, priors: Mapping[str, Any]) -> float:
-        """ln of the priors' density at the current values, but for a constant."""
+        """ln of the priors' density at the current values, but for a constant, less the penalty of soft ties."""
         pseudocounts = self._pseudocounts(priors)
         moving = (pseudocounts > 0.0) & ~self.specification.is_held
         with np.errstate(divide="ignore"):
             total = float(pseudocounts[moving] @ np.log(self.specification.free[moving])) if moving.any() else 0.0
         if math.isnan(total):
             total = -math.inf
-        return total + self.families.log_prior({k: v for k, v in priors.items() if k in self.families.uses})
+        total += self.families.log_prior({k: v for k, v in priors.items() if k in self.families.uses})
+        return total - self.soft.penalty(self.specification.free)
 
     def nesting(self) -> Nesting:
-        """Return what decides whether this model is a special case of another."""
+        """Return what decides whether this model is a special case of another. ModelError if it has soft ties."""
+        self.soft.refuse("comparison of models")
         families = self.families
         emitted = tuple(
             (state, json.dumps(family.to_dict(), sort_keys=True)) for state, family in families.families.items()
@@ -306,7 +365,8 @@ class HMMParameters:
                 self.families.values[label] = other.families.values[other.families.label_of[places[0]]]
 
     def start(self, observations: Any, generator: np.random.Generator) -> None:
-        """Take values that are missing from the data."""
+        """Take values that are missing from the data. ModelError if soft ties cannot draw them together."""
+        self.soft.check(self.specification.free)
         if self.families.missing:
             self.families.values = self.families.start(observations, generator, only_missing=True)
 
@@ -322,7 +382,7 @@ class HMMParameters:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the alphabet as a dictionary for JSON."""
-        document = {"order": self.order, **self.specification.to_dict()}
+        document = {"order": self.order, **self.soft.to_dict(self.specification)}
         if self.families.uses:
             document["families"] = self.families.to_dict()
         return document
@@ -332,7 +392,7 @@ class HMMParameters:
         """Return the parameters that :meth:`to_dict` described, with the same bits in every value."""
         other = cls.__new__(cls)
         other.alphabet, other.order = alphabet, int(document["order"])
-        other.specification = Specification.from_dict(document, alphabet)
+        other.specification, other.soft = SoftTies.from_dict(document, alphabet)
         other.families = FamilyParameters.from_dict(document.get("families", {}))
         other.states = other.specification.states
         with_letters = other.specification.tables()["emissions"]

@@ -180,6 +180,40 @@ class StrandParameters:
         other.values[STEPS] = self.initial[STEPS]
         return other.vector
 
+    # ---- soft ties ------------------------------------------------------------------------------------------------
+
+    soft_title = ""
+
+    @property
+    def count(self) -> str:
+        """How many parameters are free, in words."""
+        return f"{self.n_free} free parameters"
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """There are no soft ties."""
+        return {}
+
+    def softened(
+        self, soft: Mapping[str, float], random_state: RandomState = None, given: Mapping[str, Any] | None = None
+    ) -> StrandParameters:
+        """Return a copy. Raises ModelError for any soft tie."""
+        self.is_soft_by(soft)
+        return self.copy()
+
+    def is_soft_by(self, soft: Mapping[str, float]) -> bool:
+        """Whether the soft ties are these, none. Raises ModelError for any."""
+        if soft:
+            raise ModelError(
+                f"soft={soft!r} asks for soft ties, but what symmetry= ties are frequencies, whose members would not "
+                "be the same on both strands; leave one of the two out."
+            )
+        return True
+
+    def continue_from(self, other: StrandParameters) -> None:
+        """Take over the current values of the same model."""
+        self.values = dict(other.values)
+
     def start_from(self, other: StrandParameters) -> None:
         """Take over the values of parameters that are a special case of these."""
         words = other.words()

@@ -60,7 +60,7 @@ class Trainee:
         return self.parameters.maximize(statistics.counts, self.priors)
 
     def log_prior(self) -> float:
-        return self.parameters.log_prior(self.priors) if self.priors else 0.0
+        return self.parameters.log_prior(self.priors)
 
     def redraw(self, generator: np.random.Generator) -> Vector:
         return self.parameters.redrawn(self.observations, generator)
@@ -82,7 +82,8 @@ class Trainee:
         """What the user should know of the values after training."""
         remarks = []
         if self._counts is not None and (unvisited := self.parameters.unvisited(self._counts)):
-            remarks.append(f"No sequence visits the state {', '.join(map(repr, unvisited))}: it keeps its values.")
+            keeps = "it keeps its values, but for soft ties" if self.parameters.soft_title else "it keeps its values"
+            remarks.append(f"No sequence visits the state {', '.join(map(repr, unvisited))}: {keeps}.")
         if floored := self.parameters.at_floor():
             remarks.append(
                 f"{', '.join(map(repr, floored))} reached the floor of its family, where the likelihood has no "
