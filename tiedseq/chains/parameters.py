@@ -175,8 +175,7 @@ class HMMParameters:
             return tables, {}
         statistics, first = {}, 0
         for family, states in self.families.groups(self.emitting):
-            nothing = np.zeros((0, family.dims)), np.zeros((0, 1)), [self.families.of_state(states[0])]
-            size = family.statistics(*nothing).shape[1]
+            size = family.n_statistics(self.families.of_state(states[0]))
             for state in states:
                 statistics[state] = rest[first : first + size]
                 first += size
@@ -304,11 +303,11 @@ def _told_apart(
         )
     if not letters and not numbers:
         raise ModelError("All states are silent; one at least must emit something.")
-    if len({family.dims for family, _ in numbers.values()}) > 1:
-        dims = ", ".join(f"{state!r} {family.dims}" for state, (family, _) in numbers.items())
+    if len({family.layout for family, _ in numbers.values()}) > 1:
+        layouts = "; ".join(f"{state!r}: {family.layout}" for state, (family, _) in numbers.items())
         raise ModelError(
-            f"The states emit different numbers of dimensions ({dims}); they see the same sequence, so give all "
-            "families the same dims=."
+            f"The states observe different things ({layouts}); they see the same sequence, so give all families the "
+            "same dims=, or the same channels in one order."
         )
     if letters and alphabet is None:
         raise ModelError("emissions= has tables of letters; name the letters with alphabet=.")

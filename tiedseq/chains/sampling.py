@@ -64,12 +64,12 @@ def _drawn_path(parameters: HMMParameters, n: int | None, generator: np.random.G
 def _drawn_letters(parameters: HMMParameters, path: NDArray[np.int64], generator: np.random.Generator) -> Any:
     if parameters.alphabet is None:
         families = parameters.families
-        dims = next(iter(families.families.values())).dims or 1
-        numbers = np.zeros((len(path), dims))
+        any_family = next(iter(families.families.values()))
+        numbers = np.zeros((len(path), any_family.dims))
         for state in np.unique(path).tolist():
             name, here = parameters.states[state], path == state
             numbers[here] = families.families[name].sample(families.of_state(name), int(here.sum()), generator)
-        return numbers
+        return any_family.restored(numbers)
     tables, order = parameters.specification.tables()["emissions"], parameters.order
     by_state = {
         state: np.cumsum(tables[name], axis=-1) for state, name in enumerate(parameters.states) if name in tables
