@@ -163,10 +163,13 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
 class Nesting:
     """What decides whether a model is a special case of another."""
 
-    def __init__(self, structure: tuple[Any, ...], specification: Specification, families: dict[Any, Any]) -> None:
+    def __init__(
+        self, structure: tuple[Any, ...], specification: Specification, families: dict[Any, Any], at_border: list[str]
+    ) -> None:
         self.structure = structure  # states and what they emit; equal in nested models
         self.specification = specification
         self.families = families  # by place: (label, held value or None)
+        self.at_border = at_border  # labels of families
 
     def check(self, alternative: Nesting) -> None:
         """Raise ModelError unless this model has all ties and held values of `alternative`."""
@@ -206,7 +209,9 @@ class Nesting:
 def _notes(null: Any, alternative: Any) -> tuple[str, ...]:
     """Probabilities on their boundary, where chi-square does not hold; zeros by construction are no parameters."""
     at_border = []
-    for specification in (null.nesting().specification, alternative.nesting().specification):
+    for nesting in (null.nesting(), alternative.nesting()):
+        at_border += nesting.at_border
+        specification = nesting.specification
         low = (specification.free < _BORDER) & ~specification.is_held
         for label in specification.labels:
             places = specification.places(label)

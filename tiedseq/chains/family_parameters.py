@@ -175,6 +175,16 @@ class FamilyParameters:
                 floored.append(label)
         return floored
 
+    def at_border(self) -> list[str]:
+        """Labels whose values lie at the boundary of what is allowed, so that they move in fewer directions."""
+        found = []
+        for label, value in self.values.items():
+            family, name = self.part(label)
+            free = label not in self.held and value is not None
+            if free and len(family.moves(name, value)) < family.n_free(name, value):
+                found.append(label)
+        return found
+
     def log_prior(self, priors: Mapping[str, Any]) -> float:
         total = 0.0
         for label, prior in priors.items():

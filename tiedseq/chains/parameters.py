@@ -223,7 +223,8 @@ class HMMParameters:
             for label, found in families.uses.items()
             for place in found
         }
-        return Nesting((self.states, self.emitting, alphabet, self.order, emitted), self.specification, places)
+        structure = (self.states, self.emitting, alphabet, self.order, emitted)
+        return Nesting(structure, self.specification, places, families.at_border())
 
     def start_from(self, other: HMMParameters) -> None:
         """Take over the values of parameters that are a special case of these."""

@@ -311,8 +311,8 @@ class Family(ABC):
         return found
 
     def n_free(self, name: str, value: Floats) -> int:
-        """Return how many numbers in a value are free."""
-        return int(np.size(value))
+        """Return how many numbers in a value are free, also where it lies at a boundary: by default, all its moves."""
+        return len(self.moves(name, value))
 
     def start(self, X: Floats, count: int, generator: np.random.Generator) -> list[dict[str, Floats]]:
         """Return starting values for `count` states from data (N, dims), the same ones for the same generator.

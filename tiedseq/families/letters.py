@@ -74,6 +74,11 @@ class Letters(Family):
     def layout(self) -> str:
         return f"letters {self.alphabet.symbols!r}"
 
+    def __repr__(self) -> str:
+        entry = self.entries["probability"]
+        name, values = (entry, None) if isinstance(entry, str) else (None, entry)
+        return repr(Categorical(self.alphabet, values=values, name=name))
+
     # ---- what the user hands in -----------------------------------------------------------------------------------
 
     def observations(self, X: Any) -> Floats:
