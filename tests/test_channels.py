@@ -290,6 +290,8 @@ def test_a_label_ties_like_channels_of_unlike_states() -> None:
         ModelError, match=r"'s' is the level\.mean of state 'a' and the count\.rate of state 'a', which"
     ):
         ts.HMM(None, ROWS, dict.fromkeys("ab", ts.Channels(level=ts.Gaussian("s"), count=ts.Poisson("s"))))
+    with pytest.raises(ModelError, match=r"'s' is the level\.mean of state 'a' and the level\.covariance of state 'a'"):
+        ts.HMM(None, ROWS, dict.fromkeys("ab", ts.Channels(level=ts.Gaussian("s", "s"))))
     read, other = ts.Categorical("xy", name="s"), ts.Categorical("yx", name="s")
     with pytest.raises(ModelError, match=r"'s' is the one\.probability of state 'a' and the two\.probability of state"):
         ts.HMM(None, ROWS, dict.fromkeys("ab", ts.Channels(one=read, two=other)))
@@ -527,6 +529,17 @@ def test_starting_values_come_from_all_channels_together(n_init: int) -> None:
     assert model.converged_
 
 
+def test_starting_values_belong_together() -> None:
+    rng = np.random.default_rng(1)
+    count = np.concatenate([rng.poisson(rate, 100) for rate in (40, 20, 1)])
+    level = np.concatenate([rng.normal(mean, 1.0, 100) for mean in (0.0, 20.0, 10.0)])
+    family = ts.Channels(count=ts.Poisson(), level=ts.Gaussian())
+    X = rng.permutation(family.observations({"count": count, "level": level}))
+    found = family.start(X, 3, rng)
+    pairs = sorted((float(values["count.rate"][0]), float(values["level.mean"][0])) for values in found)
+    assert_allclose(pairs, [(1.0, 10.0), (20.0, 20.0), (40.0, 0.0)], rtol=0.0, atol=2.5)
+
+
 @pytest.mark.parametrize("count", [2, 5])
 def test_starting_values_exist_for_any_data(count: int) -> None:
     family = ts.Channels(read=ts.Categorical("xy"), level=ts.Gaussian(dims=2), n=ts.Poisson())
@@ -556,15 +569,15 @@ def test_a_covariance_at_its_floor_is_said_aloud() -> None:
 def test_standard_errors_are_those_of_counts() -> None:
     """One state: letters and numbers are independent, and every error has a closed form."""
     rng = np.random.default_rng(9)
-    letters = rng.choice(4, 500, p=[0.5, 0.3, 0.2, 0.0])
-    x = {"read": letters, "level": rng.normal(2.0, 3.0, 500), "count": rng.poisson(4.0, 500)}
-    channels = ts.Channels(read=ts.Categorical("ACGT"), level=ts.Gaussian(), count=ts.Poisson())
+    letters = np.repeat([0, 1, 2, 3], [298, 150, 50, 2])  # one is rare, and another never occurs
+    x = {"read": letters, "level": rng.normal(0.2, 0.01, 500), "count": rng.poisson(4.0, 500)}
+    channels = ts.Channels(read=ts.Categorical("ACGTU"), level=ts.Gaussian(), count=ts.Poisson())
     model = ts.HMM(None, {"s": {"s": 1.0}}, {"s": channels}, random_state=0).fit(x, tol=1e-10)
     found = model.standard_errors(x)
-    share = np.bincount(letters, minlength=4) / 500.0
+    share = np.bincount(letters) / 500.0
     expected = np.sqrt(share * (1.0 - share) / 500.0)
-    assert_array_equal(found["s.read.probability"].mask, [False, False, False, True])  # no G: at its boundary
-    assert_allclose(found["s.read.probability"][:3], expected[:3], rtol=1e-5, atol=0.0)
+    assert_array_equal(found["s.read.probability"].mask, [False, False, False, False, True])  # at its boundary
+    assert_allclose(found["s.read.probability"][:4], expected, rtol=1e-5, atol=0.0)
     variance = x["level"].var()
     assert_allclose(found["s.level.mean"], math.sqrt(variance / 500.0), rtol=1e-4, atol=0.0)
     assert_allclose(found["s.level.covariance"].ravel(), variance * math.sqrt(2.0 / 500.0), rtol=1e-4, atol=0.0)
