@@ -58,9 +58,9 @@ class Channels(Family):
 
     Notes
     -----
-    Durbin et al., Biological Sequence Analysis, 1998, section 3.2: any emission distribution may stand in a recursion;
-    a product of densities is one. Each parameter's M-step is that of its channel alone, as the logarithm of a product
-    is a sum. Starting values that are left to `fit` come from clusters that all channels of numbers form together.
+    The density is a product, as that of the marks of chromatin in Ernst and Kellis, Nat. Biotechnol. 28:817, 2010. Its
+    logarithm is a sum, so that each parameter's M-step is that of its channel alone. Starting values that are left to
+    `fit` come from clusters that all channels of numbers form together; without such a channel, tables are drawn.
 
     Examples
     --------
