@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interior": set(),
     "simplex": {"errors", "ties", "interior"},
     "distributions": {"errors", "alphabet", "ties", "simplex"},
-    "families": {"errors", "distributions"},
+    "families": {"errors", "alphabet", "distributions", "information"},
     "language": {"errors", "alphabet", "distributions"},
     "random_state": {"errors"},
     "specification": {"errors", "alphabet", "ties", "simplex", "distributions", "language", "random_state"},

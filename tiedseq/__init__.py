@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .errors import ResourceError as ResourceError
     from .errors import SequenceError as SequenceError
     from .errors import TiedseqError as TiedseqError
+    from .families import Channels as Channels
     from .families import Family as Family
     from .families import Gaussian as Gaussian
     from .families import Poisson as Poisson
@@ -65,6 +66,7 @@ _HOME = {
     "substitution": "distributions",
     "fixed": "distributions",
     "complement": "distributions",
+    "Channels": "families",
     "Family": "families",
     "Gaussian": "families",
     "Poisson": "families",

@@ -41,14 +41,16 @@ class HMM(Estimator):
     Parameters
     ----------
     alphabet : Alphabet or str, default None
-        `ts.DNA`, `ts.RNA`, `ts.PROTEIN` or a string of letters, if states emit letters. None: they emit numbers.
+        `ts.DNA`, `ts.RNA`, `ts.PROTEIN` or a string of letters, if states emit letters. None: they emit numbers, or
+        several channels.
     transitions : mapping of state to row
         A row maps states (and "end", which ends the sequence) to a label, a number, or `ts.fixed(number)`. What is
         absent or zero is impossible for good. A number is a parameter of its own, called "a->b". Rows sum to one.
     emissions : mapping of state to entry
         Of letters: a label, a table of shape (K,) * (order + 1), `ts.fixed(table)`, `ts.complement(label)` or a
         `ts.Categorical`. Of numbers: a `ts.Gaussian`, `ts.Poisson` or another `ts.Family`, or a label that `values`
-        gives one. None: the state is silent, it emits nothing.
+        gives one. Of several things at once, letters among them: a `ts.Channels`. None: the state is silent, it emits
+        nothing.
     start : row, default None
         The distribution of the first letter's state; None: free, and uniform over the states.
     values : mapping of label to value, default none
@@ -287,7 +289,10 @@ class HMM(Estimator):
         self._parameters.start_from(other._parameters)
 
     def n_letters(self, X: Any, lengths: ArrayLike | None = None) -> int:
-        """Return how many letters or numbers are observed in X, as `bic` counts them; N and its like are missing."""
+        """Return how many letters are observed in X, as `bic` counts them; N and its like are missing.
+
+        Of numbers and channels: how many positions.
+        """
         values = self._observations(X, lengths).values
         if self.alphabet is None:
             return len(values)
@@ -324,7 +329,7 @@ class HMM(Estimator):
         ----------
         X : one sequence, many, or with `lengths` all of them stacked
             A str or bytes is one sequence of letters, an integer array one of codes, a float array (T,) or (T, D)
-            one of numbers; a list of them is many.
+            one of numbers, a dictionary of channel to sequence one of channels; a list of them is many.
         lengths : sequence of int, default None
         weights : sequence of float, default 1 each
             How often every sequence counts.
@@ -454,7 +459,7 @@ class HMM(Estimator):
         return [self._parameters.states_of(path) for path in paths]
 
     def sample(self, n: int | None = None, random_state: RandomState = None) -> tuple[Any, Paths]:
-        """Draw a sequence of n letters (a str; numbers as float64 (n, D)) and its path of states.
+        """Draw a sequence of n letters (a str; numbers as float64 (n, D); channels by name) and its path of states.
 
         With an "end" in the model `n` may be left out, and is then no limit.
 

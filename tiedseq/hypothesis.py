@@ -169,10 +169,13 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
 class Nesting:
     """What decides whether a model is a special case of another."""
 
-    def __init__(self, structure: tuple[Any, ...], specification: Specification, families: dict[Any, Any]) -> None:
+    def __init__(
+        self, structure: tuple[Any, ...], specification: Specification, families: dict[Any, Any], bounded: list[str]
+    ) -> None:
         self.structure = structure  # states and what they emit; equal in nested models
         self.specification = specification
         self.families = families  # by place: (label, held value or None)
+        self.bounded = bounded  # labels of families whose values are at a border
 
     def check(self, alternative: Nesting) -> None:
         """Raise ModelError unless this model has all ties and held values of `alternative`."""
@@ -217,7 +220,7 @@ class Nesting:
         specification = self.specification
         low = (specification.free < border) & ~specification.is_held
         places = {label: specification.places(label) for label in specification.labels}
-        return [label for label, found in places.items() if low[found[found >= 0]].any()]
+        return [*(label for label, found in places.items() if low[found[found >= 0]].any()), *self.bounded]
 
 
 def _notes(null: Any, alternative: Any) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
 
 class FamilyParameters:
-    """The parameters of states that emit numbers. A label is one value, wherever it stands.
+    """The parameters of states that emit numbers. A label is one value, in whichever states and channels it stands.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class FamilyParameters:
     def _use(self, label: str, place: Place) -> None:
         others = self.uses.setdefault(label, [])
         for other in others:
-            mine, theirs = self.families[place.state], self.families[other.state]
-            if other.name != place.name or type(mine) is not type(theirs) or mine.to_dict() != theirs.to_dict():
+            (mine, my_name), (theirs, their_name) = (self.families[p.state].part(p.name) for p in (place, other))
+            if my_name != their_name or type(mine) is not type(theirs) or mine.to_dict() != theirs.to_dict():
                 raise ModelError(
                     f"The label {label!r} is the {other.name} of state {other.state!r} and the {place.name} of state "
                     f"{place.state!r}, which are not the same kind of parameter; they need two labels."
@@ -84,8 +84,8 @@ class FamilyParameters:
         if entry is None:
             return
         held = isinstance(entry, fixed)
-        place = self.uses[label][0]
-        value = self.families[place.state].checked(place.name, entry.value if isinstance(entry, fixed) else entry)
+        family, name = self.part(label)
+        value = family.checked(name, entry.value if isinstance(entry, fixed) else entry)
         before = self.values.get(label)
         if before is not None and not np.array_equal(before, value):
             raise ModelError(
@@ -103,6 +103,16 @@ class FamilyParameters:
     def label_at(self, state: str, name: str) -> str:
         """The label of one parameter of a state."""
         return self.label_of[Place(state, name)]
+
+    def part(self, label: str) -> tuple[Family, str]:
+        """The family that a label's parameter belongs to, and its name there."""
+        place = self.uses[label][0]
+        return self.families[place.state].part(place.name)
+
+    def scale(self, label: str) -> float:
+        """A length that is small for a label's value; see `Family.scale`."""
+        place = self.uses[label][0]
+        return self.families[place.state].scale(place.name, self.of_state(place.state))
 
     def of_state(self, state: str) -> dict[str, Any]:
         """The values of one state's parameters by their names."""
@@ -123,11 +133,12 @@ class FamilyParameters:
     @property
     def n_free(self) -> int:
         """Numbers that training may move."""
-        free = [label for label in self.uses if label not in self.held and self.values[label] is not None]
-        return sum(
-            self.families[self.uses[label][0].state].n_free(self.uses[label][0].name, self.values[label])
-            for label in free
-        )
+        total = 0
+        for label, value in self.values.items():
+            if label not in self.held and value is not None:
+                family, name = self.part(label)
+                total += family.n_free(name, value)
+        return total
 
     def start(self, observations: Vector, generator: np.random.Generator, only_missing: bool) -> dict[str, Any]:
         """Return values drawn from data, for those that have none, or for all that were not given."""
@@ -148,24 +159,38 @@ class FamilyParameters:
         for label, places in self.uses.items():
             if label in self.held:
                 continue
-            family, name = self.families[places[0].state], places[0].name
-            uses = [Use(statistics[p.state], self.of_state(p.state), before[p.state]) for p in places]
+            uses = []
+            for state, name in places:
+                use = Use(statistics[state], self.of_state(state), before[state])
+                uses.append(self.families[state].share(name, use))
+            family, name = self.part(label)
             self.values[label] = family.update(name, uses, self.values[label], priors.get(label))
 
     def at_floor(self) -> list[str]:
         """Labels whose values have run into a bound of their family."""
-        return [
-            label
-            for label, places in self.uses.items()
-            if label not in self.held and self.families[places[0].state].at_floor(places[0].name, self.values[label])
-        ]
+        floored = []
+        for label, value in self.values.items():
+            family, name = self.part(label)
+            if label not in self.held and family.at_floor(name, value):
+                floored.append(label)
+        return floored
+
+    def at_border(self) -> list[str]:
+        """Labels whose values lie at the boundary of what is allowed, so that they move in fewer directions."""
+        found = []
+        for label, value in self.values.items():
+            family, name = self.part(label)
+            free = label not in self.held and value is not None
+            if free and len(family.moves(name, value)) < family.n_free(name, value):
+                found.append(label)
+        return found
 
     def log_prior(self, priors: Mapping[str, Any]) -> float:
         total = 0.0
         for label, prior in priors.items():
             if label in self.uses:
-                place = self.uses[label][0]
-                total += self.families[place.state].log_prior(place.name, self.values[label], prior)
+                family, name = self.part(label)
+                total += family.log_prior(name, self.values[label], prior)
         return total
 
     def groups(self, states: Sequence[str]) -> list[tuple[Family, list[str]]]:

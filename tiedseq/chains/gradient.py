@@ -18,8 +18,6 @@ from .tables import Floats
 if TYPE_CHECKING:
     from .parameters import HMMParameters
 
-_RELATIVE = 1e-5  # of a difference in the parameter of a family, in units of its scale
-
 
 def gradient(parameters: HMMParameters, batches: Sequence[Batch]) -> Floats:
     """Return d ln P / d value at the current values, every value taken as free of the others."""
@@ -55,26 +53,7 @@ def _add_family_gradient(
             state = parameters.emitting[place]
             for name in group.family.names:
                 label = parameters.families.label_at(state, name)
-                for moved, step in _moves(values[name], group.family.scale(name, values)):
-                    ahead = {**values, name: values[name] + step * moved}
-                    behind = {**values, name: values[name] - step * moved}
-                    logs = group.family.log_likelihoods(batch.observations, [ahead, behind])
-                    slope = used[:, place] @ (logs[:, 0] - logs[:, 1]) / (2.0 * step)
-                    total[label] += slope * moved / (moved * moved).sum()
-
-
-def _moves(value: Floats, scale: float) -> list[tuple[Floats, float]]:
-    """The independent moves of a value, symmetric if it is a matrix, and how long a step along each may be."""
-    moves = []
-    for place in np.ndindex(np.shape(value)):
-        if len(place) == 2 and place[0] > place[1]:
-            continue
-        move = np.zeros(np.shape(value))
-        move[place] = 1.0
-        if len(place) == 2:
-            move[place[::-1]] = 1.0
-        moves.append((move, _RELATIVE * scale))
-    return moves
+                total[label] += group.family.derivative(name, batch.observations, used[:, place], values)
 
 
 def standard_errors(parameters: HMMParameters, batches: Sequence[Batch]) -> dict[str, Any]:
@@ -89,10 +68,9 @@ def standard_errors(parameters: HMMParameters, batches: Sequence[Batch]) -> dict
     for label, value in families.values.items():
         size = np.size(value)
         if label not in families.held:
-            place = families.uses[label][0]
-            family = families.families[place.state]
-            scale = family.scale(place.name, families.of_state(place.state))
-            for move, _ in _moves(value, scale):
+            scale = families.scale(label)
+            family, name = families.part(label)
+            for move in family.moves(name, value):
                 column = np.zeros(len(vector))
                 column[first : first + size] = move.ravel() / np.sqrt((move * move).sum())
                 columns.append(column)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,5 +114,5 @@ def is_one_of_letters(X: Any) -> bool:
 
 
 def is_one_of_numbers(X: Any) -> bool:
-    """Whether X is one sequence of numbers: an array, a table of pandas, or a list of numbers."""
-    return isinstance(X, np.ndarray) or hasattr(X, "to_numpy") or is_scalar_list(X)
+    """Whether X is one sequence of numbers: an array, a table of pandas, a list of numbers, channels by name."""
+    return isinstance(X, np.ndarray | Mapping) or hasattr(X, "to_numpy") or is_scalar_list(X)

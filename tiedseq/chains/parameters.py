@@ -265,8 +265,7 @@ class HMMParameters:
             return tables, {}
         statistics, first = {}, 0
         for family, states in self.families.groups(self.emitting):
-            nothing = np.zeros((0, family.dims)), np.zeros((0, 1)), [self.families.of_state(states[0])]
-            size = family.statistics(*nothing).shape[1]
+            size = family.n_statistics(self.families.of_state(states[0]))
             for state in states:
                 statistics[state] = rest[first : first + size]
                 first += size
@@ -296,11 +295,12 @@ class HMMParameters:
             }
             return self.alphabet.decode(dependent_letters(tables, self.order, path, generator))
         families = self.families
-        numbers = np.zeros((len(path), next(iter(families.families.values())).dims or 1))
+        any_family = next(iter(families.families.values()))
+        numbers = np.zeros((len(path), any_family.dims))
         for state in np.unique(path).tolist():
             name, here = self.states[state], path == state
             numbers[here] = families.families[name].sample(families.of_state(name), int(here.sum()), generator)
-        return numbers
+        return any_family.restored(numbers)
 
     def _pseudocounts(self, priors: Mapping[str, Any]) -> Vector:
         """Where in the values of rows and letters priors add what."""
@@ -351,7 +351,8 @@ class HMMParameters:
             for label, found in families.uses.items()
             for place in found
         }
-        return Nesting((self.states, self.emitting, alphabet, self.order, emitted), self.specification, places)
+        structure = (self.states, self.emitting, alphabet, self.order, emitted)
+        return Nesting(structure, self.specification, places, families.at_border())
 
     def start_from(self, other: Any) -> None:
         """Take over the values of parameters, of this kind or strand-symmetric, that are a special case of these."""
@@ -433,11 +434,11 @@ def _told_apart(
         )
     if not letters and not numbers:
         raise ModelError("All states are silent; one at least must emit something.")
-    if len({family.dims for family, _ in numbers.values()}) > 1:
-        dims = ", ".join(f"{state!r} {family.dims}" for state, (family, _) in numbers.items())
+    if len({family.layout for family, _ in numbers.values()}) > 1:
+        layouts = "; ".join(f"{state!r}: {family.layout}" for state, (family, _) in numbers.items())
         raise ModelError(
-            f"The states emit different numbers of dimensions ({dims}); they see the same sequence, so give all "
-            "families the same dims=."
+            f"The states observe different things ({layouts}); they see the same sequence, so give all families the "
+            "same dims=, or the same channels in one order."
         )
     if letters and alphabet is None:
         raise ModelError("emissions= has tables of letters; name the letters with alphabet=.")

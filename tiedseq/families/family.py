@@ -20,6 +20,7 @@ Values = Mapping[str, Floats]
 LARGEST = 1e100  # of what is observed: squares of it, and sums of these, stay finite
 NOTHING = 1e-200  # a sum of posteriors below this is the rounding of a zero
 _IN_CACHE = 1 << 15  # numbers of a block of rows
+_RELATIVE = 1e-5  # of a difference in a parameter, in units of its scale
 
 
 class Use(NamedTuple):
@@ -40,7 +41,7 @@ class Family(ABC):
     A subclass sets the attribute `names`, calls ``super().__init__`` last in its constructor, and has the methods
     `log_likelihoods`, `statistics` and `update`. `start` lets `fit` find starting values, `sample` draws observations,
     `checked_prior` and `log_prior` make ``priors=`` possible, `options` brings the constructor's other arguments into
-    model files. The rest may stay as it is.
+    model files, `moves` keeps standard errors to what a parameter may be. The rest may stay as it is.
 
     Parameters
     ----------
@@ -109,6 +110,11 @@ class Family(ABC):
 
     # ---- what the user hands in -----------------------------------------------------------------------------------
 
+    @property
+    def layout(self) -> str:
+        """What the numbers of an observation are, in words: families of one layout can see the same sequence."""
+        return f"dims={self.dims}"
+
     def observations(self, X: Any) -> Floats:
         """Return one sequence of observations as float64 (N, dims).
 
@@ -133,6 +139,10 @@ class Family(ABC):
             )
         self.refuse(array, ~(np.abs(array) <= LARGEST), f"finite numbers up to {LARGEST:g}, none of them missing")
         return np.ascontiguousarray(array)
+
+    def restored(self, X: Floats) -> Any:
+        """Return one sequence (N, dims), such as `sample` draws, in a form that people hand in: the array itself."""
+        return X
 
     def refuse(self, X: Floats, wrong: NDArray[np.bool_], rule: str) -> None:
         """Raise SequenceError that names the first observation of X which is `wrong`, both (N, dims)."""
@@ -240,6 +250,22 @@ class Family(ABC):
             As `checked_prior` takes it; its logarithm is added to what is maximised.
         """
 
+    def n_statistics(self, values: Values) -> int:
+        """Return how many statistics a state has, at any values of its parameters."""
+        return self.statistics(np.zeros((0, self.dims)), np.zeros((0, 1)), [values]).shape[1]
+
+    def part(self, name: str) -> tuple[Family, str]:
+        """Return the family that the parameter `name` belongs to, and its name there: by default this one.
+
+        Another one where a family is a product of others, as `Channels` is. Models put all that is asked of one
+        parameter alone to this family, so that a label ties parameters of one kind wherever they stand.
+        """
+        return self, name
+
+    def share(self, name: str, use: Use) -> Use:
+        """Return what of a use concerns the family that the parameter `name` belongs to: by default all of it."""
+        return use
+
     def log_prior(self, name: str, value: Floats, prior: Any) -> float:
         """Return the logarithm of a prior's density, up to a constant that depends on the prior only."""
         self.checked_prior(name, prior)
@@ -256,9 +282,37 @@ class Family(ABC):
         """
         return float(np.abs(values[name]).max(initial=0.0)) or 1.0
 
+    def moves(self, name: str, value: Floats) -> list[Floats]:
+        """Return independent directions, each orthogonal to the others, in which a value may move to either side.
+
+        By default every number moves by itself, but a square matrix stays symmetric.
+        """
+        moves, shape = [], np.shape(value)
+        is_matrix = len(shape) == 2 and shape[0] == shape[1]
+        for place in np.ndindex(shape):
+            move = np.zeros(shape)
+            move[place] = 1.0
+            if is_matrix:
+                move[place[::-1]] = 1.0
+            if not is_matrix or place[0] <= place[1]:
+                moves.append(move)
+        return moves
+
+    def derivative(self, name: str, X: Floats, weights: Floats, values: Values) -> Floats:
+        """Return the derivative of the log-likelihood of weighted observations in one parameter of a state.
+
+        Shaped as the parameter; only its part along `moves` counts. By default from differences along these.
+        """
+        found, step = np.zeros(np.shape(values[name])), _RELATIVE * self.scale(name, values)
+        for move in self.moves(name, values[name]):
+            both = [{**values, name: values[name] + far * move} for far in (step, -step)]
+            ahead, behind = self.log_likelihoods(X, both).T
+            found += weights @ (ahead - behind) / (2.0 * step) * move / (move * move).sum()
+        return found
+
     def n_free(self, name: str, value: Floats) -> int:
-        """Return how many numbers in a value are free."""
-        return int(np.size(value))
+        """Return how many numbers in a value are free, also where it lies at a boundary: by default, all its moves."""
+        return len(self.moves(name, value))
 
     def start(self, X: Floats, count: int, generator: np.random.Generator) -> list[dict[str, Floats]]:
         """Return starting values for `count` states from data (N, dims), the same ones for the same generator.
@@ -281,6 +335,11 @@ class Family(ABC):
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments other than the parameters, as types that JSON has."""
         return {}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Family:
+        """Return the family that has these `options`, without labels and values."""
+        return cls(**options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a model file says of the family: its name and options, without labels and values.
@@ -311,8 +370,8 @@ class Family(ABC):
                 "that defines it before the model is loaded."
             )
         try:
-            return known[name](**options)
-        except TypeError as error:
+            return known[name].from_options(options)
+        except (KeyError, TypeError) as error:
             raise ModelError(f"The options {shown(options)} are not those of the emission family {name}.") from error
 
     def __repr__(self) -> str:
