@@ -22,11 +22,12 @@ from .chains.topologies import check_count, equal_emissions, ergodic_rows, left_
 from .chains.trainee import Trainee
 from .distributions import Categorical
 from .errors import ArgumentError, ModelError
-from .estimator import Estimator, parameter_table
+from .estimator import Estimator
 from .families import Family
 from .hypothesis import Nesting
 from .random_state import RandomState, generator_of
 from .records import encode
+from .specification import Parameter
 from .training import Options, train
 
 Floats = NDArray[np.float64]
@@ -290,9 +291,13 @@ class HMM(Estimator):
         other._parameters, other.history_ = self._parameters.copy(), list(self.history_)
         return other
 
-    def __repr__(self) -> str:
-        title = f"HMM with states {', '.join(self.states)}"
-        return parameter_table(title, self._parameters.describe(), self.n_free_parameters)
+    @property
+    def title(self) -> str:
+        return f"HMM with states {', '.join(self.states)}"
+
+    def describe(self) -> list[Parameter]:
+        """Return for every label its value, all of its places, and whether it is held: the lines that `print` shows."""
+        return list(self._parameters.describe())
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -514,6 +519,7 @@ class HMM(Estimator):
         given = document["alphabet"]
         model.alphabet = None if given is None else Alphabet.from_dict(given)
         model._parameters = HMMParameters.from_dict(document, model.alphabet)
+        model._keep({"alphabet": model.alphabet, **model._parameters.restated(document)})
         model.options, model.history_, model.converged_ = Options(), [], False
         model.provenance = document.get("provenance")
         return model

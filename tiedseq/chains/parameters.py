@@ -15,6 +15,7 @@ from tiedseq.errors import ModelError
 from tiedseq.families import Family
 from tiedseq.hypothesis import Nesting
 from tiedseq.random_state import RandomState
+from tiedseq.restating import restated
 from tiedseq.specification import Parameter, Specification, Tables
 
 from .emissions import Emissions, FamilyEmissions, FamilyStates, LetterEmissions
@@ -105,7 +106,8 @@ class HMMParameters:
         """One line for each label."""
         yield from self.specification.describe()
         for label, places in self.families.uses.items():
-            yield Parameter(label, self.families.values[label], len(places), label in self.families.held)
+            names = tuple(f"{place.state}.{place.name}" for place in places)
+            yield Parameter(label, self.families.values[label], names, label in self.families.held)
 
     def copy(self) -> HMMParameters:
         other = HMMParameters.__new__(HMMParameters)
@@ -269,6 +271,18 @@ class HMMParameters:
         with_letters = other.specification.tables()["emissions"]
         other.emitting = tuple(s for s in other.states if s in with_letters or s in other.families.families)
         return other
+
+    def restated(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that make the parameters of a document again; these are the ones read from it."""
+        given = restated(document)
+        emitted = {**given["emissions"], **self.families.families}
+        return {
+            "order": self.order,
+            "transitions": given["transitions"],
+            "emissions": {state: emitted.get(state) for state in self.states},
+            "start": given["start"],
+            "values": {**given["values"], **self.families.given},
+        }
 
 
 def _told_apart(
