@@ -63,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "estimator"),
         *("pairs", "storage", "columns", "biopython", "restating"),
     },
+    "plotting": {"errors", "hmm"},
     "default": {"distributions", "pairhmm"},
     "decoding": {"kernels", "pairs"},
     "aligning": {

@@ -58,10 +58,9 @@ def test_a_leap_at_the_beginning_is_no_convergence() -> None:
     rows = {"fair": {"fair": 0.95, "loaded": 0.05}, "loaded": {"fair": 0.1, "loaded": 0.9}}
     casino = ts.HMM("123456", rows, {"fair": [1 / 6] * 6, "loaded": [0.1] * 5 + [0.5]}, start={"fair": 1.0})
     rolls = casino.sample(300, random_state=0)[0]
-    for seed in range(4):
-        model = ts.HMM.ergodic(2, alphabet="123456", random_state=seed).fit(rolls, max_iter=5000)
-        further = model.copy().fit(rolls, warm_start=True, max_iter=2000, tol=0.0)
-        assert further.history_[-1] - model.history_[-1] < 1.0  # nats; what lies behind a plateau is not to be seen
+    model = ts.HMM.ergodic(2, alphabet="123456", random_state=1).fit(rolls, max_iter=5000)
+    further = model.copy().fit(rolls, warm_start=True, max_iter=500, tol=0.0)
+    assert further.history_[-1] - model.history_[-1] < 0.1
 
 
 def test_it_stops_when_less_than_tol_is_to_come(sequences: list[str]) -> None:
