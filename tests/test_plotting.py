@@ -32,10 +32,11 @@ def test_the_posterior_and_its_tracks(model: ts.HMM, axes: Any) -> None:
     x = "aabbbbabaa"
     known = np.array([0, 0, 1, 1, 1, 1, 0, 0, 0, 1], bool)
     assert ts.plot_posterior(model, x, "v", {"known": known, "nowhere": ~known & known}, axes) is axes
-    drawn = axes.patches[0].get_data()
-    assert_array_equal(drawn.values, model.predict_proba(x)[:, 1])
-    assert_array_equal(drawn.edges, np.arange(11))
-    bars, none = axes.collections
+    (line,) = axes.get_lines()
+    assert_array_equal(line.get_ydata()[:-1], model.predict_proba(x)[:, 1])
+    assert_array_equal(line.get_xdata(), np.arange(11))
+    assert line.get_drawstyle() == "steps-post"  # a letter's probability from its position to the next
+    _, bars, none = axes.collections
     spans = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in bars.get_paths()]
     assert spans == [(2, 6), (9, 10)] and not none.get_paths()
     assert axes.get_ylabel() == "P(v)" and axes.get_xlim() == (0, 10)

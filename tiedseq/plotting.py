@@ -28,7 +28,7 @@ def plot_posterior(
     tracks : mapping of name to bool array (T,), default none
         Each becomes a row of bars, where it is True: the true path, an annotation, the likeliest path.
     axes : matplotlib Axes, default None
-        Where to draw; None is the current one. Positions count from 0.
+        Where to draw; None is the current one. The letter at position p, from 0, is between p and p + 1.
 
     Returns
     -------
@@ -61,9 +61,9 @@ def plot_posterior(
         raise ArgumentError(f"X holds {len(posterior)} sequences; a picture shows one.")
     probability = posterior[:, model.states.index(state)]
     axes = plt.gca() if axes is None else axes
-    # a step for every letter, from its position to the next
-    axes.stairs(probability, np.arange(len(probability) + 1), fill=True, alpha=0.3, color="C0", linewidth=0)
-    axes.stairs(probability, np.arange(len(probability) + 1), baseline=None, color="C0", linewidth=0.8)
+    borders, height = np.arange(len(probability) + 1), np.append(probability, probability[-1])
+    axes.fill_between(borders, height, step="post", alpha=0.3, color="C0", linewidth=0)
+    axes.plot(borders, height, drawstyle="steps-post", color="C0", linewidth=0.8)
     ticks = {0.0: "0", 0.5: "0.5", 1.0: "1"}
     for number, (name, track) in enumerate((tracks or {}).items(), start=1):
         top = -number * _BAND
