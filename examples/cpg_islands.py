@@ -11,6 +11,7 @@ they have not seen. Agreement with cpgplot is the Jaccard index: letters in both
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,26 +32,31 @@ def marked_islands(record: ts.Record) -> NDArray[np.bool_]:
     return inside
 
 
-def found_islands(model: ts.HMM, record: ts.Record) -> NDArray[np.bool_]:
-    """Where the island's posterior is above one half for long enough."""
-    inside = model.predict_proba(record)[:, model.states.index("island")] > 0.5
+def long_enough(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where it is True for long enough."""
+    inside = inside.copy()
     borders = np.flatnonzero(np.diff(np.concatenate([[0], inside.astype(np.int8), [0]])))
     for start, end in borders.reshape(-1, 2):
         inside[start:end] = end - start >= SHORTEST
     return inside
 
 
+def found_islands(model: ts.HMM, record: ts.Record) -> NDArray[np.bool_]:
+    """Where the island's posterior is above one half for long enough."""
+    return long_enough(model.predict_proba(record)[:, model.states.index("island")] > 0.5)
+
+
 def jaccard(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
-def two_states(order: int) -> ts.HMM:
+def two_states(**options: Any) -> ts.HMM:
     return ts.HMM(
         alphabet=ts.DNA,
         transitions={"island": {"island": 0.999, "sea": 0.001}, "sea": {"sea": 0.9999, "island": 0.0001}},
         emissions={"island": "letters in islands", "sea": "letters elsewhere"},
-        order=order,
         random_state=0,
+        **options,
     )
 
 
@@ -62,7 +68,7 @@ def main() -> None:
     everything = [jaccard(np.ones(len(record), bool), marked_islands(record)) for record in (known, unknown)]
     print(f"{'everything is an island':<34} {everything[0]:18.3f} {everything[1]:18.3f}")
     for order, title in ((0, "letters: G and C content"), (1, "letters after letters: CpG")):
-        model = two_states(order).fit(known, paths=np.where(truth, 0, 1))
+        model = two_states(order=order).fit(known, paths=np.where(truth, 0, 1))
         found = [jaccard(found_islands(model, record), marked_islands(record)) for record in (known, unknown)]
         print(f"{title:<34} {found[0]:18.3f} {found[1]:18.3f}")
 

@@ -75,7 +75,7 @@ def total_log_likelihood(start: Any, rows: Any, likelihoods: Floats, end: Any = 
 def softmax(logits: Any) -> Floats:
     """A distribution from one number less than it has entries."""
     logits = np.append(np.asarray(logits, float), 0.0)
-    weights = np.exp(logits - logits.max())
+    weights = np.exp(logits - logits.max())  # an optimiser tries steps that would overflow
     return np.asarray(weights / weights.sum())
 
 

@@ -1,4 +1,4 @@
-"""The scripts in examples/ run as they are, and print what their text says."""
+"""The scripts in examples/ run as they are, and print what their text says; the notebook holds its own outputs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,7 +25,9 @@ def output_of(script: str, *words: str) -> str:
 
 def test_every_script_is_tested() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
-    assert [path.name for path in (ROOT / "examples").glob("*.py") if f'"{path.name}"' not in text] == []
+    assert [
+        path.name for path in (ROOT / "examples").iterdir() if path.is_file() and f'"{path.name}"' not in text
+    ] == []
 
 
 def test_confidence_along_a_genome(tmp_path: Path) -> None:
@@ -38,3 +44,53 @@ def test_cpg_islands() -> None:
     everything, content, pairs = ((float(known), float(unknown)) for known, unknown in rows)
     assert pairs[1] > 2 * content[1] > 4 * everything[1]  # CpG itself, not G and C content, makes the difference
     assert pairs[0] > content[0] > everything[0]
+
+
+# ---- the notebook ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """hmm.ipynb, run anew by a kernel of this interpreter."""
+    path = tmp_path_factory.mktemp("notebook") / "hmm.ipynb"
+    words = [sys.executable, str(ROOT / "tests" / "notebook.py"), str(ROOT / "examples" / "hmm.ipynb"), str(path)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return nbformat.read(path, as_version=4)
+
+
+def outputs(notebook: Any) -> list[tuple[str, str]]:
+    """What the cells show, (kind, text) each; of a picture its kind only, as pixels depend on fonts."""
+    found = []
+    for output in (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs):
+        if output.output_type == "stream":
+            found.append((output.name, output.text))
+        elif "image/png" in output.data:
+            found.append(("picture", ""))
+        else:
+            found.append(("value", output.data["text/plain"] + output.data.get("text/html", "")))
+    return found
+
+
+def test_the_notebook_shows_what_comes_out(fresh: Any) -> None:
+    path = ROOT / "examples" / "hmm.ipynb"
+    shown = outputs(nbformat.read(path, as_version=4))
+    assert shown == outputs(fresh), "run python tests/notebook.py examples/hmm.ipynb"
+    kinds = [kind for kind, _ in shown]
+    assert kinds.count("picture") == 5 and kinds.count("value") == 3 and "stderr" not in kinds
+    assert path.stat().st_size < 300_000
+
+
+def test_what_the_notebook_says_is_so(fresh: Any) -> None:
+    text = "".join(text for kind, text in outputs(fresh) if kind == "stdout")
+    titles = ("right by posterior", "right by Viterbi path", "always saying fair")
+    posterior, viterbi, fair = (float(re.findall(rf"{title}: +(\S+)", text)[0]) for title in titles)
+    assert posterior > viterbi > fair
+    p = {title: float(p) for title, p in re.findall(r"^(\S.*?) +statistic .* p (\S+)$", text, re.MULTILINE)}
+    assert p["both dice are left equally often"] < 1e-6
+    assert min(p["the loaded die shows 1 to 5 alike"], p["the fair die is fair"]) > 0.05
+    rows = re.findall(r"^(\S.*?)  .* (0\.\d{3}) +(0\.\d{3})$", text, re.MULTILINE)
+    known, unseen = ({row[0]: float(row[k]) for row in rows} for k in (1, 2))
+    assert unseen["order 1"] > 2 * unseen["order 0"] > 2 * unseen["windows rich in C + G"]
+    assert known["order 2"] > known["order 1"] > known["order 0"] > known["windows rich in C + G"] > known["everything"]
+    assert unseen["order 1, no marks"] <= unseen["windows rich in C + G"]

@@ -11,9 +11,9 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy.optimize import approx_fprime, minimize
 
-from tiedseq.chains.flows import Flows, conditionals, marginals, mirrored
-from tiedseq.chains.long_run import perron
 from tiedseq.errors import ModelError
+from tiedseq.strands.flows import Flows, conditionals, marginals, mirrored
+from tiedseq.strands.perron import perron
 
 Floats = NDArray[np.float64]
 COMPLEMENT = np.array([3, 2, 1, 0])

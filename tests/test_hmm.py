@@ -257,7 +257,7 @@ def test_a_model_shows_its_ties() -> None:
     text = repr(model)
     assert "HMM with states a, b" in text and f"{model.n_free_parameters} free parameters" in text
     line = next(line for line in text.splitlines() if line.startswith("stay"))
-    assert line.split() == ["stay", "0.75", "2"]
+    assert line.split(maxsplit=2) == ["stay", "0.75", "a->a, b->b"]
     assert any("held" in line for line in text.splitlines() if line.startswith("b "))
 
 
@@ -389,8 +389,6 @@ def test_files_keep_every_bit(kind: str, tmp_path: Path) -> None:
         assert_array_equal(again.parameters[label], value)
     assert repr(again) == repr(model)
     assert again.score(x) == model.score(x)
-    with pytest.raises(ModelError, match="loaded from a file"):
-        again.get_params()
 
 
 # ---- bad input -------------------------------------------------------------------------------------------------------

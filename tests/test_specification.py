@@ -135,7 +135,7 @@ def test_a_start_like_a_state_shares_its_numbers_by_name() -> None:
     spec = pair_hmm(transitions=rows, values={"pair": PAIR, "gap": SKEWED})
     assert spec.labels[:6] == ("M->M", "M->X", "y", "X->M", "close", "Y->Y")
     assert_allclose(spec.tables()["start"][:3], [0.9, 0.04, 0.06], rtol=1e-12, atol=0)
-    assert [line.uses for line in spec.describe()[:3]] == [2, 2, 2]
+    assert [line.places for line in spec.describe()[:3]] == [(f"M->{x}", f"start->{x}") for x in "MXY"]
     free = spec.free.copy()
     free[0] = 0.5
     assert spec.tables(free)["start"][0] == spec.tables(free)["transitions"][0, 0] == 0.5
@@ -265,7 +265,7 @@ def test_labels_of_cells_are_labels_of_the_model() -> None:
     assert spec.labels == ("M->M", "M->N", "N->N", "same", "rest", "X->M", "pair", "N", "gap")
     assert spec.parameters["rest"] == pytest.approx(0.3)
     assert_allclose(np.diag(np.asarray(spec.parameters["N"])), 0.2, rtol=1e-15, atol=0)
-    assert spec.describe()[3].uses == 1 + 4 + 4
+    assert spec.describe()[3].places == ("N->X", *(f"{state}[{x}{x}]" for state in "MN" for x in "ACGT"))
     assert spec.n_free_parameters == 1 + 2 + 3  # `same` counts in the row; what else the two tables hold follows
     with pytest.raises(ModelError, match="two starting values"):
         pair_hmm(emissions={"M": Categorical(labels=cells, values=PAIR), "X": "gap", "Y": "gap"},

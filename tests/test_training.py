@@ -45,12 +45,22 @@ def assert_same(one: ts.HMM, other: ts.HMM) -> None:
 @pytest.mark.small
 def test_the_gain_to_come_is_that_of_a_geometric_series() -> None:
     history = [-100.0 - 8.0 * 0.5**k for k in range(6)]
-    for n in range(3, 7):
+    for n in range(4, 7):
         assert_allclose(gain_to_come(history[:n]), -100.0 - history[n - 1], rtol=1e-12, atol=0.0)
-    assert gain_to_come(history[:2]) == np.inf
-    assert gain_to_come([-10.0, -9.0, -7.0]) == np.inf  # gains grow
+    assert gain_to_come(history[:2]) == gain_to_come(history[:3]) == np.inf
+    assert gain_to_come([-12.0, -10.0, -9.0, -7.0]) == gain_to_come([-12.0, -11.0, -9.0, -8.0]) == np.inf  # gains grow
     assert gain_to_come([-10.0, -9.0, -9.0]) == 0.0
     assert gain_to_come([-10.0, -9.0, -9.0 - 1e-13]) == 0.0  # rounding
+
+
+def test_a_leap_at_the_beginning_is_no_convergence() -> None:
+    """From a random start the first gain is so large that the second, by comparison, looks like the end."""
+    rows = {"fair": {"fair": 0.95, "loaded": 0.05}, "loaded": {"fair": 0.1, "loaded": 0.9}}
+    casino = ts.HMM("123456", rows, {"fair": [1 / 6] * 6, "loaded": [0.1] * 5 + [0.5]}, start={"fair": 1.0})
+    rolls = casino.sample(300, random_state=0)[0]
+    model = ts.HMM.ergodic(2, alphabet="123456", random_state=1).fit(rolls, max_iter=5000)
+    further = model.copy().fit(rolls, warm_start=True, max_iter=500, tol=0.0)
+    assert further.history_[-1] - model.history_[-1] < 0.1
 
 
 def test_it_stops_when_less_than_tol_is_to_come(sequences: list[str]) -> None:

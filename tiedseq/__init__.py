@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .hypothesis import Comparison as Comparison
     from .hypothesis import compare as compare
     from .pairhmm import PairHMM as PairHMM
+    from .plotting import plot_posterior as plot_posterior
     from .records import Record as Record
     from .records import read as read
     from .storage import load as load
@@ -60,6 +61,7 @@ _HOME = {
     "load": "storage",
     "PairHMM": "pairhmm",
     "HMM": "hmm",
+    "plot_posterior": "plotting",
     "compare": "hypothesis",
     "Comparison": "hypothesis",
     "Categorical": "distributions",

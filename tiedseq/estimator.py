@@ -1,56 +1,79 @@
-"""What models share as estimators: constructor arguments as scikit-learn's `clone` and `GridSearchCV` want them."""
+"""What models share: the constructor's arguments, as scikit-learn wants them, and how they show themselves."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import numpy as np
-
-from .errors import ArgumentError, ModelError
+from .display import Table, model_table
+from .errors import ArgumentError
+from .specification import Parameter
 
 Self = TypeVar("Self", bound="Estimator")
 
 
-class Estimator:
+class Estimator(ABC):
     """A model that keeps the arguments it was made from. Subclasses begin their constructor with `_keep(locals())`."""
 
     _arguments: dict[str, Any]
 
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def _keep(self, arguments: dict[str, Any]) -> None:
-        self._arguments = {name: arguments[name] for name in self._parameter_names()}
+    def _keep(self, arguments: Mapping[str, Any]) -> None:
+        """Note the constructor's arguments; what is left out has its default."""
+        parameters = inspect.signature(type(self).__init__).parameters
+        self._arguments = {
+            name: arguments.get(name, parameter.default) for name, parameter in parameters.items() if name != "self"
+        }
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name, as they were given. `deep` changes nothing.
 
-        Raises ModelError for a model that was loaded from a file.
+        Of a model from a file they are labels, the file's values as starting values, and the defaults of all training
+        options. In a model that is made from these, restarts redraw nothing, as every value is given.
         """
-        return dict(self._known_arguments())
+        return dict(self._arguments)
 
     def set_params(self: Self, **params: Any) -> Self:
         """Change arguments of the constructor, and make the model anew from them; what was fitted is gone.
 
         Raises ArgumentError for a name that the constructor does not know.
         """
-        names = self._parameter_names()
         for name in params:
-            if name not in names:
-                raise ArgumentError(f"{type(self).__name__} has no argument {name!r}; there are {', '.join(names)}.")
-        self.__init__(**{**self._known_arguments(), **params})  # type: ignore[misc]
+            if name not in self._arguments:
+                known = ", ".join(self._arguments)
+                raise ArgumentError(f"{type(self).__name__} has no argument {name!r}; there are {known}.")
+        self.__init__(**{**self._arguments, **params})  # type: ignore[misc]
         return self
 
-    def _known_arguments(self) -> dict[str, Any]:
-        if "_arguments" not in vars(self):
-            raise ModelError(
-                "This model was loaded from a file, which holds its values but not the constructor's arguments; for "
-                "get_params, set_params and clone make it with the constructor."
-            )
-        return self._arguments
+    @property
+    @abstractmethod
+    def n_free_parameters(self) -> int:
+        """Degrees of freedom."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the model is, in a line."""
+
+    @abstractmethod
+    def describe(self) -> list[Parameter]:
+        """Return for every label its value, all of its places, and whether it is held."""
+
+    @property
+    def count(self) -> str:
+        """How many parameters are free, in words."""
+        n = self.n_free_parameters
+        return f"{n} free parameter{'' if n == 1 else 's'}"
+
+    def _table(self) -> Table:
+        return model_table(self.title, self.describe(), self.count)
+
+    def __repr__(self) -> str:
+        return self._table().text()
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks of estimators; only it calls this."""
@@ -64,17 +87,3 @@ class Estimator:
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
-
-
-def parameter_table(title: str, parameters: Iterable[tuple[str, Any, int, bool]], last: str) -> str:
-    """Return a model as text: for each label its value, in how many places it is used, and whether it is held."""
-    lines = [title, f"{'parameter':<24} {'value':>12}  uses"]
-    for label, value, uses, held in parameters:
-        lines.append(f"{label:<24} {_shown(value):>12}  {uses}{' held' if held else ''}")
-    return "\n".join([*lines, last])
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "from data"
-    return f"{float(value):.6g}" if np.ndim(value) == 0 else f"{'x'.join(map(str, np.shape(value)))} table"

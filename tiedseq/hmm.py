@@ -11,31 +11,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import storage
 from .alphabet import Alphabet
+from .chains.attributes import HmmlearnAttributes
 from .chains.batches import allowed_by_paths, allowed_of, batches_of, weights_of
 from .chains.emissions import Batch
-from .chains.long_run import stationary
 from .chains.machine import Machine
 from .chains.observations import Observations, is_one_of_letters, is_one_of_numbers, is_scalar_list, observations_of
 from .chains.parameters import HMMParameters
-from .chains.sampling import drawn_path
-from .chains.strands import StrandParameters
+from .chains.sampling import drawn_path, stationary
 from .chains.topologies import check_count, equal_emissions, ergodic_rows, left_to_right_rows, state_names
 from .chains.trainee import Trainee
 from .distributions import Categorical
 from .errors import ArgumentError, ModelError
-from .estimator import Estimator, parameter_table
+from .estimator import Estimator
 from .families import Family
 from .hypothesis import Nesting
 from .random_state import RandomState, generator_of
 from .records import encode
 from .soft import split_values
+from .specification import Parameter
+from .strands.parameters import StrandParameters
 from .training import Options, train
 
 Floats = NDArray[np.float64]
 Paths = NDArray[np.int64]
 
 
-class HMM(Estimator):
+class HMM(HmmlearnAttributes, Estimator):
     """A hidden Markov model whose parameters belong to labels: the same label anywhere is the same parameter.
 
     Parameters
@@ -213,10 +214,6 @@ class HMM(Estimator):
     # ---- parameters -----------------------------------------------------------------------------------------------
 
     @property
-    def states(self) -> tuple[str, ...]:
-        return self._parameters.states
-
-    @property
     def strands(self) -> tuple[str, ...]:
         """The strand of every state: "+" and "-" where two states are called alike but for this last sign, else "."."""
         return tuple(
@@ -236,44 +233,6 @@ class HMM(Estimator):
         Raises ModelError for soft ties, which are neither one value nor several; `aic` and `bic` do, too.
         """
         return self._parameters.n_free
-
-    @property
-    def startprob_(self) -> Floats:
-        return self._parameters.rows()[0][:-1].copy()
-
-    @property
-    def transmat_(self) -> Floats:
-        return self._parameters.rows()[1][:, :-1].copy()
-
-    @property
-    def emissionprob_(self) -> Floats:
-        """float64 (S,) + (K,) * (order + 1): every state's table of letters; silent states have zeros."""
-        if self.alphabet is None:
-            raise AttributeError("emissionprob_: this model emits numbers")
-        tables = self._parameters.letter_tables()
-        nothing = np.zeros((self.alphabet.n_letters,) * (self._parameters.order + 1))
-        return np.array([tables.get(state, nothing) for state in self.states])
-
-    @property
-    def means_(self) -> Floats:
-        return self._of_families("mean", "means_")
-
-    @property
-    def covars_(self) -> Floats:
-        return self._of_families("covariance", "covars_")
-
-    @property
-    def rates_(self) -> Floats:
-        return self._of_families("rate", "rates_")
-
-    def _of_families(self, name: str, public: str) -> Floats:
-        families = self._parameters.families
-        if any(state not in families.families for state in self.states):
-            raise AttributeError(f"{public}: not every state emits numbers")
-        values = [families.of_state(state).get(name) for state in self.states]
-        if any(value is None for value in values):
-            raise AttributeError(f"{public}: not every state has a {name} with a value")
-        return np.array(values)
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -306,9 +265,17 @@ class HMM(Estimator):
         other._parameters, other.history_ = self._parameters.copy(), list(self.history_)
         return other
 
-    def __repr__(self) -> str:
-        title = f"HMM with states {', '.join(self.states)}"
-        return parameter_table(title, self._parameters.describe(), self._parameters.count)
+    @property
+    def title(self) -> str:
+        return f"HMM with states {', '.join(self.states)}"
+
+    @property
+    def count(self) -> str:
+        return self._parameters.soft_title or super().count
+
+    def describe(self) -> list[Parameter]:
+        """Return for every label its value, all of its places, and whether it is held: the lines that `print` shows."""
+        return list(self._parameters.describe())
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -547,6 +514,7 @@ class HMM(Estimator):
         model.alphabet = None if given is None else Alphabet.from_dict(given)
         model._made = _PARAMETERS[document.get("symmetry")].from_dict(document, model.alphabet)
         model._parameters = model._made.copy()
+        model._keep({"alphabet": model.alphabet, **model._parameters.restated(document)})
         model.options, model.history_, model.converged_ = Options(soft=model._made.strengths), [], False
         model.provenance = document.get("provenance")
         return model

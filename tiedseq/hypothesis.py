@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .display import Cell, Table, value_cell
 from .errors import ArgumentError, ConvergenceWarning, ModelError
 from .specification import Specification
 
@@ -16,7 +17,7 @@ _SETTLED = 0.01  # nats still to come that a p-value can bear
 _BORDER = 1e-6  # a probability this close to zero is at its boundary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Two nested models, fitted to the same data: the likelihood-ratio test of the ties in which they differ.
 
@@ -62,21 +63,29 @@ class Comparison:
         models = (self.null, self.alternative)
         return [(model.n_free_parameters, log) for model, log in zip(models, self.log_likelihood, strict=True)]
 
-    def __str__(self) -> str:
+    def _table(self) -> Table:
         p = "none" if self.p_value is None else f"{self.p_value:.4g}"
-        lines = [
-            f"likelihood-ratio test: statistic {self.statistic:.4f}, df {self.df}, p-value {p}",
-            f"{'':<24} {'null':>14} {'alternative':>14}",
-            f"{'log-likelihood':<24} {self.log_likelihood[0]:14.4f} {self.log_likelihood[1]:14.4f}",
-            f"{'free parameters':<24} {self._sizes()[0][0]:14d} {self._sizes()[1][0]:14d}",
-            f"{'AIC':<24} {self.aic[0]:14.4f} {self.aic[1]:14.4f}",
-            f"{'BIC':<24} {self.bic[0]:14.4f} {self.bic[1]:14.4f}",
+        rows: list[tuple[Cell, ...]] = [
+            ("log-likelihood", *(f"{log:.4f}" for log in self.log_likelihood)),
+            ("free parameters", *(str(k) for k, _ in self._sizes())),
+            ("AIC", *(f"{value:.4f}" for value in self.aic)),
+            ("BIC", *(f"{value:.4f}" for value in self.bic)),
         ]
-        labels = dict.fromkeys([*self.null.parameters, *self.alternative.parameters])
-        for label in labels:
-            shown = [_shown(model.parameters.get(label, "")) for model in (self.null, self.alternative)]
-            lines.append(f"{label:<24} {shown[0]:>14} {shown[1]:>14}".rstrip())
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        lines = [{line.label: value_cell(line) for line in model.describe()} for model in (self.null, self.alternative)]
+        rows += [(label, *(line.get(label, "") for line in lines)) for label in {**lines[0], **lines[1]}]
+        return Table(
+            f"likelihood-ratio test: statistic {self.statistic:.4f}, df {self.df}, p-value {p}",
+            ("", "null", "alternative"),
+            rows,
+            [f"note: {note}" for note in self.notes],
+            align=">",
+        )
+
+    def __repr__(self) -> str:
+        return self._table().text()
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
 
 
 def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **options: Any) -> Comparison:
@@ -229,9 +238,3 @@ def _notes(null: Any, alternative: Any) -> tuple[str, ...]:
     if not at_border:
         return ()
     return (f"{', '.join(dict.fromkeys(map(repr, at_border)))} reached a boundary, where chi-square is no good guide",)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str) or value is None:
-        return str(value or "")
-    return f"{float(value):.6g}" if np.ndim(value) == 0 else f"{'x'.join(map(str, np.shape(value)))} table"

@@ -60,6 +60,11 @@ class Numbers:
             raise ModelError(f"{place} holds {wrong}; probabilities and weights are finite and not negative.")
         return cls(values, impossible, held)
 
+    def as_typed(self) -> Any:
+        """Return what a user would give for them; a zero is impossible then, so a reached one is as small as can be."""
+        values = np.where(self.impossible, 0.0, np.maximum(self.values, np.finfo(np.float64).tiny)).tolist()
+        return fixed(values) if self.held else values
+
 
 @dataclass(frozen=True)
 class Known:
@@ -333,7 +338,7 @@ class _Distributions:
 
     def _cell_name(self, label: str, cell: Any) -> str:
         """Call a cell after its distribution, as in "pair[AC]"; two cells of one name would be tied."""
-        name = f"{label}[{_cell_text(cell)}]"
+        name = f"{label}[{cell_text(cell)}]"
         other = self.cells.setdefault(name, (label, cell))
         if other != (label, cell):
             raise ModelError(
@@ -353,7 +358,8 @@ class _Distributions:
                 )
 
 
-def _cell_text(cell: Any) -> str:
+def cell_text(cell: Any) -> str:
+    """Return what stands in the brackets of a cell's name: "AC", or "0,1" where letters would run together."""
     parts = [str(part) for part in (cell if isinstance(cell, tuple) else (cell,))]
     return ("" if all(len(part) == 1 and not part.isdigit() for part in parts) else ",").join(parts)
 

@@ -15,7 +15,7 @@ from .alphabet import DNA, Alphabet, Codes, SequenceLike
 from .biopython import alignment_of, columns_of, text_of
 from .distributions import complement, fixed, substitution
 from .errors import ArgumentError, ModelError
-from .estimator import parameter_table
+from .estimator import Estimator
 from .options import STRANDS, check_word, checked_probability
 from .pairs.modes import check_mode
 from .pairs.paths import log_columns
@@ -24,7 +24,8 @@ from .pairs.sampling import sample_pair
 from .pairs.tables import Floats, PairTables
 from .random_state import RandomState
 from .records import encode
-from .specification import Specification, Tables
+from .restating import restated
+from .specification import Parameter, Specification, Tables
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -42,7 +43,7 @@ class _Strand(NamedTuple):
     query: Codes
 
 
-class PairHMM:
+class PairHMM(Estimator):
     """A pair-HMM whose parameters belong to labels: the same label anywhere is the same parameter.
 
     Parameters
@@ -121,6 +122,7 @@ class PairHMM:
         background: Any = None,
         random_state: RandomState = None,
     ) -> None:
+        self._keep(locals())
         self.alphabet = Alphabet.of(alphabet)
         self.states = _checked_states(states)
         extra = {"background": background} if isinstance(background, str | complement) else None
@@ -229,15 +231,19 @@ class PairHMM:
     def copy(self) -> PairHMM:
         """Return an independent model with the same structure and values."""
         other = PairHMM.__new__(PairHMM)
-        other.alphabet, other.states, other._background = self.alphabet, dict(self.states), self._background
+        other.__dict__.update(self.__dict__)
         other._specification = self._specification.copy()
         other._forget()
         return other
 
-    def __repr__(self) -> str:
+    @property
+    def title(self) -> str:
         states = ", ".join(f"{state}: {kind}" for state, kind in self.states.items())
-        title = f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"
-        return parameter_table(title, self._specification.describe(), f"{self.n_free_parameters} free parameters")
+        return f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"
+
+    def describe(self) -> list[Parameter]:
+        """Return for every label its value, all of its places, and whether it is held: the lines that `print` shows."""
+        return self._specification.describe()
 
     # ---- probabilities ----------------------------------------------------------------------------------------
 
@@ -420,6 +426,9 @@ class PairHMM:
         model._specification = Specification.from_dict({**document, "states": shapes}, model.alphabet)
         labelled = "background" in document.get("extra", {})
         model._background = None if labelled else model._checked_background(list(document["background"]))
+        given = restated(document)
+        background = given.pop("extra")["background"] if labelled else document["background"]
+        model._keep({"alphabet": model.alphabet, "states": model.states, "background": background, **given})
         model._forget()
         return model
 

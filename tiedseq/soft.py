@@ -129,7 +129,7 @@ class SoftTies:
 
     def describe(self, specification: Specification) -> Iterator[Parameter]:
         """One line for each centre; its uses are its members."""
-        places = {label: len(group.places) for group in self.groups for label in group.labels}
+        places = {label: group.places for group in self.groups for label in group.labels}
         for label, value in self.centres(specification).items():
             yield Parameter(label, value, places[label], False)
 

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .alphabet import Alphabet
-from .distributions import Categorical, categorical_from_structure
 from .distributions import complement as complement
 from .distributions import fixed as fixed
 from .errors import ArgumentError, ModelError
-from .language import TYPED, Names, Numbers, Reading, Use, read
+from .language import TYPED, Names, Reading, Use, cell_text, read
 from .random_state import RandomState, generator_of
+from .restating import stored_arguments
 from .simplex import Simplex
 from .ties import Ties
 
@@ -41,9 +41,10 @@ class Parameter(NamedTuple):
     """One line of a model's list of parameters."""
 
     label: str
-    value: float | Vector
-    uses: int
+    value: Any  # a float or an array; None if there is none yet
+    places: tuple[str, ...]  # every one that the label has: "a->b", a state, "pair[AC]", "a.mean"
     held: bool
+    letters: str = ""  # along every axis of a distribution's table
 
 
 class _SumToOne(NamedTuple):
@@ -245,14 +246,26 @@ class Specification:
         return self._complete(generator_of(random_state).exponential(size=self.ties.labels.shape) * self._first_uses())
 
     def describe(self) -> list[Parameter]:
-        """Return one line for each label: its value, in how many places it is used, and whether it is held."""
-        users = [use.label for use in self._all_uses()]
+        """Return one line for each label: its value, the places where it stands, and whether it is held."""
+        places: dict[str, list[str]] = {label: [] for label in self.labels}
+        columns = [*self.states, "end"]
+        for source, row in zip([*self.states, "start"], [*self._reading.transitions, self._reading.start], strict=True):
+            for column, label in zip(columns, row, strict=True):
+                if label is not None:
+                    places[label].append(f"{source}->{column}")
+        for place, use in {**self._reading.uses, **self._reading.extra}.items():
+            places[use.label].append(f"{place} (complement)" if use.complemented else place)
+            for index, label in np.ndenumerate(self._names(use)):
+                if label in self._reading.tables[use.label].inner:
+                    places[label].append(f"{place}[{cell_text(self._letters_at(index))}]")
+        letters = "" if self.alphabet is None else self.alphabet.letters
         return [
             Parameter(
                 label,
                 value,
-                users.count(label) if label in self._reading.tables else self._count_uses(label),
+                tuple(places[label]),
                 label in self.held,
+                letters if label in self._reading.tables else "",
             )
             for label, value in self.parameters.items()
         ]
@@ -419,9 +432,8 @@ class Specification:
         names = [label] if table is None else [name for name in table.names.ravel() if name is not None]
         return all(self.is_held[self._index[name]] for name in names if name in self._index)
 
-    def _count_uses(self, label: str) -> int:
-        cells = [self._reading.transitions, self._reading.start, *(self._names(use) for use in self._all_uses())]
-        return sum(int((block == label).sum()) for block in cells)
+    def _letters_at(self, index: tuple[int, ...]) -> tuple[Any, ...]:
+        return index if self.alphabet is None else tuple(self.alphabet.letters[k] for k in index)
 
     def _sums_to_one(self) -> Iterator[_SumToOne]:
         """Yield all rows and tables that sum to one, each distribution in its first place only."""
@@ -541,41 +553,10 @@ def _lines(table: NDArray[np.intp], given: str | None) -> NDArray[np.intp]:
 
 
 def _arguments_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the constructor's arguments that a dictionary for JSON describes."""
-    uses = {
-        section: {
-            key: complement(entry["complement"]) if isinstance(entry, dict) else entry
-            for key, entry in document.get(section, {}).items()
-        }
-        for section in ("emissions", "extra")
-    }
-    values: dict[str, Any] = {label: _value_from_json(label, value) for label, value in document["values"].items()}
-    for label, structure in document.get("distributions", {}).items():
-        values[label] = _with_structure(structure, values[label])
-    return {
-        "states": {state: shape and tuple(shape) for state, shape in document["states"].items()},
-        "transitions": document["transitions"],
-        "start": dict(document["start"]),
-        "values": values,
-        "given": document.get("given"),
-        **uses,
-    }
+    """Return the constructor's arguments that a dictionary for JSON describes, with values to the last bit."""
+    states = {state: shape and tuple(shape) for state, shape in document["states"].items()}
+    return {"states": states, "given": document.get("given"), **stored_arguments(document)}
 
 
 def _use_to_json(use: Use) -> str | dict[str, str]:
     return {"complement": use.label} if use.complemented else use.label
-
-
-def _value_from_json(label: str, value: Any) -> Numbers:
-    held = isinstance(value, dict)
-    return Numbers.stored(value["fixed"] if held else value, held, f"values[{label!r}]")
-
-
-def _with_structure(structure: Mapping[str, Any], numbers: Numbers) -> Categorical:
-    """Return a distribution with stored ties and values; cells with labels of the model leave their values to them."""
-    distribution = categorical_from_structure(structure, numbers.values.shape)
-    if distribution.labels is not None:
-        labelled = np.array([isinstance(cell, str) for cell in distribution.labels.ravel()])
-        numbers.values[labelled.reshape(numbers.values.shape)] = np.nan
-    distribution.values = numbers  # type: ignore[assignment]
-    return distribution

@@ -230,16 +230,24 @@ def _judge(run: Run, now: Iteration, options: Options) -> None:
 
 
 def gain_to_come(history: Sequence[float]) -> float:
-    """Extrapolate the gain still to come as a geometric series of the last two gains; infinite while they grow.
+    """Extrapolate the gain still to come as a geometric series of the last gains; infinite while they grow.
 
-    (Aitken acceleration as a stopping rule: McLachlan and Krishnan, The EM Algorithm and Extensions, 2008, 4.9.)
+    The series falls by the slower of the last two ratios. One alone would take the leap that the first iteration makes
+    from a random start for convergence, as the second gain is small beside it. (Aitken acceleration as a stopping rule:
+    McLachlan and Krishnan, The EM Algorithm and Extensions, 2008, 4.9.)
     """
     if len(history) < 3:
         return math.inf
-    before, last = history[-2] - history[-3], history[-1] - history[-2]
+    last = history[-1] - history[-2]
     if last <= 1e-12 * abs(history[-1]):  # rounding of the sum
         return 0.0
-    return math.inf if last >= before else last * last / (before - last)
+    if len(history) < 4:
+        return math.inf
+    older, before = history[-3] - history[-4], history[-2] - history[-3]
+    if last >= before or before >= older:
+        return math.inf
+    ratio = max(last / before, before / older)
+    return last * ratio / (1.0 - ratio)
 
 
 def total(parts: Iterator[Statistics]) -> Statistics:

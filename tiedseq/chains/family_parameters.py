@@ -96,6 +96,12 @@ class FamilyParameters:
             self.held.add(label)
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The starting values by label, as people type them; without those that `fit` is to find."""
+        typed = {label: np.asarray(value).tolist() for label, value in self.initial.items() if value is not None}
+        return {label: fixed(value) if label in self.held else value for label, value in typed.items()}
+
+    @property
     def missing(self) -> list[str]:
         """Labels that have no value yet."""
         return [label for label, value in self.values.items() if value is None]

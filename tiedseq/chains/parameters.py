@@ -15,6 +15,7 @@ from tiedseq.errors import ModelError
 from tiedseq.families import Family
 from tiedseq.hypothesis import Nesting
 from tiedseq.random_state import RandomState
+from tiedseq.restating import restated
 from tiedseq.soft import Group, SoftTies, groups_of
 from tiedseq.specification import Parameter, Specification, Tables
 
@@ -99,11 +100,6 @@ class HMMParameters:
         return self.specification.n_free_parameters + self.families.n_free
 
     @property
-    def count(self) -> str:
-        """How many parameters there are to estimate, in words."""
-        return self.soft.title or f"{self.n_free} free parameters"
-
-    @property
     def vector(self) -> Vector:
         """All values, flat."""
         return np.concatenate([self.specification.free, self.families.vector])
@@ -119,7 +115,8 @@ class HMMParameters:
         yield from self.soft.describe(self.specification)
         yield from self.specification.describe()
         for label, places in self.families.uses.items():
-            yield Parameter(label, self.families.values[label], len(places), label in self.families.held)
+            names = tuple(f"{place.state}.{place.name}" for place in places)
+            yield Parameter(label, self.families.values[label], names, label in self.families.held)
 
     def copy(self) -> HMMParameters:
         other = HMMParameters.__new__(HMMParameters)
@@ -399,6 +396,19 @@ class HMMParameters:
         with_letters = other.specification.tables()["emissions"]
         other.emitting = tuple(s for s in other.states if s in with_letters or s in other.families.families)
         return other
+
+    def restated(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that make the parameters of a document again; these are the ones read from it."""
+        given, soft = restated(document), document.get("soft", {"values": {}, "strengths": None})
+        emitted = {**given["emissions"], **self.families.families}
+        return {
+            "order": self.order,
+            "transitions": given["transitions"],
+            "emissions": {state: emitted.get(state) for state in self.states},
+            "start": given["start"],
+            "values": {**given["values"], **soft["values"], **self.families.given},
+            "soft": soft["strengths"],
+        }
 
 
 def _told_apart(

@@ -1,4 +1,4 @@
-"""Sequences drawn from an HMM."""
+"""Sequences drawn from an HMM, and where it is in the long run."""
 
 from __future__ import annotations
 
@@ -83,3 +83,23 @@ def segment_letters(
 
 def _drawn(limits: Floats, number: float) -> int:
     return min(int(np.searchsorted(limits, number * limits[-1], side="right")), len(limits) - 1)
+
+
+def stationary(transitions: Floats, is_emitting: NDArray[np.bool_]) -> Floats:
+    """Return (S,): the distribution of emitting states that transitions (S, S) leave as it is.
+
+    Raises ModelError if there are several.
+    """
+    emitting, silent = np.flatnonzero(is_emitting), np.flatnonzero(~is_emitting)
+    steps = transitions[np.ix_(emitting, emitting)]
+    if len(silent):
+        through = np.linalg.inv(np.eye(len(silent)) - transitions[np.ix_(silent, silent)])
+        steps = steps + transitions[np.ix_(emitting, silent)] @ through @ transitions[np.ix_(silent, emitting)]
+    n = len(emitting)
+    system = np.vstack([steps.T - np.eye(n), np.ones(n)])
+    found, _, rank, _ = np.linalg.lstsq(system, np.append(np.zeros(n), 1.0), rcond=None)
+    if rank < n:
+        raise ModelError("Some states cannot be reached from others: there are several stationary distributions.")
+    distribution = np.zeros(len(is_emitting))
+    distribution[emitting] = np.clip(found, 0.0, None) / np.clip(found, 0.0, None).sum()
+    return distribution

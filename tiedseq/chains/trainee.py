@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +16,45 @@ from tiedseq.training import Options, Statistics
 
 from .emissions import Batch
 from .machine import Machine, expect, expect_best
-from .parameters import HMMParameters
-from .strands import StrandParameters
 
 Vector = NDArray[np.float64]
 
 _ALGORITHMS = {"baum-welch": expect, "viterbi": expect_best}
 
 
+class Parameters(Protocol):
+    """What training asks of parameters, with or without symmetry."""
+
+    vector: Vector
+    states: tuple[str, ...]
+    emitting: tuple[str, ...]
+
+    def reset(self) -> None: ...
+
+    def start(self, observations: Any, generator: np.random.Generator) -> None: ...
+
+    def redrawn(self, observations: Any, generator: np.random.Generator) -> Vector: ...
+
+    def machine(self) -> Machine: ...
+
+    def maximize(self, counts: Vector, priors: Mapping[str, Any]) -> Vector: ...
+
+    def log_prior(self, priors: Mapping[str, Any]) -> float: ...
+
+    def unvisited(self, counts: Vector) -> list[str]: ...
+
+    def at_floor(self) -> list[str]: ...
+
+    @property
+    def soft_title(self) -> str: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
 class Trainee:
     """The parameters of an HMM, data that starting values may come from, and what an iteration does with them."""
 
-    def __init__(
-        self, parameters: HMMParameters | StrandParameters, options: Options, observations: Any, algorithm: str
-    ) -> None:
+    def __init__(self, parameters: Parameters, options: Options, observations: Any, algorithm: str) -> None:
         if algorithm not in _ALGORITHMS:
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "baum-welch" or "viterbi".')
         if algorithm == "viterbi" and len(parameters.emitting) < len(parameters.states):

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .emissions import Batch, restricted, used_by_row
+from tiedseq.chains.emissions import Batch, restricted, used_by_row
+from tiedseq.chains.tables import Floats, Index, Likelihoods
+
 from .flows import conditionals
-from .tables import Floats, Index, Likelihoods
 
 
 class SegmentWords(NamedTuple):

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
+from tiedseq.chains.tables import Floats
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ModelError
 from tiedseq.language import TYPED, Numbers, Use, check_keys
 from tiedseq.specification import Specification
 
 from .flows import Flows, mirrored
-from .tables import Floats
 
 LARGEST_ORDER = 4  # the M-step inverts a matrix of all words
 

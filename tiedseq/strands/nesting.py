@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from tiedseq.chains.tables import Floats
 from tiedseq.errors import ModelError
 from tiedseq.hypothesis import Nesting
 
 from .flows import Flows
-from .strand_language import Letters
-from .tables import Floats
+from .language import Letters
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tiedseq.errors import ModelError
 from tiedseq.ties import Ties
 
-from .long_run import perron
+from .perron import perron
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Where a chain is in the long run: stationary distributions and eigenvectors.
+"""The eigenvector of a matrix of weights, whether the chain that it makes mixes or not.
 
 Few states may hardly mix, and then equations are solved. Many contexts of letters forget quickly, so that steps
 reach the limit before a solver would have; it follows where they do not.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
-from tiedseq.errors import ModelError
 
 Floats = NDArray[np.float64]
 
@@ -45,23 +43,3 @@ def perron(matrix: Floats) -> Floats:
     found = np.zeros(len(matrix))
     found[used] = vector
     return found
-
-
-def stationary(transitions: Floats, is_emitting: NDArray[np.bool_]) -> Floats:
-    """Return (S,): the distribution of emitting states that transitions (S, S) leave as it is.
-
-    Raises ModelError if there are several.
-    """
-    emitting, silent = np.flatnonzero(is_emitting), np.flatnonzero(~is_emitting)
-    steps = transitions[np.ix_(emitting, emitting)]
-    if len(silent):
-        through = np.linalg.inv(np.eye(len(silent)) - transitions[np.ix_(silent, silent)])
-        steps = steps + transitions[np.ix_(emitting, silent)] @ through @ transitions[np.ix_(silent, emitting)]
-    n = len(emitting)
-    system = np.vstack([steps.T - np.eye(n), np.ones(n)])
-    found, _, rank, _ = np.linalg.lstsq(system, np.append(np.zeros(n), 1.0), rcond=None)
-    if rank < n:
-        raise ModelError("Some states cannot be reached from others: there are several stationary distributions.")
-    distribution = np.zeros(len(is_emitting))
-    distribution[emitting] = np.clip(found, 0.0, None) / np.clip(found, 0.0, None).sum()
-    return distribution

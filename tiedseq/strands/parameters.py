@@ -2,7 +2,7 @@
 
 What both strands share are joint frequencies: the flow pi_i A_ij from state to state, and in every state the frequency
 of words of k + 1 letters. Read from the other strand the step i -> j is the step j' -> i', where i' is the state that i
-is there, and a word is its reverse complement. Both are tables as :mod:`tiedseq.chains.flows` has them, and the
+is there, and a word is its reverse complement. Both are tables as :mod:`tiedseq.strands.flows` has them, and the
 conditional probabilities that the recursions want follow from them. With an "end" the outside of a sequence is one more
 state, its own image: sequences begin with i as often as they end with i'. Without one they begin anywhere, in i with
 probability pi_i.
@@ -18,6 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
+from tiedseq.chains.emissions import Batch
+from tiedseq.chains.machine import Machine, expect
+from tiedseq.chains.sampling import segment_letters
+from tiedseq.chains.tables import ChainTables, Floats, Index
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ModelError
 from tiedseq.information import BORDER, reach_of, standard_deviations
@@ -25,14 +29,10 @@ from tiedseq.language import Use
 from tiedseq.random_state import RandomState, generator_of
 from tiedseq.specification import Parameter
 
-from .emissions import Batch
 from .flows import Flows, conditionals, mirrored
-from .machine import Machine, expect
-from .sampling import segment_letters
+from .language import Letters, Steps, read_letters, read_steps, state_images
+from .nesting import StrandNesting
 from .segments import SegmentEmissions, SegmentWords, segment_words, word_counts
-from .strand_language import Letters, Steps, read_letters, read_steps, state_images
-from .strand_nesting import StrandNesting
-from .tables import ChainTables, Floats, Index
 
 Vector = NDArray[np.float64]
 
@@ -122,14 +122,18 @@ class StrandParameters:
 
     # ---- values ---------------------------------------------------------------------------------------------------
 
+    def _step_places(self) -> list[list[str]]:
+        """The steps of each orbit, the outside being "start" or "end"."""
+        labels = self.flows[STEPS].ties.labels
+        sources, targets = [*self.states, "start"], [*self.states, "end"]
+        places: list[list[str]] = [[] for _ in range(self.flows[STEPS].ties.n_free)]
+        for i, j in np.argwhere(labels >= 0).tolist():
+            places[labels[i, j]].append(f"{sources[i]}->{targets[j]}")
+        return places
+
     def _step_names(self) -> list[str]:
-        """What each orbit of steps is called: by its first step, the outside being "start" or "end"."""
-        ends, names = [*self.states, "end"], [""] * self.flows[STEPS].ties.n_free
-        for (i, j), k in reversed(list(np.ndenumerate(self.flows[STEPS].ties.labels))):
-            if k >= 0:
-                source = ends[i] if i < len(self.states) else "start"
-                names[k] = f"{STEPS} {source}->{ends[j]}"
-        return names
+        """What each orbit of steps is called: by its first step."""
+        return [f"{STEPS} {places[0]}" for places in self._step_places()]
 
     @property
     def by_label(self) -> dict[str, Any]:
@@ -152,12 +156,17 @@ class StrandParameters:
 
     def describe(self) -> Iterator[Parameter]:
         """One line for each label."""
-        steps = self.flows[STEPS].ties
-        for name, value, uses in zip(self._step_names(), self.values[STEPS].tolist(), steps.uses, strict=True):
-            yield Parameter(name, value, int(uses), False)
+        for name, value, places in zip(
+            self._step_names(), self.values[STEPS].tolist(), self._step_places(), strict=True
+        ):
+            yield Parameter(name, value, tuple(places), False)
         for label in list(self.values)[1:]:
-            uses = sum(use.label == label for use in self.uses.values())
-            yield Parameter(label, self._table(label), uses, label in self.held)
+            places = [
+                f"{state} (complement)" if use.complemented else state
+                for state, use in self.uses.items()
+                if use.label == label
+            ]
+            yield Parameter(label, self._table(label), tuple(places), label in self.held)
 
     def copy(self) -> StrandParameters:
         other = copy.copy(self)
@@ -183,11 +192,6 @@ class StrandParameters:
     # ---- soft ties ------------------------------------------------------------------------------------------------
 
     soft_title = ""
-
-    @property
-    def count(self) -> str:
-        """How many parameters are free, in words."""
-        return f"{self.n_free} free parameters"
 
     @property
     def strengths(self) -> dict[str, float]:
@@ -406,20 +410,32 @@ class StrandParameters:
             "given": sorted(self._given),
         }
 
+    def restated(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that make the parameters of a document again; these are the ones read from it."""
+        start, transitions = self.rows()
+        targets = [*self.states, "end"] if self.has_end else self.states
+        rows = {
+            state: {target: p for target, p in zip(targets, row, strict=False) if p > 0.0}
+            for state, row in zip(self.states, transitions.tolist(), strict=True)
+        }
+        first = {target: p for target, p in zip(self.states, start.tolist(), strict=False) if p > 0.0}
+        emissions, values = _stored(document)
+        return {
+            "order": self.order,
+            "symmetry": document["symmetry"],
+            "transitions": rows,
+            "emissions": emissions,
+            "start": first if self.has_end else None,
+            "values": values,
+        }
+
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], alphabet: Alphabet | None) -> StrandParameters:
         """Return the parameters that :meth:`to_dict` described, with the same bits in every value."""
         other = cls.__new__(cls)
         states, flow = tuple(document["states"]), np.array(document["flow"], np.float64)
         steps = Steps(states, state_images(states, document["has_end"]), flow, document["has_end"])
-        emissions = {
-            state: complement(entry["complement"]) if isinstance(entry, dict) else entry
-            for state, entry in document["emissions"].items()
-        }
-        values = {
-            label: fixed(entry["fixed"]) if isinstance(entry, dict) else entry
-            for label, entry in document["values"].items()
-        }
+        emissions, values = _stored(document)
         order = int(document["order"])
         letters = read_letters(steps, alphabet, emissions, values, order)
         assert alphabet is not None
@@ -429,3 +445,16 @@ class StrandParameters:
         other.values = {label: other.values[label] for label in other.flows}
         other.initial, other._given = dict(other.values), frozenset(document["given"])
         return other
+
+
+def _stored(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The emissions and values of a document, as a user would give them."""
+    emissions = {
+        state: complement(entry["complement"]) if isinstance(entry, dict) else entry
+        for state, entry in document["emissions"].items()
+    }
+    values = {
+        label: fixed(entry["fixed"]) if isinstance(entry, dict) else entry
+        for label, entry in document["values"].items()
+    }
+    return emissions, values

@@ -1,0 +1,67 @@
+"""The parameters of an HMM under the names that hmmlearn's users know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tiedseq.alphabet import Alphabet
+
+from .tables import Floats
+
+
+class HmmlearnAttributes:
+    """Arrays in the order of `states`; AttributeError where a model has no such thing."""
+
+    _parameters: Any
+    alphabet: Alphabet | None
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return tuple(self._parameters.states)
+
+    @property
+    def startprob_(self) -> Floats:
+        """float64 (S,): P(state) of the first letter; "end" is left out."""
+        return self._parameters.rows()[0][:-1].copy()
+
+    @property
+    def transmat_(self) -> Floats:
+        """float64 (S, S): P(next state | state); "end" is left out."""
+        return self._parameters.rows()[1][:, :-1].copy()
+
+    @property
+    def emissionprob_(self) -> Floats:
+        """float64 (S,) + (K,) * (order + 1): every state's table of letters; silent states have zeros."""
+        if self.alphabet is None:
+            raise AttributeError("emissionprob_: this model emits numbers")
+        tables = self._parameters.letter_tables()
+        nothing = np.zeros((self.alphabet.n_letters,) * (self._parameters.order + 1))
+        return np.array([tables.get(state, nothing) for state in self.states])
+
+    @property
+    def means_(self) -> Floats:
+        """float64 (S, dims)."""
+        return self._of_families("mean", "means_")
+
+    @property
+    def covars_(self) -> Floats:
+        """float64 (S, ...), in the form of the family's covariance."""
+        return self._of_families("covariance", "covars_")
+
+    @property
+    def rates_(self) -> Floats:
+        """float64 (S, dims)."""
+        return self._of_families("rate", "rates_")
+
+    def _of_families(self, name: str, public: str) -> Floats:
+        if self.alphabet is not None:
+            raise AttributeError(f"{public}: this model emits letters")
+        families = self._parameters.families
+        if any(state not in families.families for state in self.states):
+            raise AttributeError(f"{public}: not every state emits numbers")
+        values = [families.of_state(state).get(name) for state in self.states]
+        if any(value is None for value in values):
+            raise AttributeError(f"{public}: not every state has a {name} with a value")
+        return np.array(values)

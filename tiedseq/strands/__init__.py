@@ -1,0 +1,1 @@
+"""HMMs that are alike on both strands."""
