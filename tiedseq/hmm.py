@@ -62,6 +62,15 @@ class HMM(HmmlearnAttributes, Estimator):
         context; at the start of a sequence and after an ambiguous letter the mean over all contexts counts.
     random_state, max_iter, tol, n_init, priors, soft, callback, progress, executor, checkpoint, warm_start
         Training options; see `fit`.
+    symmetry : {None, "reverse-complement"}, default None
+        "reverse-complement": a sequence and its reverse complement are equally likely. States called alike but for a
+        last sign, "gene+" and "gene-", are each other's mirror images, and every other state is its own; the emission
+        of one of two images may be left out. Tied are joint frequencies: the flow pi_i A_ij from state to state, called
+        "flow i->j" among the parameters, and in every state the words of order + 1 letters, (K,) * (order + 1); entries
+        of rows are starting values and cannot be labels. Tables may be given as for `order`, or as frequencies of
+        words; both are averaged with their mirror images. So that it can hold for any order, contexts begin anew
+        where the state changes, after an ambiguous letter and at the start of a sequence, and a model without an "end"
+        begins anywhere. Silent states, families of numbers and soft ties have no such form.
 
     Attributes
     ----------

@@ -17,6 +17,7 @@ STRANDS = ("forward", "both")
 DECODES = ("mea", "viterbi")
 FORMATS = ("text", "fasta", "clustal", "stockholm", "maf", "sam", "paf", "tsv", "json")
 ANNOTATIONS = ("bed", "gff3", "bedgraph", "wig")
+SYMMETRIES = ("reverse-complement",)
 
 
 def check_word(name: str, value: Any, words: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from tiedseq.options import (
     FORMATS,
     MODES,
     STRANDS,
+    SYMMETRIES,
     checked_count,
     checked_probability,
     checked_weight,
@@ -45,7 +46,7 @@ _ALIGN_EXAMPLES = """\
 """
 
 _FIT_EXAMPLES = """\
-  tiedseq fit islands.fa --states 2 --order 1 -o model.json
+  tiedseq fit islands.fa --states 2 --order 1 --symmetry reverse-complement -o model.json
   tiedseq fit reads.fq.gz --model start.json --threads 2 -o model.json
 """
 
@@ -190,6 +191,11 @@ def _add_fit(commands: Any) -> None:
     add("-o", "--output", metavar="FILE", required=True, help="the model file to write, whole or not at all")
     add("--states", type=_COUNT, metavar="N", help="a model of N states, each of which may follow every other")
     add("--order", type=int, default=0, metavar="K", help="letters before it that a letter depends on; default: 0")
+    add(
+        "--symmetry",
+        choices=SYMMETRIES,
+        help="both strands alike: a sequence is as likely as its reverse complement; for --states",
+    )
     add("--alphabet", default="dna", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
     add("--model", metavar="FILE", help="start from this model instead: its structure, ties and values")
     add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: letters in lower case are missing")

@@ -26,6 +26,8 @@ def fit(options: argparse.Namespace) -> int:
     check_files(options, {"SEQUENCES": options.sequences, "--model": options.model})
     if (options.states is None) == (options.model is None):
         options.parser.error("give --states N for a new model, or --model FILE for one to start from")
+    if options.model is not None and options.symmetry is not None:
+        options.parser.error("--symmetry is for a new model, with --states; a model from a file has its own")
     from tiedseq.records import encode
 
     model = load_model(options.model, "hmm") if options.model else _new_model(options)
@@ -75,7 +77,8 @@ def _new_model(options: argparse.Namespace) -> HMM:
 
     named = {"dna": DNA, "rna": RNA, "protein": PROTEIN}
     alphabet = named.get(options.alphabet.lower(), options.alphabet)
-    return HMM.ergodic(options.states, alphabet=alphabet, order=options.order, random_state=options.seed)
+    wanted = {"alphabet": alphabet, "order": options.order, "symmetry": options.symmetry}
+    return HMM.ergodic(options.states, **wanted, random_state=options.seed)
 
 
 def _not_empty(path: str) -> Iterator[Record]:
