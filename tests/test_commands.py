@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from Bio.Seq import reverse_complement
 from numpy.testing import assert_allclose
 
 import tiedseq as ts
@@ -63,6 +64,15 @@ def test_fit_goes_on_from_a_model(here: Path, capsys: pytest.CaptureFixture[str]
     sequences = [record for record in ts.read("s.fa") if len(record)]
     assert ts.load("n.json").score(sequences) > first.score(sequences)
     assert capsys.readouterr().err == ""
+
+
+def test_both_strands_alike(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = fitted("--order", "1", "--symmetry", "reverse-complement")
+    for record in ts.read("s.fa"):
+        if len(record):
+            assert_allclose(model.score(record), model.score(reverse_complement(record.sequence)), rtol=1e-11)
+    assert cli.main(["fit", "s.fa", "--model", "m.json", "--symmetry", "reverse-complement", "-o", "n.json"]) == 2
+    assert "--symmetry is for a new model" in capsys.readouterr().err
 
 
 def test_masked_letters_are_missing(here: Path) -> None:
