@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import numpy as np
@@ -72,9 +74,9 @@ class ChainPaths:
             pieces = cuts.pieces(task)
             seams = np.zeros((cuts.n_seams(task), 2, lanes.size))
             ends = np.full((task.stop - task.start, 3), -1, np.int64)
-            work, chunk = self._work(cuts.longest(task))
             best = np.full(len(ends), -np.inf)
-            viterbi(chain, letters, pieces, chunk, lanes.size, work, seams, path, ends, best)
+            with self._work(cuts.longest(task)) as (work, chunk):
+                viterbi(chain, letters, pieces, chunk, lanes.size, work, seams, path, ends, best)
             all_best.append(best)
             all_seams.append(seams)
             all_ends.append(ends)
@@ -82,16 +84,16 @@ class ChainPaths:
         same_state = before.second[:, 1] == after.second[:, 0]
         return np.concatenate(all_best), bool(same_state.all()) and _parallel(before.first[:, 1], after.first[:, 0])
 
-    def _work(self, length: int) -> tuple[Work, int]:
+    @contextmanager
+    def _work(self, length: int) -> Iterator[tuple[Work, int]]:
+        """Memory for a task, and the number of times in a chunk."""
         size, emitting = self.lanes.size, self.lanes.emitting
         chunk = max(1, min(length, max(16, _HISTORY_BYTES // (size * LANES * 8))))
-        likelihood, forward, choices, saved = scratch(
-            chunk * emitting, (chunk + 1) * size, chunk * size, -(-length // chunk) * size
-        )
-        nothing = np.zeros(0)
-        which = np.empty(chunk * LANES, np.int64)
-        work = Work(which, likelihood, forward, choices, nothing, nothing, saved, nothing, nothing, nothing)
-        return work, chunk
+        with scratch(
+            chunk, chunk * emitting, (chunk + 1) * size, chunk * size, -(-length // chunk) * size, 0
+        ) as (which, likelihood, forward, choices, saved, nothing):
+            rest = (nothing, nothing, saved, nothing, nothing, nothing)
+            yield Work(which.view(np.int64), likelihood, forward, choices, *rest), chunk
 
 
 def _parallel(a: Floats, b: Floats) -> bool:

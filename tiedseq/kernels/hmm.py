@@ -300,8 +300,8 @@ def backward_chunk(chain, period, pieces, batch, first_time, count, emitting, st
             renewals -= 1
         for s in range(emitting):
             value, here = load(work.backward, s * LANES), (u * emitting + s) * LANES
-            store(work.posterior, here, value * load(work.forward, at + s * LANES))
             store(work.onward, u * step + s * LANES, value * load(work.likelihood, here) * factor)
+            store(work.posterior, here, value * load(work.forward, at + s * LANES))
         if noting:
             forget_forward(pieces, batch, time, u, states, work)
         for k in range(states - emitting - 1, -1, -1):

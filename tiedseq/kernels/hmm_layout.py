@@ -63,7 +63,7 @@ class Work(NamedTuple):
     likelihood: Any  # float64 (chunk * emitting * 16,)
     forward: Any  # float64 ((chunk + 1) slots): at the time before the chunk, and at its times
     onward: Any  # float64 (chunk slots): emitting states: likelihood * backward; silent ones: backward, a time earlier
-    posterior: Any  # float64 (chunk * emitting * 16,)
+    posterior: Any  # float64 (chunk * emitting * 16,); may be the memory of `likelihood`, which is then written over
     backward: Any  # float64 (one slot): at the time at work
     saved: Any  # float64 (chunks * (a slot and 16),): forward before every chunk, and its unit
     exponents: Any  # float64 (renewals * 16,): log2 of what forward was divided by
