@@ -389,10 +389,12 @@ class HMM(Estimator):
         """
         data, machine = self._observations(X, lengths), self._parameters.machine()
         if algorithm == "viterbi":
-            found = [machine.likeliest(batch) for batch in self._batches(data)]
-            return float(sum(logs.sum() for logs, _ in found)), data.restored(
-                np.concatenate([path for _, path in found])
-            )
+            path, total, first = np.empty(len(data.values), np.int64), 0.0, 0
+            for batch in self._batches(data):
+                last = first + int(batch.ends[-1])
+                total += float(machine.likeliest(batch, path[first:last])[0].sum())
+                first = last
+            return total, data.restored(path)
         if algorithm not in ("posterior", "map"):
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
         posterior = self._posterior(machine, data)

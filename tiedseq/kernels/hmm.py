@@ -108,11 +108,11 @@ def count_letters(emitting, count, work, used):
 
 @part
 def next_event(pieces, batch, time):
-    """The first time after `time` at which something happens to a lane: its counting starts or is over."""
+    """The first time after `time` at which something happens to a lane: its counting starts or is over, or it stops."""
     following = NEVER
     for lane in range(LANES):
         piece = batch * LANES + lane
-        for moment in (pieces.first[piece] - 1, pieces.last[piece] - 1, pieces.last[piece]):
+        for moment in (pieces.first[piece] - 1, pieces.last[piece] - 1, pieces.last[piece], pieces.stop[piece] - 1):
             if time < moment < following:
                 following = moment
     return following

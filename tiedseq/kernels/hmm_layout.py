@@ -71,6 +71,18 @@ class Work(NamedTuple):
     scratch: Any  # float64 (16,)
 
 
+class PathWork(NamedTuple):
+    """Memory for the likeliest paths of one batch. A chunk of times, whose choices are kept, is made of blocks."""
+
+    which: Any  # int64 (block * 16,): where in the table the letters' rows begin
+    likelihood: Any  # float64 (block * emitting * 16,)
+    forward: Any  # float64 ((block + 1) slots): the best values at the time before a block, and at its times
+    saved: Any  # float64 (chunks slots): the values before every chunk
+    choices: Any  # int16 (chunk slots): the state at the time before, for silent states at the same time
+    at: Any  # int64 (16,): on the way back, the state that each lane is in
+    origin: Any  # int64 (16,): the letter of the data at a lane's time 0, or -1 while nothing of it is written down
+
+
 class Sums(NamedTuple):
     """What is added up."""
 
