@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Letters, Sum
 from tiedseq.kernels.layout import LANES
 
 from .cuts import Cuts, Passed
-from .tables import ChainTables, Derivatives, Floats, Likelihoods
+from .tables import ChainTables, Derivatives, Floats, Index, Likelihoods
 
 Map = Callable[[Callable[[slice], Sums], Iterable[slice]], Iterator[Sums]]
 """The built-in `map`, or an executor's: results come in the order of the tasks."""
@@ -136,11 +136,9 @@ class ChainLanes:
         total = [sum((getattr(sums, name) for sums in parts[1:]), getattr(parts[0], name)) for name in _ADDED]
         incoming, silent, began, finished = (part.reshape(-1, LANES).sum(axis=1) for part in total[:4])
         square = np.zeros((self.size, self.size))
-        for g, (low, high) in enumerate(pairwise(chain.incoming.first.tolist())):
-            for e in range(low, high):
-                square[chain.incoming.other[e], FOUR * g : FOUR * g + FOUR] = incoming[FOUR * e : FOUR * e + FOUR]
-        for k, (low, high) in enumerate(pairwise(chain.silent_incoming.first.tolist())):
-            square[chain.silent_incoming.other[low:high], self.emitting + k] += silent[low:high]
+        fours = FOUR * _groups(chain.incoming)[:, None] + np.arange(FOUR)
+        square[chain.incoming.other[:, None], fours] = incoming.reshape(-1, FOUR)  # what comes twice is twice the same
+        square[chain.silent_incoming.other, self.emitting + _groups(chain.silent_incoming)] = silent
         transitions = np.where(tables.possible, square[np.ix_(self.place, self.place)], 0.0)
         began, finished = np.append(began, np.zeros(self.size - self.emitting))[self.place], finished[self.place]
         start = np.where(tables.silent, 0.0, began)
@@ -172,6 +170,11 @@ def four_edges(possible: NDArray[np.bool_], weight: Floats, groups: list[slice])
     return Edges(np.array(first, np.int64), np.array(others, np.int64), np.ascontiguousarray(flat))
 
 
+def _groups(edges: Edges) -> Index:
+    """The group of every edge."""
+    return np.repeat(np.arange(len(edges.first) - 1), np.diff(edges.first))
+
+
 def vectors(count: int) -> Floats:
     """Zeros that start at a cache line: a vector that straddles two costs twice."""
     memory = np.zeros(count * LANES + 8)
@@ -196,7 +199,7 @@ def scratch(*counts: int) -> Iterator[list[Floats]]:
         memory = vectors(wanted)
     if memory.size < wanted * LANES:
         memory = vectors(wanted)
-    yield np.split(memory[: wanted * LANES], np.cumsum(counts[:-1]) * LANES)
+    yield [memory[a * LANES : b * LANES] for a, b in pairwise(accumulate(counts, initial=0))]
     if memory.nbytes <= _KEPT_BYTES:
         _kept.append(memory)
 
