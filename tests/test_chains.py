@@ -526,7 +526,8 @@ def test_pieces_of_a_few_letters(seed: int, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(cuts, "_LONGEST", shortest + int(rng.integers(0, 10)))
         monkeypatch.setattr(cuts, "_TASK_LETTERS", int(rng.choice([16, 500, 5000])))
         monkeypatch.setattr(lanes, "_HISTORY_BYTES", int(rng.choice([1, 1 << 15])))
-        monkeypatch.setattr(paths, "_HISTORY_BYTES", int(rng.choice([1, 1 << 15])))
+        monkeypatch.setattr(paths, "_CHOICES_BYTES", int(rng.choice([1, 1 << 13])))
+        monkeypatch.setattr(paths, "_BLOCK", int(rng.choice([1, 7, 64])))
         for module in (recursion, paths):
             monkeypatch.setattr(module, "WARMUPS", (*np.sort(rng.integers(1, 90, 2)).tolist(), 0))
         lengths = [int(rng.integers(40, 150))] if number % 4 == 0 else rng.integers(1, 90, 9)

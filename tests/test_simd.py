@@ -215,6 +215,26 @@ def test_any_reaches() -> None:
         assert not run(np.zeros(16), 5e-324)
 
 
+def choices(a: Floats, out: Floats, taken: NDArray[np.int16]) -> None:
+    best, before = ops.prefer(ops.load(a, 0), ops.chosen(7), ops.load(a, 16), ops.chosen(-1))
+    ops.store(out, 0, best)
+    ops.store_choices(taken, 3, (before, ops.chosen(32767)))
+
+
+@VALUES
+def test_choices(values: Floats) -> None:
+    """Of equal values the earlier choice stays; so it does where both are minus infinity."""
+    values = values[:32].copy()
+    values[[2, 18]], values[[5, 21]] = values[2], -np.inf
+    better = values[:16] > values[16:]
+    expected = np.concatenate([np.zeros(3), np.where(better, 7, -1), np.full(16, 32767), [0.0]])
+    for run in in_both(choices):
+        out, taken = np.zeros(16), np.zeros(36, np.int16)
+        run(values, out, taken)
+        np.testing.assert_array_equal(out, np.maximum(values[:16], values[16:]))
+        np.testing.assert_array_equal(taken, expected)
+
+
 # ---- tuples
 # -----------------------------------------------------------------------------------------------------------
 

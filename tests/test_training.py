@@ -238,6 +238,16 @@ def test_batches_hold_every_sequence_once(sequences: list[str], monkeypatch: pyt
     assert len(found) == 1
 
 
+def test_batches_are_alike_and_even_in_number(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads share them, so a small one at the end, or an odd one out, would keep one thread waiting."""
+    monkeypatch.setattr(batches, "_BATCH_LETTERS", 1000)
+    for count in (90, 110, 210, 390, 410, 1000):
+        sizes = [int(batch.ends[-1]) for batch in batches_of([sequences[0][:5] * 2] * count)]
+        assert len(sizes) == (1 if count < 100 else 2 * -(-count // 200))
+        assert max(sizes) - min(sizes) <= 10
+        assert max(sizes) <= 1000
+
+
 class Dying(Executor):
     def map(self, fn: Any, *iterables: Any, **ignored: Any) -> Iterator[Any]:
         from concurrent.futures.process import BrokenProcessPool

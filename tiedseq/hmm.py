@@ -392,9 +392,12 @@ class HMM(HmmlearnAttributes, Estimator):
         """
         data, machine = self._observations(X, lengths), self._parameters.machine()
         if algorithm == "viterbi":
-            found = [machine.likeliest(batch) for batch in self._batches(data)]
-            path = self._parameters.states_of(np.concatenate([path for _, path in found]))
-            return float(sum(logs.sum() for logs, _ in found)), data.restored(path)
+            path, total, first = np.empty(len(data.values), np.int64), 0.0, 0
+            for batch in self._batches(data):
+                last = first + int(batch.ends[-1])
+                total += float(machine.likeliest(batch, path[first:last])[0].sum())
+                first = last
+            return total, data.restored(self._parameters.states_of(path))
         if algorithm not in ("posterior", "map"):
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
         posterior = self._posterior(machine, data)

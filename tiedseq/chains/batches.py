@@ -13,7 +13,7 @@ from tiedseq.errors import ArgumentError
 from .emissions import Batch
 from .observations import Index, Observations
 
-_BATCH_LETTERS = 1 << 18
+_BATCH_LETTERS = 1 << 18  # at most, but for a longer sequence
 
 Observe = Callable[[NDArray[Any], Index], Any]
 """Turns sequences that stand one after the other, and where they end, into what a model's emissions see."""
@@ -25,10 +25,14 @@ def batches_of(
     weights: NDArray[np.float64],
     allowed: NDArray[np.bool_] | None,
 ) -> list[Batch]:
-    """Return sequences in their order, in runs that are work enough for a call; cut by the data alone."""
-    batches, first = [], 0
-    filled = data.ends[1:] // _BATCH_LETTERS
-    for last in [*np.flatnonzero(np.diff(filled)).tolist(), len(data) - 1]:
+    """Return sequences in their order, in runs that are work enough for a call; cut by the data alone.
+
+    Runs are alike, and more than one are an even number, so that two threads have the same to do.
+    """
+    batches, first, letters = [], 0, int(data.ends[-1])
+    count = 1 if letters <= _BATCH_LETTERS else 2 * -(-letters // (2 * _BATCH_LETTERS))
+    number = (data.ends[1:] - 1) * count // letters  # of the run that a sequence's last letter falls in
+    for last in [*np.flatnonzero(np.diff(number)).tolist(), len(data) - 1]:
         part = slice(int(data.ends[first]), int(data.ends[last + 1]))
         ends = data.ends[first : last + 2] - data.ends[first]
         limits = None if allowed is None else allowed[part]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,13 @@ from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Letters, Sum
 from tiedseq.kernels.layout import LANES
 
 from .cuts import Cuts, Passed
-from .tables import ChainTables, Derivatives, Floats, Likelihoods
+from .tables import ChainTables, Derivatives, Floats, Index, Likelihoods
 
 Map = Callable[[Callable[[slice], Sums], Iterable[slice]], Iterator[Sums]]
 """The built-in `map`, or an executor's: results come in the order of the tasks."""
 
-_HISTORY_BYTES = 1 << 20  # of forward's values in a chunk: what stays in a core's cache
-_KEPT_BYTES = 64 << 20  # of memory that a thread keeps for the next call
+_HISTORY_BYTES = 1 << 18  # of forward's values in a chunk: with what else a chunk holds, it stays in a core's cache
+_KEPT_BYTES = 16 << 20  # of memory that is kept for the next call, for each of the threads that ever worked at once
 _ADDED = ("incoming", "silent_incoming", "began", "finished", "used")
 
 
@@ -75,9 +75,9 @@ class ChainLanes:
         letters = self._letters(likelihoods)
 
         def passed(task: slice) -> Sums:
-            sums, work = self._sums(cuts, task, 0), self._work(cuts, task, period, keep=False)
-            chunk = work.which.size // LANES
-            forward(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
+            sums = self._sums(cuts, task, 0)
+            with self._work(cuts, task, period, keep=False) as (work, chunk):
+                forward(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
             return sums
 
         return cuts.passed(list(run(passed, cuts.tasks())))
@@ -89,9 +89,9 @@ class ChainLanes:
         letters = self._letters(likelihoods)
 
         def passed(task: slice) -> Sums:
-            sums, work = self._sums(cuts, task, letters.table.size), self._work(cuts, task, period, keep=True)
-            chunk = work.which.size // LANES
-            expect(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
+            sums = self._sums(cuts, task, letters.table.size)
+            with self._work(cuts, task, period, keep=True) as (work, chunk):
+                expect(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
             return sums
 
         parts = list(run(passed, cuts.tasks()))
@@ -109,22 +109,24 @@ class ChainLanes:
             np.zeros(used),
         )
 
-    def _work(self, cuts: Cuts, task: slice, period: int, keep: bool) -> Work:
+    @contextmanager
+    def _work(self, cuts: Cuts, task: slice, period: int, keep: bool) -> Iterator[tuple[Work, int]]:
+        """Memory for a task, and the number of times in a chunk."""
         length = cuts.longest(task)
         fitting = _HISTORY_BYTES // (self.size * LANES * 8) if keep else 64
         chunk = max(1, min(length, max(16, fitting)))
-        parts = scratch(
+        with scratch(
+            chunk,
             chunk * self.emitting,
             (chunk + 1) * self.size,
             chunk * self.size if keep else 0,
-            chunk * self.emitting if keep else 0,
             self.size,
             -(-length // chunk) * (self.size + 1) if keep else 0,
             length // period + 1,
             1,
             1,
-        )
-        return Work(np.empty(chunk * LANES, np.int64), *parts)
+        ) as (which, likelihood, forward, onward, *rest):
+            yield Work(which.view(np.int64), likelihood, forward, onward, likelihood, *rest), chunk
 
     # ---- from the kernels -----------------------------------------------------------------------------------------
 
@@ -134,11 +136,9 @@ class ChainLanes:
         total = [sum((getattr(sums, name) for sums in parts[1:]), getattr(parts[0], name)) for name in _ADDED]
         incoming, silent, began, finished = (part.reshape(-1, LANES).sum(axis=1) for part in total[:4])
         square = np.zeros((self.size, self.size))
-        for g, (low, high) in enumerate(pairwise(chain.incoming.first.tolist())):
-            for e in range(low, high):
-                square[chain.incoming.other[e], FOUR * g : FOUR * g + FOUR] = incoming[FOUR * e : FOUR * e + FOUR]
-        for k, (low, high) in enumerate(pairwise(chain.silent_incoming.first.tolist())):
-            square[chain.silent_incoming.other[low:high], self.emitting + k] += silent[low:high]
+        fours = FOUR * _groups(chain.incoming)[:, None] + np.arange(FOUR)
+        square[chain.incoming.other[:, None], fours] = incoming.reshape(-1, FOUR)  # what comes twice is twice the same
+        square[chain.silent_incoming.other, self.emitting + _groups(chain.silent_incoming)] = silent
         transitions = np.where(tables.possible, square[np.ix_(self.place, self.place)], 0.0)
         began, finished = np.append(began, np.zeros(self.size - self.emitting))[self.place], finished[self.place]
         start = np.where(tables.silent, 0.0, began)
@@ -170,6 +170,11 @@ def four_edges(possible: NDArray[np.bool_], weight: Floats, groups: list[slice])
     return Edges(np.array(first, np.int64), np.array(others, np.int64), np.ascontiguousarray(flat))
 
 
+def _groups(edges: Edges) -> Index:
+    """The group of every edge."""
+    return np.repeat(np.arange(len(edges.first) - 1), np.diff(edges.first))
+
+
 def vectors(count: int) -> Floats:
     """Zeros that start at a cache line: a vector that straddles two costs twice."""
     memory = np.zeros(count * LANES + 8)
@@ -177,21 +182,26 @@ def vectors(count: int) -> Floats:
     return memory[offset : offset + count * LANES]
 
 
-_kept = threading.local()
+_kept: list[Floats] = []
 
 
-def scratch(*counts: int) -> list[Floats]:
-    """Vectors whose content does not matter, valid until the same thread asks again.
+@contextmanager
+def scratch(*counts: int) -> Iterator[list[Floats]]:
+    """Vectors whose content does not matter, for as long as the context lasts.
 
-    They are kept: new memory is handed out page by page, which takes as long as the work on short sequences.
+    They are kept for the next who asks, whatever its thread: new memory is handed out page by page, which takes as long
+    as the work on short sequences.
     """
     wanted = sum(counts)
-    memory: Floats | None = getattr(_kept, "memory", None)
-    if memory is None or memory.size < wanted * LANES:
+    try:
+        memory = _kept.pop()
+    except IndexError:
         memory = vectors(wanted)
-        if memory.nbytes <= _KEPT_BYTES:
-            _kept.memory = memory
-    return np.split(memory[: wanted * LANES], np.cumsum(counts[:-1]) * LANES)
+    if memory.size < wanted * LANES:
+        memory = vectors(wanted)
+    yield [memory[a * LANES : b * LANES] for a, b in pairwise(accumulate(counts, initial=0))]
+    if memory.nbytes <= _KEPT_BYTES:
+        _kept.append(memory)
 
 
 def smallest_positive(*arrays: Floats) -> float:

@@ -46,10 +46,10 @@ class Machine:
         check_explained(batch, stuck)
         return posterior
 
-    def likeliest(self, batch: Batch) -> tuple[Floats, NDArray[np.int64]]:
-        """ln P of the likeliest path of every sequence, and the states of all letters."""
+    def likeliest(self, batch: Batch, out: NDArray[np.int64] | None = None) -> tuple[Floats, NDArray[np.int64]]:
+        """ln P of the likeliest path of every sequence, and the states of all letters, in `out` or a new array."""
         likelihoods = self.emissions.likelihoods(batch)
-        logs, path, found = self.recursion.paths.viterbi(likelihoods, batch.ends)
+        logs, path, found = self.recursion.paths.viterbi(likelihoods, batch.ends, out)
         if not found[batch.weights > 0.0].all():
             check_explained(batch, self.recursion.expect(likelihoods, batch.ends, batch.weights)[1])
         return logs, path

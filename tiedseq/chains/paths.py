@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.kernels.hmm_layout import FOUR, Chain, Letters, Work
+from tiedseq.kernels.hmm_layout import FOUR, Chain, Letters, PathWork
 from tiedseq.kernels.layout import LANES
 
 from .cuts import WARMUPS, Cuts
@@ -15,7 +17,8 @@ from .lanes import ChainLanes, four_edges, scratch
 from .logarithms import ChainLogarithms, log_table
 from .tables import Floats, Index, Likelihoods, scales
 
-_HISTORY_BYTES = 1 << 21  # of values that are kept at a time
+_CHOICES_BYTES = 1 << 21  # of what is kept at a time
+_BLOCK = 64  # times whose likelihoods are looked up at a time
 _AGREEMENT = 1e-9  # nats by which both sides of a seam may differ, beyond a constant
 
 
@@ -41,23 +44,28 @@ class ChainPaths:
         incoming, silent = four_edges(possible, weight, fours), four_edges(possible, weight, ones)
         return Chain(incoming, incoming, silent, silent, start[: lanes.emitting], guess, finish)
 
-    def viterbi(self, likelihoods: Likelihoods, ends: Index) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
-        """Return ln P of the likeliest paths, the states of all letters, and whether each sequence has a path."""
-        path = np.zeros(int(ends[-1]), np.int64)
+    def viterbi(
+        self, likelihoods: Likelihoods, ends: Index, out: NDArray[np.int64] | None = None
+    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
+        """Return ln P of the likeliest paths, the states of all letters, and whether each sequence has a path.
+
+        The states are written to `out` (letters,), or to a new array. A sequence without a path has any states.
+        """
+        path, n = np.empty(int(ends[-1]), np.int64) if out is None else out, len(ends) - 1
         for warmup in WARMUPS:
-            cuts = Cuts(ends, np.ones(len(ends) - 1), warmup)
+            cuts = Cuts(ends, np.ones(n), warmup)
             best, agree = self._passes(likelihoods, cuts, path)
             if agree:
                 break
-        logs = np.full(len(ends) - 1, -np.inf)
-        whole = ~cuts.is_cut[: cuts.n_pieces]
-        logs[cuts.sequence[: cuts.n_pieces][whole]] = best[: cuts.n_pieces][whole]
+        sequence, best = cuts.sequence[: cuts.n_pieces], best[: cuts.n_pieces]
+        found = np.bincount(sequence, best == -np.inf, n) == 0
+        logs, whole = np.full(n, -np.inf), ~cuts.is_cut[: cuts.n_pieces]
+        logs[sequence[whole]] = best[whole]
         logs += scales(likelihoods, ends)
-        found = np.logical_and.reduceat(path >= 0, ends[:-1])
-        for k in np.flatnonzero(found & (np.diff(ends) > 0)).tolist() if cuts.is_cut.any() else []:
-            if logs[k] == -np.inf:  # cut: pieces do not say what the whole is worth
-                logs[k] = self.logarithms.log_path(likelihoods, int(ends[k]), path[ends[k] : ends[k + 1]])
-        return logs, self.lanes.states[np.maximum(path, 0)], found
+        for k in np.flatnonzero(found & (logs == -np.inf)).tolist():  # cut: pieces do not say what the whole is worth
+            places = self.lanes.place[path[ends[k] : ends[k + 1]]]
+            logs[k] = self.logarithms.log_path(likelihoods, int(ends[k]), places)
+        return logs, path, found
 
     def _passes(self, likelihoods: Likelihoods, cuts: Cuts, path: NDArray[np.int64]) -> tuple[Floats, bool]:
         """Write the paths; return ln P to the stop of every piece, and whether both sides of every seam agree."""
@@ -66,15 +74,14 @@ class ChainPaths:
         lanes, chain = self.lanes, self._chain
         table = np.full((len(likelihoods.table) + 1, lanes.emitting), -np.inf)
         table[:-1, : self.logarithms.n_emitting] = log_table(likelihoods)
-        letters = Letters(table.ravel(), likelihoods.rows)
+        letters, names = Letters(table.ravel(), likelihoods.rows), lanes.states[: self.logarithms.n_emitting]
         all_seams, all_ends, all_best = [], [], []
         for task in cuts.tasks():
-            pieces = cuts.pieces(task)
+            pieces, count = cuts.pieces(task), task.stop - task.start
             seams = np.zeros((cuts.n_seams(task), 2, lanes.size))
-            ends = np.full((task.stop - task.start, 3), -1, np.int64)
-            work, chunk = self._work(cuts.longest(task))
-            best = np.full(len(ends), -np.inf)
-            viterbi(chain, letters, pieces, chunk, lanes.size, work, seams, path, ends, best)
+            ends, best = np.zeros((count, 3), np.int64), np.full(count, -np.inf)
+            with self._work(cuts.longest(task)) as (work, chunk):
+                viterbi(chain, letters, pieces, chunk, _BLOCK, lanes.size, names, work, seams, path, ends, best)
             all_best.append(best)
             all_seams.append(seams)
             all_ends.append(ends)
@@ -82,16 +89,23 @@ class ChainPaths:
         same_state = before.second[:, 1] == after.second[:, 0]
         return np.concatenate(all_best), bool(same_state.all()) and _parallel(before.first[:, 1], after.first[:, 0])
 
-    def _work(self, length: int) -> tuple[Work, int]:
+    @contextmanager
+    def _work(self, length: int) -> Iterator[tuple[PathWork, int]]:
+        """Memory for a task, and the number of times in a chunk."""
         size, emitting = self.lanes.size, self.lanes.emitting
-        chunk = max(1, min(length, max(16, _HISTORY_BYTES // (size * LANES * 8))))
-        likelihood, forward, choices, saved = scratch(
-            chunk * emitting, (chunk + 1) * size, chunk * size, -(-length // chunk) * size
-        )
-        nothing = np.zeros(0)
-        which = np.empty(chunk * LANES, np.int64)
-        work = Work(which, likelihood, forward, choices, nothing, nothing, saved, nothing, nothing, nothing)
-        return work, chunk
+        chunk = max(1, min(length, max(_BLOCK, _CHOICES_BYTES // (size * LANES * 2))))
+        kept = -(-chunk * size // 4)  # four choices in the place of a float
+        with scratch(_BLOCK, _BLOCK * emitting, (_BLOCK + 1) * size, -(-length // chunk) * size, kept, 1, 1) as (
+            which,
+            likelihood,
+            forward,
+            saved,
+            choices,
+            at,
+            origin,
+        ):
+            integers = (choices.view(np.int16), at.view(np.int64), origin.view(np.int64))
+            yield PathWork(which.view(np.int64), likelihood, forward, saved, *integers), chunk
 
 
 def _parallel(a: Floats, b: Floats) -> bool:

@@ -45,10 +45,14 @@ class ChainRecursion:
             not self.tables.silent.any() and float(self.tables.transitions[np.ix_(emitting, emitting)].min()) > 1e-100
         )
 
+    @cached_property
+    def _rarest_bits(self) -> float:
+        """What the rarest transition costs."""
+        return -math.log2(smallest_positive(self.tables.transitions, self.tables.start, self.tables.end))
+
     def _period(self, likelihoods: Likelihoods) -> int:
         """Letters between two renewals of forward; 0 if one letter may already cost more than the range."""
-        weights = (self.tables.transitions, self.tables.start, self.tables.end)
-        bits = -math.log2(smallest_positive(*weights))
+        bits = self._rarest_bits
         if not self.is_mixing:
             bits = bits * (1 + int(self.tables.silent.sum())) - math.log2(smallest_positive(likelihoods.table))
             if likelihoods.logs is not None and np.isfinite(likelihoods.logs[likelihoods.table == 0.0]).any():

@@ -108,11 +108,11 @@ def count_letters(emitting, count, work, used):
 
 @part
 def next_event(pieces, batch, time):
-    """The first time after `time` at which something happens to a lane: its counting starts or is over."""
+    """The first time after `time` at which something happens to a lane: its counting starts or is over, or it stops."""
     following = NEVER
     for lane in range(LANES):
         piece = batch * LANES + lane
-        for moment in (pieces.first[piece] - 1, pieces.last[piece] - 1, pieces.last[piece]):
+        for moment in (pieces.first[piece] - 1, pieces.last[piece] - 1, pieces.last[piece], pieces.stop[piece] - 1):
             if time < moment < following:
                 following = moment
     return following
@@ -300,8 +300,8 @@ def backward_chunk(chain, period, pieces, batch, first_time, count, emitting, st
             renewals -= 1
         for s in range(emitting):
             value, here = load(work.backward, s * LANES), (u * emitting + s) * LANES
-            store(work.posterior, here, value * load(work.forward, at + s * LANES))
             store(work.onward, u * step + s * LANES, value * load(work.likelihood, here) * factor)
+            store(work.posterior, here, value * load(work.forward, at + s * LANES))
         if noting:
             forget_forward(pieces, batch, time, u, states, work)
         for k in range(states - emitting - 1, -1, -1):

@@ -63,12 +63,24 @@ class Work(NamedTuple):
     likelihood: Any  # float64 (chunk * emitting * 16,)
     forward: Any  # float64 ((chunk + 1) slots): at the time before the chunk, and at its times
     onward: Any  # float64 (chunk slots): emitting states: likelihood * backward; silent ones: backward, a time earlier
-    posterior: Any  # float64 (chunk * emitting * 16,)
+    posterior: Any  # float64 (chunk * emitting * 16,); may be the memory of `likelihood`, which is then written over
     backward: Any  # float64 (one slot): at the time at work
     saved: Any  # float64 (chunks * (a slot and 16),): forward before every chunk, and its unit
     exponents: Any  # float64 (renewals * 16,): log2 of what forward was divided by
     unit: Any  # float64 (16,): log2 of forward's unit
     scratch: Any  # float64 (16,)
+
+
+class PathWork(NamedTuple):
+    """Memory for the likeliest paths of one batch. A chunk of times, whose choices are kept, is made of blocks."""
+
+    which: Any  # int64 (block * 16,): where in the table the letters' rows begin
+    likelihood: Any  # float64 (block * emitting * 16,)
+    forward: Any  # float64 ((block + 1) slots): the best values at the time before a block, and at its times
+    saved: Any  # float64 (chunks slots): the values before every chunk
+    choices: Any  # int16 (chunk slots): the state at the time before, for silent states at the same time
+    at: Any  # int64 (16,): on the way back, the state that each lane is in
+    origin: Any  # int64 (16,): the letter of the data at a lane's time 0, or -1 while nothing of it is written down
 
 
 class Sums(NamedTuple):

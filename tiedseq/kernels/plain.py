@@ -15,6 +15,7 @@ from .layout import LANES, NOTHING
 
 Vector: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = tuple[Vector, ...]
+Choices: TypeAlias = NDArray[np.int16]
 Array: TypeAlias = NDArray[np.float64]  # contiguous; an index counts its elements in that order
 
 
@@ -124,8 +125,17 @@ def maximum(a: Vector, b: Vector) -> Vector:
     return np.where(a > b, a, b)
 
 
-def prefer(value: Vector, source: float, best: Vector, chosen: Vector) -> tuple[Vector, Vector]:
-    return np.where(value > best, value, best), np.where(value > best, source, chosen)
+def chosen(source: int) -> Choices:
+    return np.full(LANES, source, np.int16)
+
+
+def prefer(value: Vector, source: Choices, best: Vector, before: Choices) -> tuple[Vector, Choices]:
+    return np.where(value > best, value, best), np.where(value > best, source, before)
+
+
+def store_choices(array: Choices, index: int, choices: tuple[Choices, ...]) -> None:
+    for i, choice in enumerate(choices):
+        _part(array, index + i * LANES, LANES)[:] = choice
 
 
 def power_of_two(exponents: Vector) -> Vector:

@@ -18,6 +18,7 @@ from numba.core import cgutils, types
 from .layout import LANES, NOTHING
 from .vector import (
     BYTES,
+    CHOICES,
     DOUBLE,
     FUSE,
     INDEX,
@@ -25,6 +26,7 @@ from .vector import (
     VECTOR,
     address,
     addresses,
+    choices_type,
     collect,
     element,
     in_every_lane,
@@ -327,17 +329,39 @@ def maximum(typing: Any, a: Any, b: Any) -> Any:
 
 
 @instruction
-def prefer(typing: Any, value: Any, source: Any, best: Any, chosen: Any) -> Any:
-    """The larger of `value` and `best` in each lane, and with it `source` (a number) or what was chosen before."""
-    returned = types.UniTuple(vector_type, 2)
+def chosen(typing: Any, source: Any) -> Any:
+    """That every lane has chosen `source`, a number below 32768."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return in_every_lane(builder, builder.trunc(args[0], CHOICES.element), CHOICES)
+
+    return choices_type(types.int64), generate
+
+
+@instruction
+def prefer(typing: Any, value: Any, source: Any, best: Any, before: Any) -> Any:
+    """The larger of `value` and `best` in each lane, and with it the choice of `source` or what was chosen before."""
+    returned = types.Tuple([vector_type, choices_type])
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         is_better = builder.fcmp_ordered(">", args[0], args[2])
         larger_one = builder.select(is_better, args[0], args[2])
-        its_source = builder.select(is_better, in_every_lane(builder, args[1]), args[3])
-        return context.make_tuple(builder, returned, [larger_one, its_source])
+        return context.make_tuple(builder, returned, [larger_one, builder.select(is_better, args[1], args[3])])
 
-    return returned(vector_type, types.float64, vector_type, vector_type), generate
+    return returned(vector_type, choices_type, vector_type, choices_type), generate
+
+
+@instruction
+def store_choices(typing: Any, array: Any, index: Any, choices: Any) -> Any:
+    """Write a tuple of choices one after the other to a contiguous int16 array, from array[index] on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        for i, choice in enumerate(items_of(builder, args[2], len(choices))):
+            at = builder.add(args[1], ir.Constant(args[1].type, i * LANES))
+            builder.store(choice, address(context, builder, array, args[0], at, CHOICES), align=2)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, choices), generate
 
 
 @instruction

@@ -21,6 +21,7 @@ from .layout import LANES
 DOUBLE = ir.DoubleType()
 VECTOR = ir.VectorType(DOUBLE, LANES)
 INTEGERS = ir.VectorType(ir.IntType(64), LANES)
+CHOICES = ir.VectorType(ir.IntType(16), LANES)
 INDEX = ir.IntType(32)
 BYTES = 8
 FUSE = ("contract",)
@@ -38,13 +39,26 @@ class VectorType(types.Type):
         super().__init__(name=f"vector({LANES})")
 
 
-vector_type = VectorType()
+class ChoicesType(types.Type):
+    """Sixteen int16 numbers in a register: which of several values each lane has taken."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"choices({LANES})")
+
+
+vector_type, choices_type = VectorType(), ChoicesType()
 
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Any) -> None:
         super().__init__(manager, fe_type, VECTOR)
+
+
+@register_model(ChoicesType)
+class _ChoicesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        super().__init__(manager, fe_type, CHOICES)
 
 
 def tuple_of(count: int) -> types.UniTuple:
@@ -59,8 +73,8 @@ def shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INDEX, len(lanes)), lanes))
 
 
-def in_every_lane(builder: Any, scalar: Any) -> Any:
-    undefined = ir.Constant(VECTOR, ir.Undefined)
+def in_every_lane(builder: Any, scalar: Any, kind: Any = VECTOR) -> Any:
+    undefined = ir.Constant(kind, ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(INDEX, 0))
     return shuffle(builder, one, undefined, [0] * LANES)
 
@@ -95,8 +109,8 @@ def element(context: Any, builder: Any, array_type: Any, array: Any, index: Any,
     return builder.gep(proxy.data, [index])
 
 
-def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    return builder.bitcast(element(context, builder, array_type, array, index, LANES), VECTOR.as_pointer())
+def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, kind: Any = VECTOR) -> Any:
+    return builder.bitcast(element(context, builder, array_type, array, index, LANES), kind.as_pointer())
 
 
 def addresses(
