@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interior": set(),
     "simplex": {"errors", "ties", "interior"},
     "distributions": {"errors", "alphabet", "ties", "simplex"},
-    "families": {"errors", "distributions"},
+    "kernels": set(),
+    "families": {"errors", "distributions", "kernels"},
     "language": {"errors", "alphabet", "distributions"},
     "random_state": {"errors"},
     "specification": {"errors", "alphabet", "ties", "simplex", "distributions", "language", "random_state"},
@@ -40,7 +41,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimator": {"errors"},
     "information": {"errors"},
     "hypothesis": {"errors", "specification"},
-    "kernels": set(),
     "pairs": {"errors", "options", "alphabet", "random_state", "specification", "kernels"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import pairwise
@@ -10,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Letters, Sums, Work
+from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Sums, Work
 from tiedseq.kernels.layout import LANES
+from tiedseq.kernels.memory import aligned_zeros, scratch
 
 from .cuts import Cuts, Passed
 from .tables import ChainTables, Derivatives, Floats, Likelihoods
@@ -20,7 +20,6 @@ Map = Callable[[Callable[[slice], Sums], Iterable[slice]], Iterator[Sums]]
 """The built-in `map`, or an executor's: results come in the order of the tasks."""
 
 _HISTORY_BYTES = 1 << 20  # of forward's values in a chunk: what stays in a core's cache
-_KEPT_BYTES = 64 << 20  # of memory that a thread keeps for the next call
 _ADDED = ("incoming", "silent_incoming", "began", "finished", "used")
 
 
@@ -61,18 +60,13 @@ class ChainLanes:
             finish=self._placed(self.tables.finish),
         )
 
-    def _letters(self, likelihoods: Likelihoods) -> Letters:
-        table = np.zeros((len(likelihoods.table) + 1, self.emitting))
-        table[:-1, : self.tables.n_emitting] = likelihoods.table
-        return Letters(table.ravel(), likelihoods.rows)
-
     # ---- passes ---------------------------------------------------------------------------------------------------
 
     def forward(self, likelihoods: Likelihoods, cuts: Cuts, period: int, run: Map = map) -> Passed:
         """Return ln P of every sequence."""
         from tiedseq.kernels.hmm import forward
 
-        letters = self._letters(likelihoods)
+        letters = likelihoods.letters
 
         def passed(task: slice) -> Sums:
             sums, work = self._sums(cuts, task, 0), self._work(cuts, task, period, keep=False)
@@ -86,7 +80,7 @@ class ChainLanes:
         """Return ln P of every sequence, and its derivatives summed over sequences times their weights."""
         from tiedseq.kernels.hmm import expect
 
-        letters = self._letters(likelihoods)
+        letters = likelihoods.letters
 
         def passed(task: slice) -> Sums:
             sums, work = self._sums(cuts, task, letters.table.size), self._work(cuts, task, period, keep=True)
@@ -102,10 +96,10 @@ class ChainLanes:
         return Sums(
             np.zeros((pieces, SUMMARY)),
             np.zeros((cuts.n_seams(task), 4, self.size)),
-            vectors(self.chain.incoming.weight.size),
-            vectors(self.chain.silent_incoming.weight.size),
-            vectors(self.emitting),
-            vectors(self.size),
+            aligned_zeros(self.chain.incoming.weight.size * LANES),
+            aligned_zeros(self.chain.silent_incoming.weight.size * LANES),
+            aligned_zeros(self.emitting * LANES),
+            aligned_zeros(self.size * LANES),
             np.zeros(used),
         )
 
@@ -168,30 +162,6 @@ def four_edges(possible: NDArray[np.bool_], weight: Floats, groups: list[slice])
         first.append(len(others))
     flat = np.concatenate(weights) if weights else np.zeros(0)
     return Edges(np.array(first, np.int64), np.array(others, np.int64), np.ascontiguousarray(flat))
-
-
-def vectors(count: int) -> Floats:
-    """Zeros that start at a cache line: a vector that straddles two costs twice."""
-    memory = np.zeros(count * LANES + 8)
-    offset = (-memory.ctypes.data % 64) // 8
-    return memory[offset : offset + count * LANES]
-
-
-_kept = threading.local()
-
-
-def scratch(*counts: int) -> list[Floats]:
-    """Vectors whose content does not matter, valid until the same thread asks again.
-
-    They are kept: new memory is handed out page by page, which takes as long as the work on short sequences.
-    """
-    wanted = sum(counts)
-    memory: Floats | None = getattr(_kept, "memory", None)
-    if memory is None or memory.size < wanted * LANES:
-        memory = vectors(wanted)
-        if memory.nbytes <= _KEPT_BYTES:
-            _kept.memory = memory
-    return np.split(memory[: wanted * LANES], np.cumsum(counts[:-1]) * LANES)
 
 
 def smallest_positive(*arrays: Floats) -> float:

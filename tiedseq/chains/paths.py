@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from tiedseq.kernels.hmm_layout import FOUR, Chain, Letters, Work
 from tiedseq.kernels.layout import LANES
+from tiedseq.kernels.memory import scratch
 
 from .cuts import WARMUPS, Cuts
-from .lanes import ChainLanes, four_edges, scratch
-from .logarithms import ChainLogarithms, log_table
+from .lanes import ChainLanes, four_edges
+from .logarithms import ChainLogarithms
 from .tables import Floats, Index, Likelihoods, scales
 
 _HISTORY_BYTES = 1 << 21  # of values that are kept at a time
@@ -65,7 +66,7 @@ class ChainPaths:
 
         lanes, chain = self.lanes, self._chain
         table = np.full((len(likelihoods.table) + 1, lanes.emitting), -np.inf)
-        table[:-1, : self.logarithms.n_emitting] = log_table(likelihoods)
+        table[:-1, : self.logarithms.n_emitting] = likelihoods.logs
         letters = Letters(table.ravel(), likelihoods.rows)
         all_seams, all_ends, all_best = [], [], []
         for task in cuts.tasks():

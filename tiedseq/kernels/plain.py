@@ -138,6 +138,12 @@ def exponents_of(vector: Vector) -> Vector:
     return np.where(np.abs(vector) < np.finfo(float).tiny, NOTHING, exponents)
 
 
+def add_lanes(vector: Vector) -> float:
+    while len(vector) > 1:
+        vector = vector[: len(vector) // 2] + vector[len(vector) // 2 :]
+    return float(vector[0])
+
+
 def any_reaches(vector: Vector, threshold: float) -> bool:
     return bool(np.any(vector >= threshold))
 
@@ -159,6 +165,11 @@ def products(a: Vectors, b: Vectors | Vector) -> Vectors:
     if isinstance(b, tuple):
         return tuple(x * y for x, y in zip(a, b, strict=True))
     return tuple(x * b for x in a)
+
+
+def add_products(totals: Vectors, a: Vectors, b: Vectors | float) -> Vectors:
+    factors = b if isinstance(b, tuple) else (b,) * len(a)
+    return tuple(total + x * y for total, x, y in zip(totals, a, factors, strict=True))
 
 
 def joined(a: Vectors, b: Vectors, best: object) -> Vectors:

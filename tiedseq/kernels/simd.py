@@ -375,6 +375,21 @@ def exponents_of(typing: Any, vector: Any) -> Any:
 
 
 @instruction
+def add_lanes(typing: Any, vector: Any) -> Any:
+    """The sum of all lanes: of halves, of their halves, and so on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        total, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            low, high = list(range(width)), list(range(width, 2 * width))
+            total = builder.fadd(shuffle(builder, total, total, low), shuffle(builder, total, total, high))
+        return builder.extract_element(total, ir.Constant(INDEX, 0))
+
+    return types.float64(vector_type), generate
+
+
+@instruction
 def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
     """Whether some lane is at least `threshold`."""
 
@@ -434,6 +449,20 @@ def products(typing: Any, a: Any, b: Any) -> Any:
         )
 
     return a(a, b), generate
+
+
+@instruction
+def add_products(typing: Any, totals: Any, a: Any, b: Any) -> Any:
+    """The sums, item by item, of a tuple of vectors and the products of a tuple with another one, or with a number."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        count = len(totals)
+        left, right = (items_of(builder, arg, count) for arg in args[:2])
+        factors = items_of(builder, args[2], count) if b == totals else [in_every_lane(builder, args[2])] * count
+        sums = [multiply_add(builder, x, y, total) for x, y, total in zip(right, factors, left, strict=True)]
+        return context.make_tuple(builder, sig.return_type, sums)
+
+    return totals(totals, a, b if b == totals else types.float64), generate
 
 
 @instruction
