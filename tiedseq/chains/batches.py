@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ArgumentError
+from tiedseq.kernels.layout import LANES
 
 from .emissions import Batch
 from .observations import Observations
 from .words import words_of
 
 _BATCH_LETTERS = 1 << 18
+_BATCH_NUMBERS = 1 << 16  # every one has a row in a table of its own, and these are to be reused while they are warm
 
 
 def batches_of(
@@ -25,10 +27,16 @@ def batches_of(
     weights: NDArray[np.float64],
     allowed: NDArray[np.bool_] | None,
 ) -> list[Batch]:
-    """Return sequences in their order, in runs that are work enough for a call; cut by the data alone."""
+    """Return sequences in their order, in runs that are work enough for a call; cut by the data alone.
+
+    Where a run has many sequences, their number fills the lanes of the kernels.
+    """
     batches, first = [], 0
-    filled = data.ends[1:] // _BATCH_LETTERS
-    for last in [*np.flatnonzero(np.diff(filled)).tolist(), len(data) - 1]:
+    size = _BATCH_NUMBERS if alphabet is None else _BATCH_LETTERS
+    lasts = np.flatnonzero(np.diff(data.ends[1:] // size))
+    if len(data) * size >= LANES * data.ends[-1]:
+        lasts = np.unique((lasts + 1) // LANES * LANES - 1)
+    for last in [*lasts[lasts >= 0].tolist(), len(data) - 1]:
         part = slice(int(data.ends[first]), int(data.ends[last + 1]))
         ends = data.ends[first : last + 2] - data.ends[first]
         values: Any = data.values[part]

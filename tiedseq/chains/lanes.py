@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import pairwise
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Sums, Work
 from tiedseq.kernels.layout import LANES
-from tiedseq.kernels.memory import aligned_zeros, scratch
+from tiedseq.kernels.memory import aligned_zeros
 
 from .cuts import Cuts, Passed
 from .tables import ChainTables, Derivatives, Floats, Likelihoods
@@ -20,6 +21,7 @@ Map = Callable[[Callable[[slice], Sums], Iterable[slice]], Iterator[Sums]]
 """The built-in `map`, or an executor's: results come in the order of the tasks."""
 
 _HISTORY_BYTES = 1 << 20  # of forward's values in a chunk: what stays in a core's cache
+_KEPT_BYTES = 64 << 20  # of memory that a thread keeps for the next call
 _ADDED = ("incoming", "silent_incoming", "began", "finished", "used")
 
 
@@ -96,10 +98,10 @@ class ChainLanes:
         return Sums(
             np.zeros((pieces, SUMMARY)),
             np.zeros((cuts.n_seams(task), 4, self.size)),
-            aligned_zeros(self.chain.incoming.weight.size * LANES),
-            aligned_zeros(self.chain.silent_incoming.weight.size * LANES),
-            aligned_zeros(self.emitting * LANES),
-            aligned_zeros(self.size * LANES),
+            vectors(self.chain.incoming.weight.size),
+            vectors(self.chain.silent_incoming.weight.size),
+            vectors(self.emitting),
+            vectors(self.size),
             np.zeros(used),
         )
 
@@ -162,6 +164,27 @@ def four_edges(possible: NDArray[np.bool_], weight: Floats, groups: list[slice])
         first.append(len(others))
     flat = np.concatenate(weights) if weights else np.zeros(0)
     return Edges(np.array(first, np.int64), np.array(others, np.int64), np.ascontiguousarray(flat))
+
+
+def vectors(count: int) -> Floats:
+    return aligned_zeros(count * LANES)
+
+
+_kept = threading.local()
+
+
+def scratch(*counts: int) -> list[Floats]:
+    """Vectors whose content does not matter, valid until the same thread asks again.
+
+    They are kept: new memory is handed out page by page, which takes as long as the work on short sequences.
+    """
+    wanted = sum(counts)
+    memory: Floats | None = getattr(_kept, "memory", None)
+    if memory is None or memory.size < wanted * LANES:
+        memory = vectors(wanted)
+        if memory.nbytes <= _KEPT_BYTES:
+            _kept.memory = memory
+    return np.split(memory[: wanted * LANES], np.cumsum(counts[:-1]) * LANES)
 
 
 def smallest_positive(*arrays: Floats) -> float:

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from tiedseq.kernels.hmm_layout import FOUR, Chain, Letters, Work
 from tiedseq.kernels.layout import LANES
-from tiedseq.kernels.memory import scratch
 
 from .cuts import WARMUPS, Cuts
-from .lanes import ChainLanes, four_edges
+from .lanes import ChainLanes, four_edges, scratch
 from .logarithms import ChainLogarithms
 from .tables import Floats, Index, Likelihoods, scales
 

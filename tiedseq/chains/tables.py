@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiedseq.errors import ModelError
 from tiedseq.kernels.hmm_layout import FOUR, Letters
 from tiedseq.kernels.layout import LANES
-from tiedseq.kernels.memory import aligned_zeros, scratch
+from tiedseq.kernels.memory import aligned_zeros
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -97,8 +97,7 @@ class Likelihoods:
         n_rows, states = logs.shape
         by_state, cells, log_scale = np.ascontiguousarray(logs.T), _cells(n_rows, states), np.empty(n_rows)
         width = cells.size // (n_rows + 1)
-        (block,) = scratch((width + 1) * BLOCK // LANES)
-        fill_table(by_state, cells, log_scale, block, np.empty(LANES, np.int64))
+        fill_table(by_state, cells, log_scale, aligned_zeros((width + 1) * BLOCK), np.empty(LANES, np.int64))
         return cls(Letters(cells, rows), states, log_scale, by_state)
 
     @property

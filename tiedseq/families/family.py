@@ -131,7 +131,8 @@ class Family(ABC):
                 f"X has the shape {np.shape(X)}, but {shown(self)} observes {self.dims} numbers at a time "
                 f"(dims={self.dims}); {remedy}hand in an array of shape (length, {self.dims})."
             )
-        self.refuse(array, ~(np.abs(array) <= LARGEST), f"finite numbers up to {LARGEST:g}, none of them missing")
+        if not (array.min(initial=0.0) >= -LARGEST and array.max(initial=0.0) <= LARGEST):
+            self.refuse(array, ~(np.abs(array) <= LARGEST), f"finite numbers up to {LARGEST:g}, none of them missing")
         return np.ascontiguousarray(array)
 
     def refuse(self, X: Floats, wrong: NDArray[np.bool_], rule: str) -> None:

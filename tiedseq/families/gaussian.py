@@ -26,8 +26,7 @@ from tiedseq.families.family import (
     real_array,
     shown,
 )
-from tiedseq.kernels.layout import LANES
-from tiedseq.kernels.memory import scratch
+from tiedseq.kernels.memory import aligned_zeros
 
 _FLOOR = 1e-6
 _LARGEST_COVARIANCE = 10.0 * LARGEST**2  # that any data have
@@ -155,7 +154,7 @@ class Gaussian(Family):
         tops = np.array([shape.log_root(of_state["covariance"]) for of_state in values])
         tops -= 0.5 * self.dims * math.log(2.0 * math.pi)
         found = np.empty((len(values), len(X)))
-        memory = scratch(self.dims * BLOCK // LANES, self.dims * STEP // LANES)
+        memory = [aligned_zeros(self.dims * size) for size in (BLOCK, STEP)]
         log_densities(np.ascontiguousarray(X), means, roots, tops, *memory, found)
         return found.T
 
@@ -174,7 +173,7 @@ class Gaussian(Family):
         shape, means = self._shape, np.array([of_state["mean"] for of_state in values])
         moments = np.zeros((len(values), 1 + self.dims))
         products = np.zeros((len(values), self.dims, shape.band + 1))
-        memory = scratch(*(count * BLOCK // LANES for count in (self.dims, len(values), self.dims, self.dims)))
+        memory = [aligned_zeros(count * BLOCK) for count in (self.dims, len(values), self.dims, self.dims)]
         data, weights = np.ascontiguousarray(X), np.ascontiguousarray(posterior)
         add_moments(data, weights, means, *memory, moments, products)
         return np.column_stack([moments, [shape.pooled(of_state).ravel() for of_state in products]])
@@ -195,7 +194,7 @@ class Gaussian(Family):
         ]
         covariances = [use.values["covariance"] for use in uses]
         if prior is None and all(np.array_equal(other, covariances[0]) for other in covariances):
-            return value + np.average(steps, axis=0, weights=visits) if uses else value
+            return value + np.array(visits) @ np.array(steps) / sum(visits) if uses else value
         rows, targets = [], []
         for n, step, covariance in zip(visits, steps, covariances, strict=True):
             rows.append(math.sqrt(n) * self._shape.root_matrix(covariance))
