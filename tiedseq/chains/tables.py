@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiedseq.errors import ModelError
 from tiedseq.kernels.hmm_layout import FOUR, Letters
 from tiedseq.kernels.layout import LANES
-from tiedseq.kernels.memory import aligned_zeros
+from tiedseq.kernels.memory import aligned, aligned_zeros
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -85,7 +85,8 @@ class Likelihoods:
         """From probabilities (R, emitting states)."""
         top = probabilities.max(axis=1, initial=0.0)
         top[top == 0.0] = 1.0
-        found = cls(Letters(_cells(*probabilities.shape), rows), probabilities.shape[1], np.log(top))
+        n_rows, states = probabilities.shape
+        found = cls(Letters(aligned_zeros((n_rows + 1) * _padded(states)), rows), states, np.log(top))
         np.divide(probabilities, top[:, None], out=found.table)
         return found
 
@@ -95,10 +96,10 @@ class Likelihoods:
         from tiedseq.kernels.hmm_table import BLOCK, fill_table
 
         n_rows, states = logs.shape
-        by_state, cells, log_scale = np.ascontiguousarray(logs.T), _cells(n_rows, states), np.empty(n_rows)
-        width = cells.size // (n_rows + 1)
-        fill_table(by_state, cells, log_scale, aligned_zeros((width + 1) * BLOCK), np.empty(LANES, np.int64))
-        return cls(Letters(cells, rows), states, log_scale, by_state)
+        by_state, width = np.ascontiguousarray(logs.T), _padded(states)
+        table, log_scale = aligned((n_rows + 1) * width), np.empty(n_rows)
+        fill_table(by_state, table, log_scale, aligned((width + 1) * BLOCK), np.empty(LANES, np.int64))
+        return cls(Letters(table, rows), states, log_scale, by_state)
 
     @property
     def table(self) -> Floats:
@@ -121,8 +122,10 @@ class Likelihoods:
     @property
     def is_lossy(self) -> bool:
         """Whether something is zero in the table only since it is beyond float64's range."""
+        if self.by_state is None:
+            return False
         lost = self.table == 0.0
-        return self.by_state is not None and bool(lost.any()) and bool(np.isfinite(self.logs[lost]).any())
+        return bool(lost.any()) and bool(np.isfinite(self.logs[lost]).any())
 
     def letter_by_letter(self) -> Likelihoods:
         """The same with a row for every letter."""
@@ -135,9 +138,9 @@ class Likelihoods:
         return replace(found, log_scale=found.log_scale + self.log_scale[self.rows])
 
 
-def _cells(n_rows: int, states: int) -> Floats:
-    """A table of zeros as the kernels want it: a row more, and for states a multiple of four."""
-    return aligned_zeros((n_rows + 1) * (-(-states // FOUR) * FOUR))
+def _padded(states: int) -> int:
+    """Places of a row in the kernels' table."""
+    return -(-states // FOUR) * FOUR
 
 
 class Derivatives(NamedTuple):

@@ -26,7 +26,7 @@ from tiedseq.families.family import (
     real_array,
     shown,
 )
-from tiedseq.kernels.memory import aligned_zeros
+from tiedseq.kernels.memory import aligned
 
 _FLOOR = 1e-6
 _LARGEST_COVARIANCE = 10.0 * LARGEST**2  # that any data have
@@ -154,7 +154,7 @@ class Gaussian(Family):
         tops = np.array([shape.log_root(of_state["covariance"]) for of_state in values])
         tops -= 0.5 * self.dims * math.log(2.0 * math.pi)
         found = np.empty((len(values), len(X)))
-        memory = [aligned_zeros(self.dims * size) for size in (BLOCK, STEP)]
+        memory = [aligned(self.dims * size) for size in (BLOCK, STEP)]
         log_densities(np.ascontiguousarray(X), means, roots, tops, *memory, found)
         return found.T
 
@@ -173,7 +173,7 @@ class Gaussian(Family):
         shape, means = self._shape, np.array([of_state["mean"] for of_state in values])
         moments = np.zeros((len(values), 1 + self.dims))
         products = np.zeros((len(values), self.dims, shape.band + 1))
-        memory = [aligned_zeros(count * BLOCK) for count in (self.dims, len(values), self.dims, self.dims)]
+        memory = [aligned(count * BLOCK) for count in (self.dims, len(values), self.dims, self.dims)]
         data, weights = np.ascontiguousarray(X), np.ascontiguousarray(posterior)
         add_moments(data, weights, means, *memory, moments, products)
         return np.column_stack([moments, [shape.pooled(of_state).ravel() for of_state in products]])

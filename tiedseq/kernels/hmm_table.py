@@ -7,7 +7,7 @@ import math
 from ._jit import kernel, part
 from .hmm_layout import FOUR
 from .layout import LANES
-from .simd import add_rows, broadcast, copy, load, load_each, maximum, power_of_two, store
+from .simd import broadcast, clear, copy, load, load_each, maximum, power_of_two, set_rows, store
 
 BLOCK = 4 * LANES  # observations that are worked on together
 
@@ -37,11 +37,12 @@ def exponential(x):
 def fill_table(logs, table, log_scale, block, which):
     """From logs (states, N): log_scale[n] is the largest of an observation; the table gets all of them over this.
 
-    table: zeros; for every observation a multiple of four, and as many at the end that stay zero. Scratch: block, as
-    many and one more times BLOCK, and which (16,).
+    table: for every observation a multiple of four, and as many at the end, which become zero. Scratch: block, as many
+    and one more times BLOCK, and which (16,).
     """
     states, length = logs.shape
     emitting = table.size // (length + 1)
+    clear(table, length * emitting, emitting)
     for s in range(states, emitting):
         for u in range(0, BLOCK, LANES):
             store(block, s * BLOCK + u, broadcast(0.0))
@@ -61,7 +62,7 @@ def fill_table(logs, table, log_scale, block, which):
             for lane in range(LANES):
                 which[lane] = min(first + u + lane, length) * emitting
             for g in range(0, emitting, FOUR):
-                add_rows(table, which, 0, g, load_each(block, g * BLOCK + u, BLOCK, (0, 0, 0, 0)))
+                set_rows(table, which, 0, g, load_each(block, g * BLOCK + u, BLOCK, (0, 0, 0, 0)))
         for n in range(count):
             top_here = block[emitting * BLOCK + n]
             log_scale[first + n] = top_here if top_here > _LOWEST else 0.0

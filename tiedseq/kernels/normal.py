@@ -66,21 +66,26 @@ def log_densities(observations, mean, root, top, columns, centred, found):
 
 
 @part
-def add_first_moments(columns, weights, count, mean, s, centred, weighted, moments):
-    """Add the sums of the weights and of the centred observations times these; write the latter down for the second."""
+def add_moments_of_one(columns, weights, count, mean, s, centred, weighted, moments, products):
+    """Those that a single dimension has a part in. Writes what it has centred, and that times the weights."""
     zeros, ones = in_all(0.0), in_all(1.0)
-    for i in range(mean.shape[1]):
-        total, first = zeros, zeros
+    dims, band = products.shape[1], products.shape[2] - 1
+    total = zeros
+    for u in range(0, count, STEP):
+        total = add_products(total, ones, load_each(weights, s * BLOCK + u, LANES, zeros))
+    moments[s, 0] += add_lanes(dot(total, ones))
+    for i in range(dims):
+        first, second = zeros, zeros
         for u in range(0, count, STEP):
             weight = load_each(weights, s * BLOCK + u, LANES, zeros)
             here = add_products(load_each(columns, i * BLOCK + u, LANES, zeros), ones, -mean[s, i])
             product = add_products(zeros, here, weight)
-            store_each(centred, i * BLOCK + u, here)
-            store_each(weighted, i * BLOCK + u, product)
-            total, first = add_products(total, ones, weight), add_products(first, ones, product)
+            first, second = add_products(first, ones, product), add_products(second, here, product)
+            if band > 0:
+                store_each(centred, i * BLOCK + u, here)
+                store_each(weighted, i * BLOCK + u, product)
         moments[s, 1 + i] += add_lanes(dot(first, ones))
-        if i == 0:
-            moments[s, 0] += add_lanes(dot(total, ones))
+        products[s, i, min(i, band)] += add_lanes(dot(second, ones))
 
 
 @kernel
@@ -98,13 +103,13 @@ def add_moments(observations, posterior, mean, columns, weights, centred, weight
         columns_of(observations, first, count, columns)
         columns_of(posterior, first, count, weights)
         for s in range(mean.shape[0]):
-            add_first_moments(columns, weights, count, mean, s, centred, weighted, moments)
+            add_moments_of_one(columns, weights, count, mean, s, centred, weighted, moments, products)
             for i in range(dims):
                 low = max(0, i - band)
-                for j in range(low, i + 1):
-                    second = zeros
+                for j in range(low, i):
+                    total = zeros
                     for u in range(0, count, STEP):
                         left = load_each(weighted, i * BLOCK + u, LANES, zeros)
                         right = load_each(centred, j * BLOCK + u, LANES, zeros)
-                        second = add_products(second, left, right)
-                    products[s, i, j - low] += add_lanes(dot(second, ones))
+                        total = add_products(total, left, right)
+                    products[s, i, j - low] += add_lanes(dot(total, ones))

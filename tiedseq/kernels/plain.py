@@ -72,6 +72,11 @@ def add_rows(table: Array, rows: NDArray[np.int64], index: int, offset: int, vec
         _part(table, int(row) + offset, 4)[:] += [vector[lane] for vector in vectors]
 
 
+def set_rows(table: Array, rows: NDArray[np.int64], index: int, offset: int, vectors: Vectors) -> None:
+    for lane, row in enumerate(_part(rows, index, LANES)):
+        _part(table, int(row) + offset, 4)[:] = [vector[lane] for vector in vectors]
+
+
 def copy(source: Array, source_first: int, target: Array, target_first: int, count: int) -> None:
     _part(target, target_first, count)[:] = _part(source, source_first, count)
 

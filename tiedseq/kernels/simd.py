@@ -9,6 +9,7 @@ With `NUMBA_BOUNDSCHECK=1` every load and store is checked.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -158,15 +159,32 @@ def add_rows(typing: Any, table: Any, rows: Any, index: Any, offset: Any, vector
     """table[rows[index + lane] + offset + k] += vector k, for four vectors and one lane after the other."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        a, b, c, d = items_of(builder, args[4], 4)
-        pairs = [lane for lane in range(LANES) for lane in (lane, LANES + lane)]
-        low, high = shuffle(builder, a, b, pairs), shuffle(builder, c, d, pairs)
-        for lane, place in enumerate(_row_addresses(context, builder, table, rows, args)):
-            row = shuffle(builder, low, high, [2 * lane, 2 * lane + 1, 2 * lane + 32, 2 * lane + 33])
+        for place, row in _rows_at(context, builder, table, rows, args):
             builder.store(builder.fadd(builder.load(place, align=8), row), place, align=8)
         return context.get_dummy_value()
 
     return types.void(table, rows, types.intp, types.intp, vectors), generate
+
+
+@instruction
+def set_rows(typing: Any, table: Any, rows: Any, index: Any, offset: Any, vectors: Any) -> Any:
+    """table[rows[index + lane] + offset + k] = vector k, for four vectors and one lane after the other."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        for place, row in _rows_at(context, builder, table, rows, args):
+            builder.store(row, place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(table, rows, types.intp, types.intp, vectors), generate
+
+
+def _rows_at(context: Any, builder: Any, table: Any, rows: Any, args: Any) -> Iterator[tuple[Any, Any]]:
+    """For every lane the address of its four values, and what four vectors hold of it."""
+    a, b, c, d = items_of(builder, args[4], 4)
+    pairs = [lane for lane in range(LANES) for lane in (lane, LANES + lane)]
+    low, high = shuffle(builder, a, b, pairs), shuffle(builder, c, d, pairs)
+    for lane, place in enumerate(_row_addresses(context, builder, table, rows, args)):
+        yield place, shuffle(builder, low, high, [2 * lane, 2 * lane + 1, 2 * lane + 32, 2 * lane + 33])
 
 
 def _row_addresses(context: Any, builder: Any, table: Any, rows: Any, args: Any) -> list[Any]:
