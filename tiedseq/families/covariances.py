@@ -35,7 +35,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def root(self, value: Floats) -> Floats:
-        """R of a value that has passed `valid`, (dims, band + 1)."""
+        """R of values that have passed `valid`, one or a stack of them: (..., dims, band + 1)."""
 
     @abstractmethod
     def spread(self, value: Floats, columns: Floats) -> Floats:
@@ -76,9 +76,9 @@ class Covariance(ABC):
         """R as a matrix (dims, dims)."""
         return np.diag(self.root(value)[:, 0])
 
-    def log_root(self, value: Floats) -> float:
-        """The logarithm of det R."""
-        return float(np.log(self.root(value)).sum())
+    def log_root(self, root: Floats) -> Floats:
+        """The logarithm of det R, or of each in a stack."""
+        return np.asarray(np.log(root[..., 0]).sum(axis=-1))
 
 
 class Spherical(Covariance):
@@ -92,7 +92,7 @@ class Spherical(Covariance):
         return value.reshape(()) if value.ndim == 0 or value.shape in ((1,), (1, 1)) else None
 
     def root(self, value: Floats) -> Floats:
-        return np.full((self.dims, 1), 1.0 / np.sqrt(value))
+        return np.broadcast_to(1.0 / np.sqrt(value)[..., None, None], (*np.shape(value), self.dims, 1)).copy()
 
     def spread(self, value: Floats, columns: Floats) -> Floats:
         return columns * np.sqrt(value)
@@ -122,7 +122,7 @@ class Diagonal(Covariance):
         return value if value.shape == self.form else None
 
     def root(self, value: Floats) -> Floats:
-        return 1.0 / np.sqrt(value)[:, None]
+        return 1.0 / np.sqrt(value)[..., None]
 
     def spread(self, value: Floats, columns: Floats) -> Floats:
         return columns * np.sqrt(value)[:, None]
@@ -156,16 +156,18 @@ class Full(Covariance):
         return value if value.shape == self.form else None
 
     def root(self, value: Floats) -> Floats:
-        factor, root = np.linalg.cholesky(value), np.eye(self.dims)
-        for i in range(self.dims):  # SciPy's solve_triangular wakes the threads of BLAS, even for a small matrix
-            root[i] = (root[i] - factor[i, :i] @ root[:i]) / factor[i, i]
+        factor, root = np.linalg.cholesky(value), np.zeros(np.shape(value))
+        for i in range(self.dims):  # row by row: it takes the threads of BLAS longer to wake up
+            root[..., i, i] = 1.0 / factor[..., i, i]
+            row = factor[..., i, None, :i] @ root[..., :i, :i]
+            root[..., i, :i] = row[..., 0, :] * -root[..., i, i, None]
         return root
 
     def root_matrix(self, value: Floats) -> Floats:
         return self.root(value)
 
-    def log_root(self, value: Floats) -> float:
-        return float(np.log(np.diagonal(self.root(value))).sum())
+    def log_root(self, root: Floats) -> Floats:
+        return np.asarray(np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1))
 
     def spread(self, value: Floats, columns: Floats) -> Floats:
         return np.linalg.cholesky(value) @ columns

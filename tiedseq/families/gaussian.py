@@ -150,10 +150,9 @@ class Gaussian(Family):
         from tiedseq.kernels.normal import BLOCK, STEP, log_densities
 
         shape, means = self._shape, np.array([of_state["mean"] for of_state in values])
-        roots = np.array([shape.root(of_state["covariance"]) for of_state in values])
-        tops = np.array([shape.log_root(of_state["covariance"]) for of_state in values])
-        tops -= 0.5 * self.dims * math.log(2.0 * math.pi)
-        found = np.empty((len(values), len(X)))
+        roots = shape.root(np.array([of_state["covariance"] for of_state in values]))
+        tops = shape.log_root(roots) - 0.5 * self.dims * math.log(2.0 * math.pi)
+        found = aligned(len(values) * len(X)).reshape(len(values), len(X))
         memory = [aligned(self.dims * size) for size in (BLOCK, STEP)]
         log_densities(np.ascontiguousarray(X), means, roots, tops, *memory, found)
         return found.T
@@ -228,7 +227,7 @@ class Gaussian(Family):
         if name == "mean":
             return -0.5 * float((strength * (value - location) ** 2).sum())
         shape = self._shape
-        return float(strength) * (shape.log_root(value) - 0.5 * shape.quotient(value, location))
+        return float(strength) * (float(shape.log_root(shape.root(value))) - 0.5 * shape.quotient(value, location))
 
     def at_floor(self, name: str, value: Floats) -> bool:
         """Return whether a covariance has an eigenvalue at the floor."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ._jit import kernel, part
 from .layout import LANES
-from .simd import add_lanes, add_products, broadcast, copy, dot, keep_apart, load_each, store_each
+from .simd import add_lanes, add_products, broadcast, copy, dot, keep_apart, load_apart, load_each, store, store_each
 
 BLOCK = 256  # observations that are worked on together
 STEP = 4 * LANES  # observations that are computed at once
@@ -23,11 +23,12 @@ STEP = 4 * LANES  # observations that are computed at once
 def columns_of(array, first, count, columns):
     """columns[d * BLOCK + n] = array[first + n, d], and zeros up to a whole step."""
     keep_apart()
-    for d in range(array.shape[1]):
-        for n in range(count):
-            columns[d * BLOCK + n] = array[first + n, d]
-        for n in range(count, (count + STEP - 1) // STEP * STEP):
-            columns[d * BLOCK + n] = 0.0
+    width, whole = array.shape[1], count // LANES * LANES
+    for d in range(width):
+        for u in range(0, whole, LANES):
+            store(columns, d * BLOCK + u, load_apart(array, (first + u) * width + d, width))
+        for n in range(whole, (count + STEP - 1) // STEP * STEP):
+            columns[d * BLOCK + n] = array[first + n, d] if n < count else 0.0
 
 
 @part
@@ -61,8 +62,12 @@ def log_densities(observations, mean, root, top, columns, centred, found):
                     for j in range(low, i + 1):
                         entry = add_products(entry, load_each(centred, j * STEP, LANES, zeros), root[s, i, j - low])
                     squares = add_products(squares, entry, entry)
-                store_each(centred, 0, add_products(in_all(top[s]), squares, -0.5))
-                copy(centred, 0, found, s * length + first + u, min(STEP, count - u))
+                density, at = add_products(in_all(top[s]), squares, -0.5), s * length + first + u
+                if count - u >= STEP:
+                    store_each(found, at, density)
+                else:
+                    store_each(centred, 0, density)
+                    copy(centred, 0, found, at, count - u)
 
 
 @part

@@ -40,6 +40,10 @@ def load_each(array: Array, index: int, stride: int, like: tuple[object, ...]) -
     return tuple(load(array, index + i * stride) for i in range(len(like)))
 
 
+def load_apart(array: Array, index: int, stride: int) -> Vector:
+    return np.array([_part(array, index + lane * stride, 1)[0] for lane in range(LANES)])
+
+
 def store(array: Array, index: int, value: Vector) -> None:
     _part(array, index, LANES)[:] = value
 

@@ -66,6 +66,21 @@ def load_each(typing: Any, array: Any, index: Any, stride: Any, like: Any) -> An
 
 
 @instruction
+def load_apart(typing: Any, array: Any, index: Any, stride: Any) -> Any:
+    """The vector of array[index], array[index + stride] and so on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = ir.Constant(VECTOR, ir.Undefined)
+        for lane in range(LANES):
+            at = builder.add(args[1], builder.mul(args[2], ir.Constant(args[2].type, lane)))
+            value = builder.load(element(context, builder, array, args[0], at, 1), align=8)
+            vector = builder.insert_element(vector, value, ir.Constant(INDEX, lane))
+        return vector
+
+    return vector_type(array, types.intp, types.intp), generate
+
+
+@instruction
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Write a vector to array[index : index + 16]."""
 
