@@ -206,6 +206,7 @@ def batches_of(sequences: list[str]) -> list[Any]:
 
 def test_the_same_bits_in_other_processes(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_BATCH_LETTERS", 400)
+    monkeypatch.setattr(batches, "_BATCH_NUMBERS", 400)
     rng = np.random.default_rng(0)
     numbers = [rng.normal(k % 2, 1.0, 30) for k in range(60)]
 
@@ -226,6 +227,14 @@ def test_batches_hold_every_sequence_once(sequences: list[str], monkeypatch: pyt
         assert_array_equal(np.concatenate([np.diff(batch.ends) for batch in found]), [len(x) for x in sequences])
         assert [batch.first for batch in found] == np.cumsum([0, *(len(b.ends) - 1 for b in found)]).tolist()[:-1]
     assert len(found) == 1
+
+
+def test_batches_of_short_sequences_fill_the_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_BATCH_NUMBERS", 1000)
+    gaussian = ts.HMM(None, TWO, {"a": ts.Gaussian([0.0], 1.0), "b": ts.Gaussian([1.0], 1.0)})
+    for count, length, expected in ((90, 30, [32, 32, 26]), (40, 20, [40]), (7, 400, [2, 2, 3]), (3, 5000, [1, 1, 1])):
+        data = gaussian._observations([np.zeros(length)] * count, None)
+        assert [len(batch.ends) - 1 for batch in gaussian._batches(data)] == expected
 
 
 class Dying(Executor):

@@ -7,7 +7,8 @@ import math
 from ._jit import kernel, part
 from .hmm_layout import FOUR
 from .layout import LANES
-from .simd import broadcast, clear, copy, load, load_each, maximum, power_of_two, set_rows, store
+from .rows import set_rows
+from .simd import broadcast, clear, copy, load, load_each, maximum, power_of_two, store
 
 BLOCK = 4 * LANES  # observations that are worked on together
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from ._jit import kernel, part
 from .layout import LANES
-from .simd import add_lanes, add_products, broadcast, copy, dot, keep_apart, load_apart, load_each, store, store_each
+from .rows import load_apart
+from .simd import add_lanes, add_products, broadcast, copy, dot, keep_apart, load_each, store, store_each
 
 BLOCK = 256  # observations that are worked on together
 STEP = 4 * LANES  # observations that are computed at once

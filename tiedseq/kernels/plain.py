@@ -177,8 +177,8 @@ def products(a: Vectors, b: Vectors | Vector) -> Vectors:
 
 
 def add_products(totals: Vectors, a: Vectors, b: Vectors | float) -> Vectors:
-    factors = b if isinstance(b, tuple) else (b,) * len(a)
-    return tuple(total + x * y for total, x, y in zip(totals, a, factors, strict=True))
+    factors = b if isinstance(b, tuple) else (broadcast(b),) * len(a)
+    return joined(totals, products(a, factors), None)
 
 
 def joined(a: Vectors, b: Vectors, best: object) -> Vectors:
