@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interior": set(),
     "simplex": {"errors", "ties", "interior"},
     "distributions": {"errors", "alphabet", "ties", "simplex"},
-    "families": {"errors", "alphabet", "distributions", "information"},
+    "kernels": set(),
+    "families": {"errors", "alphabet", "distributions", "information", "kernels"},
     "language": {"errors", "alphabet", "distributions"},
     "random_state": {"errors"},
     "restating": {"distributions", "language"},
@@ -46,7 +47,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimator": {"errors", "specification", "display"},
     "information": {"errors"},
     "hypothesis": {"errors", "specification", "display"},
-    "kernels": set(),
     "pairs": {"errors", "options", "alphabet", "random_state", "specification", "kernels"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),

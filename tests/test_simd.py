@@ -1,4 +1,4 @@
-"""Every instruction of `kernels.simd` against NumPy, compiled and plain; whole passes without the compiler."""
+"""Every instruction on vectors against NumPy, compiled and plain; whole passes without the compiler."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tiedseq.kernels import plain, simd
+from tiedseq.kernels import plain, rows, simd
 from tiedseq.kernels.layout import LANES
 from tiedseq.pairs.recursion import Recursion
 from tiedseq.pairs.tables import PairTables
 
 ROOT = Path(__file__).resolve().parent.parent
 Floats = NDArray[np.float64]
-ops: Any = simd  # what the functions below name; `in_both` puts each of the two modules in its place
+ops: Any = types.ModuleType("instructions")  # what the functions below name; `in_both` also puts `plain` in its place
+vars(ops).update({**vars(rows), **vars(simd)})
 
 pytestmark = pytest.mark.small
 
 
 def in_both(function: Callable[..., Any]) -> list[Callable[..., Any]]:
     """A function of `ops`, compiled with the instructions of the compiler, and as it is with the plain ones."""
-    variants = [types.FunctionType(function.__code__, {**globals(), "ops": module}) for module in (simd, plain)]
+    variants = [types.FunctionType(function.__code__, {**globals(), "ops": module}) for module in (ops, plain)]
     return [numba.njit(error_model="numpy")(variants[0]), variants[1]]
 
 
@@ -91,6 +92,7 @@ def memory(a: Floats, out: Floats) -> None:
     ops.add_outer(out, 180, ops.load_each(a, 0, 16, (0, 0)), three)
     ops.copy(a, 9, out, 300, 33)
     ops.clear(out, 310, 5)
+    ops.store(out, 316, ops.load_apart(a, 4, 7))
 
 
 @VALUES
@@ -104,6 +106,7 @@ def test_memory(values: Floats) -> None:
     expected[180:276] += (two[:, None] * three).ravel()
     expected[300:333] = values[9:42]
     expected[310:315] = 0.0
+    expected[316:332] = values[4:116:7]
     for run in in_both(memory):
         out = np.arange(340.0)
         run(values, out)
@@ -116,6 +119,10 @@ def gather(table: Floats, rows: NDArray[np.int64], out: Floats) -> None:
 
 def add(table: Floats, rows: NDArray[np.int64], a: Floats) -> None:
     ops.add_rows(table, rows, 5, 2, ops.load_each(a, 1, 17, (0, 0, 0, 0)))
+
+
+def put(table: Floats, rows: NDArray[np.int64], a: Floats) -> None:
+    ops.set_rows(table, rows, 5, 2, ops.load_each(a, 1, 17, (0, 0, 0, 0)))
 
 
 @VALUES
@@ -134,10 +141,14 @@ def test_rows_of_a_table(values: Floats) -> None:
     added, expected = vectors(values[100:], 1, 4, 17), table.copy()
     for lane, row in enumerate(lanes):
         expected[row + 2 : row + 6] += added[:, lane]
-    for run in in_both(add):
-        found = table.copy()
-        run(found, rows, values[100:])
-        np.testing.assert_array_equal(found, expected)
+    last = table.copy()
+    for lane, row in enumerate(lanes):
+        last[row + 2 : row + 6] = added[:, lane]
+    for function, after in ((add, expected), (put, last)):
+        for run in in_both(function):
+            found = table.copy()
+            run(found, rows, values[100:])
+            np.testing.assert_array_equal(found, after)
 
 
 def rows_of_two_dimensions(a: Floats, out: Floats) -> None:
@@ -203,6 +214,19 @@ def test_powers_of_two_and_exponents() -> None:
         np.testing.assert_array_equal(out, powers + logs)
 
 
+def sums(a: Floats) -> float:
+    return float(ops.add_lanes(ops.load(a, 3)))
+
+
+@VALUES
+def test_sums_over_lanes(values: Floats) -> None:
+    expected = values[3:19]
+    while len(expected) > 1:
+        expected = expected[: len(expected) // 2] + expected[len(expected) // 2 :]
+    for run in in_both(sums):
+        assert run(values) == expected[0]
+
+
 def reaches(a: Floats, threshold: float) -> bool:
     return bool(ops.any_reaches(ops.load(a, 0), threshold))
 
@@ -252,6 +276,8 @@ def tuples(a: Floats, out: Floats) -> None:
     ops.store(out, 304, ops.weighted_sum((0.5, 0.25, 3.0), x, 0))
     head, middle, tail = ops.split(x + y, (0,), (0, 0), (0, 0, 0))
     ops.store_each(out, 320, tail + middle + head)
+    ops.store_each(out, 416, ops.add_products(x, y, y))
+    ops.store_each(out, 464, ops.add_products(x, y, a[100]))
 
 
 @VALUES
@@ -262,10 +288,10 @@ def test_tuples(values: Floats) -> None:
     parts = [
         *((x * y).sum(axis=0), (table * x).sum(axis=1), x * y, x * y[1], x + y, np.maximum(x, y)),
         *(np.array([0.5, 0.0, 3.0])[:, None] * x[2], (weights * x).sum(axis=0), (weights * x).max(axis=0)),
-        *(y, x[1:], x[:1]),
+        *(y, x[1:], x[:1], x + y * y, x + y * values[100]),
     ]
     for run in in_both(tuples):
-        out = np.zeros(416)
+        out = np.zeros(512)
         run(values, out)
         close(out, np.concatenate([part.ravel() for part in parts]))
 
@@ -293,7 +319,8 @@ def test_transitions(values: Floats) -> None:
 
 
 def test_there_is_a_plain_twin_of_everything() -> None:
-    names = re.findall(r"^@instruction\ndef (\w+)", inspect.getsource(simd), re.MULTILINE)
+    sources = inspect.getsource(simd) + inspect.getsource(rows)
+    names = re.findall(r"^@instruction\ndef (\w+)", sources, re.MULTILINE)
     assert len(names) > 30
     for name in names:
         assert callable(getattr(plain, name)), name
@@ -305,6 +332,7 @@ def test_there_is_a_plain_twin_of_everything() -> None:
 OUTSIDE = """
 import numba, numpy as np
 from tiedseq.kernels import simd
+from tiedseq.kernels.rows import add_rows, gather_rows, load_apart, set_rows
 
 @numba.njit
 def load(a, i): return simd.lane_zero(simd.load(a, i))
@@ -315,22 +343,28 @@ def rows(a, i): simd.store_rows(a, i, 20, simd.load_each(a, 0, 1, (0, 0)))
 @numba.njit
 def enter(a, i): return simd.lane_zero(simd.enter_first((simd.broadcast(1.0),), a, i, 1, 1.0)[0])
 @numba.njit
-def gather(a, i): simd.gather_rows(a, np.full(16, i), 0, 0)
+def gather(a, i): gather_rows(a, np.full(16, i), 0, 0)
 @numba.njit
-def gather_last(a, i): simd.gather_rows(a, np.append(np.full(15, 0), i), 0, 0)
+def gather_last(a, i): gather_rows(a, np.append(np.full(15, 0), i), 0, 0)
 @numba.njit
-def which(a, i): simd.gather_rows(a, np.zeros(40, np.int64), i, 0)
+def which(a, i): gather_rows(a, np.zeros(40, np.int64), i, 0)
 @numba.njit
 def add(a, i):
     one = simd.broadcast(1.0)
-    simd.add_rows(a, np.append(np.full(15, 0), i - 3), 0, 3, (one, one, one, one))
+    add_rows(a, np.append(np.full(15, 0), i - 3), 0, 3, (one, one, one, one))
+@numba.njit
+def put(a, i):
+    one = simd.broadcast(1.0)
+    set_rows(a, np.append(np.full(15, 0), i - 3), 0, 3, (one, one, one, one))
+@numba.njit
+def apart(a, i): return simd.lane_zero(load_apart(a, i, 2))
 @numba.njit
 def copy(a, i): simd.copy(a, 0, a, i, 16)
 @numba.njit
 def clear(a, i): simd.clear(a, i, 16)
 
 for function, last in ((load, 24), (store, 24), (rows, 4), (enter, 39), (copy, 24), (clear, 24),
-                       (gather, 36), (gather_last, 36), (which, 24), (add, 36)):
+                       (gather, 36), (gather_last, 36), (which, 24), (add, 36), (put, 36), (apart, 9)):
     for index in (0, last):
         function(np.zeros(40), index)
     for index in (-1, last + 1, 10**6):

@@ -216,6 +216,7 @@ def batches_of(sequences: list[str]) -> list[Any]:
 
 def test_the_same_bits_in_other_processes(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_BATCH_LETTERS", 400)
+    monkeypatch.setattr(batches, "_BATCH_NUMBERS", 400)
     rng = np.random.default_rng(0)
     numbers = [rng.normal(k % 2, 1.0, 30) for k in range(60)]
 
@@ -242,10 +243,17 @@ def test_batches_are_alike_and_even_in_number(sequences: list[str], monkeypatch:
     """Two threads share them, so a small one at the end, or an odd one out, would keep one thread waiting."""
     monkeypatch.setattr(batches, "_BATCH_LETTERS", 1000)
     for count in (90, 110, 210, 390, 410, 1000):
-        sizes = [int(batch.ends[-1]) for batch in batches_of([sequences[0][:5] * 2] * count)]
-        assert len(sizes) == (1 if count < 100 else 2 * -(-count // 200))
-        assert max(sizes) - min(sizes) <= 10
-        assert max(sizes) <= 1000
+        sizes = [len(batch.ends) - 1 for batch in batches_of([sequences[0][:5] * 2] * count)]
+        assert len(sizes) == (1 if count <= 100 else 2 * -(-count // 200))
+        assert max(sizes) - min(sizes) < 32  # whole lanes
+
+
+def test_batches_of_short_sequences_fill_the_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_BATCH_NUMBERS", 1000)
+    gaussian = ts.HMM(None, TWO, {"a": ts.Gaussian([0.0], 1.0), "b": ts.Gaussian([1.0], 1.0)})
+    for count, length, expected in ((90, 30, [16, 32, 16, 26]), (40, 20, [40]), (3, 5000, [1, 1, 1])):
+        data = gaussian._observations([np.zeros(length)] * count, None)
+        assert [len(batch.ends) - 1 for batch in gaussian._batches(data)] == expected
 
 
 class Dying(Executor):

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError
+from tiedseq.kernels.layout import LANES
 
 from .emissions import Batch
 from .observations import Index, Observations
 
 _BATCH_LETTERS = 1 << 18  # at most, but for a longer sequence
+_BATCH_NUMBERS = 1 << 16  # every one has a row in a table of its own, and these are to be reused while they are warm
 
 Observe = Callable[[NDArray[Any], Index], Any]
 """Turns sequences that stand one after the other, and where they end, into what a model's emissions see."""
@@ -27,12 +29,17 @@ def batches_of(
 ) -> list[Batch]:
     """Return sequences in their order, in runs that are work enough for a call; cut by the data alone.
 
-    Runs are alike, and more than one are an even number, so that two threads have the same to do.
+    Runs are alike, and more than one are an even number, so that two threads have the same to do. Where a run has many
+    sequences, their number fills the lanes of the kernels.
     """
-    batches, first, letters = [], 0, int(data.ends[-1])
-    count = 1 if letters <= _BATCH_LETTERS else 2 * -(-letters // (2 * _BATCH_LETTERS))
-    number = (data.ends[1:] - 1) * count // letters  # of the run that a sequence's last letter falls in
-    for last in [*np.flatnonzero(np.diff(number)).tolist(), len(data) - 1]:
+    batches, first, total = [], 0, int(data.ends[-1])
+    size = _BATCH_NUMBERS if data.values.dtype.kind == "f" else _BATCH_LETTERS
+    count = 1 if total <= size else 2 * -(-total // (2 * size))
+    number = (data.ends[1:] - 1) * count // total  # of the run that a sequence's last letter falls in
+    lasts = np.flatnonzero(np.diff(number))
+    if len(data) >= LANES * count:
+        lasts = np.unique((lasts + 1 + LANES // 2) // LANES * LANES - 1)
+    for last in [*lasts[(lasts >= 0) & (lasts < len(data) - 1)].tolist(), len(data) - 1]:
         part = slice(int(data.ends[first]), int(data.ends[last + 1]))
         ends = data.ends[first : last + 2] - data.ends[first]
         limits = None if allowed is None else allowed[part]

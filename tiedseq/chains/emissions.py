@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -68,18 +69,26 @@ class FamilyEmissions:
     def __init__(self, groups: Sequence[FamilyStates]) -> None:
         self.groups = list(groups)
         self.n_states = sum(len(group.states) for group in groups)
+        self.is_uniform = len(groups) == 1 and np.array_equal(groups[0].states, np.arange(self.n_states))
 
     def likelihoods(self, batch: Batch) -> Likelihoods:
-        logs = np.empty((len(batch.observations), self.n_states))
-        for group in self.groups:
-            logs[:, group.states] = group.family.log_likelihoods(batch.observations, group.values)
+        length = len(batch.observations)
+        parts = [group.family.log_likelihoods(batch.observations, group.values) for group in self.groups]
+        if self.is_uniform:
+            (logs,) = parts
+        else:
+            logs = np.empty((self.n_states, length)).T
+            for group, part in zip(self.groups, parts, strict=True):
+                logs[:, group.states] = part
         if batch.allowed is not None:
-            logs[~batch.allowed] = -np.inf
-        return Likelihoods.of_logarithms(logs, np.arange(len(logs), dtype=np.int32))
+            logs = np.where(batch.allowed, logs, -np.inf)
+        return Likelihoods.of_logarithms(logs, np.arange(length, dtype=np.int32))
 
     def statistics(self, batch: Batch, used: Floats) -> Floats:
+        shares = [used] if self.is_uniform else [used[:, group.states] for group in self.groups]
         parts = [
-            group.family.statistics(batch.observations, used[:, group.states], group.values) for group in self.groups
+            group.family.statistics(batch.observations, share, group.values)
+            for group, share in zip(self.groups, shares, strict=True)
         ]
         return np.concatenate([part.ravel() for part in parts])
 
@@ -87,9 +96,8 @@ class FamilyEmissions:
 def restricted(likelihoods: Likelihoods, allowed: NDArray[np.bool_]) -> Likelihoods:
     """Likelihoods letter by letter, zero in states that are not allowed there."""
     table = np.where(allowed, likelihoods.table[likelihoods.rows], 0.0)
-    scale = likelihoods.log_scale[likelihoods.rows]
     found = Likelihoods.of(table, np.arange(len(table), dtype=np.int32))
-    return found._replace(log_scale=found.log_scale + scale)
+    return replace(found, log_scale=found.log_scale + likelihoods.log_scale[likelihoods.rows])
 
 
 def used_by_row(batch: Batch, rows: NDArray[np.integer], n_rows: int, used: Floats) -> Floats:

@@ -10,8 +10,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Letters, Sums, Work
+from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Sums, Work
 from tiedseq.kernels.layout import LANES
+from tiedseq.kernels.memory import aligned_zeros
 
 from .cuts import Cuts, Passed
 from .tables import ChainTables, Derivatives, Floats, Index, Likelihoods
@@ -61,18 +62,13 @@ class ChainLanes:
             finish=self._placed(self.tables.finish),
         )
 
-    def _letters(self, likelihoods: Likelihoods) -> Letters:
-        table = np.zeros((len(likelihoods.table) + 1, self.emitting))
-        table[:-1, : self.tables.n_emitting] = likelihoods.table
-        return Letters(table.ravel(), likelihoods.rows)
-
     # ---- passes ---------------------------------------------------------------------------------------------------
 
     def forward(self, likelihoods: Likelihoods, cuts: Cuts, period: int, run: Map = map) -> Passed:
         """Return ln P of every sequence."""
         from tiedseq.kernels.hmm import forward
 
-        letters = self._letters(likelihoods)
+        letters = likelihoods.letters
 
         def passed(task: slice) -> Sums:
             sums = self._sums(cuts, task, 0)
@@ -86,7 +82,7 @@ class ChainLanes:
         """Return ln P of every sequence, and its derivatives summed over sequences times their weights."""
         from tiedseq.kernels.hmm import expect
 
-        letters = self._letters(likelihoods)
+        letters = likelihoods.letters
 
         def passed(task: slice) -> Sums:
             sums = self._sums(cuts, task, letters.table.size)
@@ -176,10 +172,7 @@ def _groups(edges: Edges) -> Index:
 
 
 def vectors(count: int) -> Floats:
-    """Zeros that start at a cache line: a vector that straddles two costs twice."""
-    memory = np.zeros(count * LANES + 8)
-    offset = (-memory.ctypes.data % 64) // 8
-    return memory[offset : offset + count * LANES]
+    return aligned_zeros(count * LANES)
 
 
 _kept: list[Floats] = []

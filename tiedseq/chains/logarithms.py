@@ -52,7 +52,7 @@ class ChainLogarithms:
         """Return forward's values, ln P without the rows' scales, and the first time that is impossible or -1."""
         from tiedseq.kernels.hmm_logs import log_forward
 
-        table, values = log_table(likelihoods), self._values(length)
+        table, values = likelihoods.logs, self._values(length)
         start = self.start
         stuck = log_forward(self.incoming, start, self.n_emitting, table, likelihoods.rows, begin, length, values)
         if stuck >= 0:
@@ -66,7 +66,7 @@ class ChainLogarithms:
         """Return ln P of some sequences (without scales), where each is impossible or -1, and summed derivatives."""
         from tiedseq.kernels.hmm_logs import log_expect
 
-        table, logs, stuck = log_table(likelihoods), np.empty(len(sequences)), np.empty(len(sequences), np.int64)
+        table, logs, stuck = likelihoods.logs, np.empty(len(sequences)), np.empty(len(sequences), np.int64)
         sums = self._sums(len(table))
         later = np.empty((2, len(self.order)))
         for k, sequence in enumerate(sequences.tolist()):
@@ -99,7 +99,7 @@ class ChainLogarithms:
     def log_path(self, likelihoods: Likelihoods, begin: int, path: NDArray[np.int64]) -> float:
         """ln P of a path of emitting states, by their place in the order, on the likeliest way through silent ones."""
         rows = likelihoods.rows[begin : begin + len(path)]
-        letters = float((log_table(likelihoods)[rows, path] + likelihoods.log_scale[rows]).sum())
+        letters = float((likelihoods.logs[rows, path] + likelihoods.log_scale[rows]).sum())
         steps = float(self.best_steps()[path[:-1], path[1:]].sum())
         return letters + steps + float(self.best_start()[path[0]] + self.best_finish()[path[-1]])
 
@@ -140,7 +140,7 @@ class ChainLogarithms:
         sources, ranks = np.empty(values.shape, np.int32), np.empty(values.shape, np.int32)
         steps = self.best_steps()[:states, :states]
         best_lists(
-            *(single_edges(steps > -np.inf, steps), self.best_start()[:states], states, log_table(likelihoods)),
+            *(single_edges(steps > -np.inf, steps), self.best_start()[:states], states, likelihoods.logs),
             *(likelihoods.rows, begin, length, values, sources, ranks),
         )
         totals = values[length] + self.best_finish()[:states, None]
@@ -176,10 +176,3 @@ def single_edges(possible: NDArray[np.bool_], weight: Floats) -> Edges:
     target, source = np.nonzero(possible.T)
     first = np.concatenate([[0], np.cumsum(np.bincount(target, minlength=len(possible)))])
     return Edges(first.astype(np.int64), source.astype(np.int64), np.ascontiguousarray(weight[source, target]))
-
-
-def log_table(likelihoods: Likelihoods) -> Floats:
-    if likelihoods.logs is not None:
-        return likelihoods.logs
-    with np.errstate(divide="ignore"):
-        return np.log(likelihoods.table)

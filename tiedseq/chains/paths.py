@@ -14,7 +14,7 @@ from tiedseq.kernels.layout import LANES
 
 from .cuts import WARMUPS, Cuts
 from .lanes import ChainLanes, four_edges, scratch
-from .logarithms import ChainLogarithms, log_table
+from .logarithms import ChainLogarithms
 from .tables import Floats, Index, Likelihoods, scales
 
 _CHOICES_BYTES = 1 << 21  # of what is kept at a time
@@ -73,7 +73,7 @@ class ChainPaths:
 
         lanes, chain = self.lanes, self._chain
         table = np.full((len(likelihoods.table) + 1, lanes.emitting), -np.inf)
-        table[:-1, : self.logarithms.n_emitting] = log_table(likelihoods)
+        table[:-1, : self.logarithms.n_emitting] = likelihoods.logs
         letters, names = Letters(table.ravel(), likelihoods.rows), lanes.states[: self.logarithms.n_emitting]
         all_seams, all_ends, all_best = [], [], []
         for task in cuts.tasks():

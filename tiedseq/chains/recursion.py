@@ -55,8 +55,8 @@ class ChainRecursion:
         bits = self._rarest_bits
         if not self.is_mixing:
             bits = bits * (1 + int(self.tables.silent.sum())) - math.log2(smallest_positive(likelihoods.table))
-            if likelihoods.logs is not None and np.isfinite(likelihoods.logs[likelihoods.table == 0.0]).any():
-                return 0  # the table has lost what is small beyond float64's range
+            if likelihoods.is_lossy:
+                return 0
         return min(64, int(_RANGE_BITS / max(bits, 1.0)))
 
     def log_likelihoods(self, likelihoods: Likelihoods, ends: Index, run: Map = map) -> Floats:
@@ -118,10 +118,5 @@ class ChainRecursion:
         self, likelihoods: Likelihoods, ends: Index, run: Map = map
     ) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Return ln P and `stuck` of every sequence, and P(state | sequence) of every letter (letters, emitting)."""
-        rows = np.arange(len(likelihoods.rows))
-        logs = None if likelihoods.logs is None else likelihoods.logs[likelihoods.rows]
-        by_letter = Likelihoods(
-            likelihoods.table[likelihoods.rows], likelihoods.log_scale[likelihoods.rows], rows, logs
-        )
-        found, stuck, derivatives = self.expect(by_letter, ends, np.ones(len(ends) - 1), run)
+        found, stuck, derivatives = self.expect(likelihoods.letter_by_letter(), ends, np.ones(len(ends) - 1), run)
         return found, stuck, derivatives.used

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ModelError
+from tiedseq.kernels.hmm_layout import FOUR, Letters
+from tiedseq.kernels.layout import LANES
+from tiedseq.kernels.memory import aligned, aligned_zeros
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -68,28 +71,76 @@ class ChainTables:
         return finish
 
 
-class Likelihoods(NamedTuple):
+@dataclass(frozen=True)
+class Likelihoods:
     """What letters say of states: letter n has row rows[n] of a table."""
 
-    table: Floats  # (R, emitting states), relative to the largest of the row; a row of zeros is impossible everywhere
+    letters: Letters  # the table as the kernels want it, and the letters' rows
+    n_states: int  # that emit
     log_scale: Floats  # (R,): ln of the largest of the row
-    rows: NDArray[np.integer]  # (letters,)
-    logs: Floats | None = None  # ln of the table, where that says more: what is beyond float64's range in the table
+    by_state: Floats | None = None  # (n_states, R): ln of the likelihoods, where that says more than the table
 
     @classmethod
     def of(cls, probabilities: Floats, rows: NDArray[np.integer]) -> Likelihoods:
         """From probabilities (R, emitting states)."""
         top = probabilities.max(axis=1, initial=0.0)
         top[top == 0.0] = 1.0
-        return cls(probabilities / top[:, None], np.log(top), rows)
+        n_rows, states = probabilities.shape
+        found = cls(Letters(aligned_zeros((n_rows + 1) * _padded(states)), rows), states, np.log(top))
+        np.divide(probabilities, top[:, None], out=found.table)
+        return found
 
     @classmethod
     def of_logarithms(cls, logs: Floats, rows: NDArray[np.integer]) -> Likelihoods:
-        """From ln of probabilities or densities (R, emitting states)."""
-        top = logs.max(axis=1, initial=-np.inf)
-        top[top == -np.inf] = 0.0
-        relative = logs - top[:, None]
-        return cls(np.exp(relative), top, rows, relative)
+        """From ln of probabilities or densities (R, emitting states); best column by column, as the kernel wants it."""
+        from tiedseq.kernels.hmm_table import BLOCK, fill_table
+
+        n_rows, states = logs.shape
+        by_state, width = np.ascontiguousarray(logs.T), _padded(states)
+        table, log_scale = aligned((n_rows + 1) * width), np.empty(n_rows)
+        fill_table(by_state, table, log_scale, aligned((width + 1) * BLOCK), np.empty(LANES, np.int64))
+        return cls(Letters(table, rows), states, log_scale, by_state)
+
+    @property
+    def table(self) -> Floats:
+        """(R, emitting states): relative to the largest of the row; a row of zeros is impossible everywhere."""
+        return self.letters.table.reshape(len(self.log_scale) + 1, -1)[:-1, : self.n_states]
+
+    @property
+    def rows(self) -> NDArray[np.integer]:
+        """(letters,)"""
+        return self.letters.rows
+
+    @cached_property
+    def logs(self) -> Floats:
+        """ln of the table, also of what is beyond float64's range there."""
+        if self.by_state is not None:
+            return np.ascontiguousarray((self.by_state - self.log_scale).T)
+        with np.errstate(divide="ignore"):
+            return np.log(self.table)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether something is zero in the table only since it is beyond float64's range."""
+        if self.by_state is None:
+            return False
+        lost = self.table == 0.0
+        return bool(lost.any()) and bool(np.isfinite(self.logs[lost]).any())
+
+    def letter_by_letter(self) -> Likelihoods:
+        """The same with a row for every letter."""
+        rows = np.arange(len(self.rows), dtype=np.int32)
+        if len(rows) == len(self.log_scale) and np.array_equal(self.rows, rows):
+            return self
+        if self.by_state is not None:
+            return Likelihoods.of_logarithms(self.by_state[:, self.rows].T, rows)
+        found = Likelihoods.of(self.table[self.rows], rows)
+        return replace(found, log_scale=found.log_scale + self.log_scale[self.rows])
+
+
+def _padded(states: int) -> int:
+    """Places of a row in the kernels' table."""
+    return -(-states // FOUR) * FOUR
 
 
 class Derivatives(NamedTuple):

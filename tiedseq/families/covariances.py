@@ -1,8 +1,8 @@
 """Three shapes of a Gaussian's covariance: one variance, a variance for each dimension, a matrix.
 
-All take what they need of data as columns, float64 (dims, N) relative to a point near the mean, and know the covariance
-by its root R with R^T R = covariance^-1: the density is that of R (x - mean), standard normal, times det R. So nothing
-is squared before the mean is subtracted, and no matrix is inverted but a triangular one.
+All know the covariance by its root, a lower triangular matrix R with R^T R = covariance^-1: the density is that of
+R (x - mean), standard normal, times det R. So nothing is squared before the mean is subtracted, and no matrix is
+inverted but a triangular one. Kernels get the rows of R from max(0, row - band) on: all of it, or its diagonal.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Covariance(ABC):
 
     form: tuple[int, ...]  # of a value
     per_entry: int  # numbers of an observation that an entry of a value speaks of
+    band: int = 0  # diagonals of R below the main one
 
     def __init__(self, dims: int, floor: float) -> None:
         self.dims, self.floor = dims, floor
@@ -34,23 +35,15 @@ class Covariance(ABC):
 
     @abstractmethod
     def root(self, value: Floats) -> Floats:
-        """R of a value that has passed `valid`: numbers, or a lower triangular matrix."""
-
-    @abstractmethod
-    def rooted(self, root: Floats, columns: Floats) -> Floats:
-        """R times every column."""
+        """R of values that have passed `valid`, one or a stack of them: (..., dims, band + 1)."""
 
     @abstractmethod
     def spread(self, value: Floats, columns: Floats) -> Floats:
         """The inverse of R times every column: standard normal numbers become those of this covariance."""
 
     @abstractmethod
-    def log_root(self, root: Floats) -> float:
-        """The logarithm of det R."""
-
-    @abstractmethod
-    def squares(self, columns: Floats, weighted: Floats) -> Floats:
-        """The sum of the columns' outer products, in the form of a value, where `weighted` is columns times weights."""
+    def pooled(self, products: Floats) -> Floats:
+        """Products of dimensions, rows as those of R, in the form of a value."""
 
     @abstractmethod
     def square(self, vector: Floats) -> Floats:
@@ -81,7 +74,11 @@ class Covariance(ABC):
 
     def root_matrix(self, value: Floats) -> Floats:
         """R as a matrix (dims, dims)."""
-        return self.rooted(self.root(value), np.eye(self.dims))
+        return np.diag(self.root(value)[:, 0])
+
+    def log_root(self, root: Floats) -> Floats:
+        """The logarithm of det R, or of each in a stack."""
+        return np.asarray(np.log(root[..., 0]).sum(axis=-1))
 
 
 class Spherical(Covariance):
@@ -95,19 +92,13 @@ class Spherical(Covariance):
         return value.reshape(()) if value.ndim == 0 or value.shape in ((1,), (1, 1)) else None
 
     def root(self, value: Floats) -> Floats:
-        return np.asarray(1.0 / np.sqrt(value))
-
-    def rooted(self, root: Floats, columns: Floats) -> Floats:
-        return columns * root
+        return np.broadcast_to(1.0 / np.sqrt(value)[..., None, None], (*np.shape(value), self.dims, 1)).copy()
 
     def spread(self, value: Floats, columns: Floats) -> Floats:
         return columns * np.sqrt(value)
 
-    def log_root(self, root: Floats) -> float:
-        return self.dims * float(np.log(root))
-
-    def squares(self, columns: Floats, weighted: Floats) -> Floats:
-        return np.asarray((columns * weighted).sum(axis=1).sum())
+    def pooled(self, products: Floats) -> Floats:
+        return np.asarray(products.sum())
 
     def square(self, vector: Floats) -> Floats:
         return np.asarray((vector * vector).sum())
@@ -131,19 +122,13 @@ class Diagonal(Covariance):
         return value if value.shape == self.form else None
 
     def root(self, value: Floats) -> Floats:
-        return 1.0 / np.sqrt(value)
-
-    def rooted(self, root: Floats, columns: Floats) -> Floats:
-        return columns * root[:, None]
+        return 1.0 / np.sqrt(value)[..., None]
 
     def spread(self, value: Floats, columns: Floats) -> Floats:
         return columns * np.sqrt(value)[:, None]
 
-    def log_root(self, root: Floats) -> float:
-        return float(np.log(root).sum())
-
-    def squares(self, columns: Floats, weighted: Floats) -> Floats:
-        return (columns * weighted).sum(axis=1)
+    def pooled(self, products: Floats) -> Floats:
+        return products[:, 0]
 
     def square(self, vector: Floats) -> Floats:
         return vector * vector
@@ -161,7 +146,7 @@ class Full(Covariance):
 
     def __init__(self, dims: int, floor: float) -> None:
         super().__init__(dims, floor)
-        self.form, self.per_entry = (dims, dims), 1
+        self.form, self.per_entry, self.band = (dims, dims), 1, dims - 1
 
     def filled(self, value: Floats) -> Floats | None:
         if value.ndim == 0:
@@ -171,21 +156,24 @@ class Full(Covariance):
         return value if value.shape == self.form else None
 
     def root(self, value: Floats) -> Floats:
-        from scipy.linalg import solve_triangular
+        factor, root = np.linalg.cholesky(value), np.zeros(np.shape(value))
+        for i in range(self.dims):  # row by row: it takes the threads of BLAS longer to wake up
+            root[..., i, i] = 1.0 / factor[..., i, i]
+            row = factor[..., i, None, :i] @ root[..., :i, :i]
+            root[..., i, :i] = row[..., 0, :] * -root[..., i, i, None]
+        return root
 
-        return solve_triangular(np.linalg.cholesky(value), np.eye(self.dims), lower=True, check_finite=False)
+    def root_matrix(self, value: Floats) -> Floats:
+        return self.root(value)
 
-    def rooted(self, root: Floats, columns: Floats) -> Floats:
-        return root @ columns
+    def log_root(self, root: Floats) -> Floats:
+        return np.asarray(np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1))
 
     def spread(self, value: Floats, columns: Floats) -> Floats:
         return np.linalg.cholesky(value) @ columns
 
-    def log_root(self, root: Floats) -> float:
-        return float(np.log(np.diagonal(root)).sum())
-
-    def squares(self, columns: Floats, weighted: Floats) -> Floats:
-        return weighted @ columns.T
+    def pooled(self, products: Floats) -> Floats:
+        return products + np.tril(products, -1).T
 
     def square(self, vector: Floats) -> Floats:
         return np.outer(vector, vector)

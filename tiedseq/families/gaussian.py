@@ -24,9 +24,9 @@ from tiedseq.families.family import (
     checked_floor,
     dims_of,
     real_array,
-    row_blocks,
     shown,
 )
+from tiedseq.kernels.memory import aligned
 
 _FLOOR = 1e-6
 _LARGEST_COVARIANCE = 10.0 * LARGEST**2  # that any data have
@@ -147,20 +147,15 @@ class Gaussian(Family):
     # ---- the E-step -----------------------------------------------------------------------------------------------
 
     def log_likelihoods(self, X: Floats, values: Sequence[Values]) -> Floats:
-        shape = self._shape
-        roots = [shape.root(of_state["covariance"]) for of_state in values]
-        tops = [shape.log_root(root) - 0.5 * self.dims * math.log(2.0 * math.pi) for root in roots]
-        found = np.empty((len(X), len(values)))
-        for rows in row_blocks(len(X), self.dims):
-            columns = np.ascontiguousarray(X[rows].T)
-            block = np.empty((len(values), columns.shape[1]))
-            for state, (root, top) in enumerate(zip(roots, tops, strict=True)):
-                standard = shape.rooted(root, columns - values[state]["mean"][:, None])
-                with np.errstate(over="ignore"):  # a density of zero
-                    standard *= standard
-                    np.subtract(top, 0.5 * standard.sum(axis=0), out=block[state])
-            found[rows] = block.T
-        return found
+        from tiedseq.kernels.normal import BLOCK, STEP, log_densities
+
+        shape, means = self._shape, np.array([of_state["mean"] for of_state in values])
+        roots = shape.root(np.array([of_state["covariance"] for of_state in values]))
+        tops = shape.log_root(roots) - 0.5 * self.dims * math.log(2.0 * math.pi)
+        found = aligned(len(values) * len(X)).reshape(len(values), len(X))
+        memory = [aligned(self.dims * size) for size in (BLOCK, STEP)]
+        log_densities(np.ascontiguousarray(X), means, roots, tops, *memory, found)
+        return found.T
 
     def statistics(self, X: Floats, posterior: Floats, values: Sequence[Values]) -> Floats:
         """Return sums over observations, see `Family.statistics`.
@@ -172,17 +167,15 @@ class Gaussian(Family):
             with the posterior, where y is the observation less the mean in `values`. So digits are lost only if that
             mean is off by 10^5 standard deviations or more, and they are back in the next iteration.
         """
-        shape = self._shape
-        totals = np.zeros((len(values), 1 + self.dims + shape.size))
-        for rows in row_blocks(len(X), self.dims):
-            columns, weights = np.ascontiguousarray(X[rows].T), np.ascontiguousarray(posterior[rows].T)
-            for state, total in enumerate(totals):
-                centred = columns - values[state]["mean"][:, None]
-                weighted = centred * weights[state]
-                total[0] += weights[state].sum()
-                total[1 : 1 + self.dims] += weighted.sum(axis=1)
-                total[1 + self.dims :] += shape.squares(centred, weighted).ravel()
-        return totals
+        from tiedseq.kernels.normal import BLOCK, add_moments
+
+        shape, means = self._shape, np.array([of_state["mean"] for of_state in values])
+        moments = np.zeros((len(values), 1 + self.dims))
+        products = np.zeros((len(values), self.dims, shape.band + 1))
+        memory = [aligned(count * BLOCK) for count in (self.dims, len(values), self.dims, self.dims)]
+        data, weights = np.ascontiguousarray(X), np.ascontiguousarray(posterior)
+        add_moments(data, weights, means, *memory, moments, products)
+        return np.column_stack([moments, [shape.pooled(of_state).ravel() for of_state in products]])
 
     # ---- the M-step -----------------------------------------------------------------------------------------------
 
@@ -200,7 +193,7 @@ class Gaussian(Family):
         ]
         covariances = [use.values["covariance"] for use in uses]
         if prior is None and all(np.array_equal(other, covariances[0]) for other in covariances):
-            return value + np.average(steps, axis=0, weights=visits) if uses else value
+            return value + np.array(visits) @ np.array(steps) / sum(visits) if uses else value
         rows, targets = [], []
         for n, step, covariance in zip(visits, steps, covariances, strict=True):
             rows.append(math.sqrt(n) * self._shape.root_matrix(covariance))
@@ -234,7 +227,7 @@ class Gaussian(Family):
         if name == "mean":
             return -0.5 * float((strength * (value - location) ** 2).sum())
         shape = self._shape
-        return float(strength) * (shape.log_root(shape.root(value)) - 0.5 * shape.quotient(value, location))
+        return float(strength) * (float(shape.log_root(shape.root(value))) - 0.5 * shape.quotient(value, location))
 
     def at_floor(self, name: str, value: Floats) -> bool:
         """Return whether a covariance has an eigenvalue at the floor."""

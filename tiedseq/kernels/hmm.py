@@ -14,13 +14,12 @@ import numpy as np
 from ._jit import kernel, part
 from .hmm_layout import FOUR, STEEPEST, TOTAL, TOTAL_BEFORE, UNIT, UNIT_BEFORE
 from .layout import LANES, NOTHING
+from .rows import add_rows, gather_rows
 from .simd import (
-    add_rows,
     broadcast,
     clear,
     copy,
     exponents_of,
-    gather_rows,
     keep_apart,
     load,
     load_each,

@@ -41,6 +41,10 @@ def load_each(array: Array, index: int, stride: int, like: tuple[object, ...]) -
     return tuple(load(array, index + i * stride) for i in range(len(like)))
 
 
+def load_apart(array: Array, index: int, stride: int) -> Vector:
+    return np.array([_part(array, index + lane * stride, 1)[0] for lane in range(LANES)])
+
+
 def store(array: Array, index: int, value: Vector) -> None:
     _part(array, index, LANES)[:] = value
 
@@ -71,6 +75,11 @@ def gather_rows(table: Array, rows: NDArray[np.int64], index: int, offset: int) 
 def add_rows(table: Array, rows: NDArray[np.int64], index: int, offset: int, vectors: Vectors) -> None:
     for lane, row in enumerate(_part(rows, index, LANES)):
         _part(table, int(row) + offset, 4)[:] += [vector[lane] for vector in vectors]
+
+
+def set_rows(table: Array, rows: NDArray[np.int64], index: int, offset: int, vectors: Vectors) -> None:
+    for lane, row in enumerate(_part(rows, index, LANES)):
+        _part(table, int(row) + offset, 4)[:] = [vector[lane] for vector in vectors]
 
 
 def copy(source: Array, source_first: int, target: Array, target_first: int, count: int) -> None:
@@ -148,6 +157,12 @@ def exponents_of(vector: Vector) -> Vector:
     return np.where(np.abs(vector) < np.finfo(float).tiny, NOTHING, exponents)
 
 
+def add_lanes(vector: Vector) -> float:
+    while len(vector) > 1:
+        vector = vector[: len(vector) // 2] + vector[len(vector) // 2 :]
+    return float(vector[0])
+
+
 def any_reaches(vector: Vector, threshold: float) -> bool:
     return bool(np.any(vector >= threshold))
 
@@ -169,6 +184,11 @@ def products(a: Vectors, b: Vectors | Vector) -> Vectors:
     if isinstance(b, tuple):
         return tuple(x * y for x, y in zip(a, b, strict=True))
     return tuple(x * b for x in a)
+
+
+def add_products(totals: Vectors, a: Vectors, b: Vectors | float) -> Vectors:
+    factors = b if isinstance(b, tuple) else (broadcast(b),) * len(a)
+    return joined(totals, products(a, factors), None)
 
 
 def joined(a: Vectors, b: Vectors, best: object) -> Vectors:

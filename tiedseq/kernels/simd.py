@@ -19,7 +19,6 @@ from .layout import LANES, NOTHING
 from .vector import (
     BYTES,
     CHOICES,
-    DOUBLE,
     FUSE,
     INDEX,
     INTEGERS,
@@ -134,52 +133,6 @@ def add_outer(typing: Any, array: Any, index: Any, a: Any, b: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, a, b), generate
-
-
-@instruction
-def gather_rows(typing: Any, table: Any, rows: Any, index: Any, offset: Any) -> Any:
-    """Four vectors: table[rows[index + lane] + offset + k] in vector k."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        places = _row_addresses(context, builder, table, rows, args)
-        parts = [builder.load(place, align=8) for place in places]
-        for width in (4, 8, 16):  # rows side by side, as many again each time; each of the four values together
-            order = [k * width // 4 + r + half * width for k in range(4) for half in (0, 1) for r in range(width // 4)]
-            parts = [shuffle(builder, a, b, order) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        vectors = []
-        for k in range(4):
-            lanes = [k * 8 + r + half * 32 for half in (0, 1) for r in range(8)]
-            vectors.append(shuffle(builder, parts[0], parts[1], lanes))
-        return context.make_tuple(builder, sig.return_type, vectors)
-
-    return tuple_of(4)(table, rows, types.intp, types.intp), generate
-
-
-@instruction
-def add_rows(typing: Any, table: Any, rows: Any, index: Any, offset: Any, vectors: Any) -> Any:
-    """table[rows[index + lane] + offset + k] += vector k, for four vectors and one lane after the other."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        a, b, c, d = items_of(builder, args[4], 4)
-        pairs = [lane for lane in range(LANES) for lane in (lane, LANES + lane)]
-        low, high = shuffle(builder, a, b, pairs), shuffle(builder, c, d, pairs)
-        for lane, place in enumerate(_row_addresses(context, builder, table, rows, args)):
-            row = shuffle(builder, low, high, [2 * lane, 2 * lane + 1, 2 * lane + 32, 2 * lane + 33])
-            builder.store(builder.fadd(builder.load(place, align=8), row), place, align=8)
-        return context.get_dummy_value()
-
-    return types.void(table, rows, types.intp, types.intp, vectors), generate
-
-
-def _row_addresses(context: Any, builder: Any, table: Any, rows: Any, args: Any) -> list[Any]:
-    """For every lane the address of four values, of table[rows[index + lane] + offset] and what follows."""
-    pointer, places = ir.VectorType(DOUBLE, 4).as_pointer(), []
-    for lane in range(LANES):
-        index = builder.add(args[2], ir.Constant(args[2].type, lane))
-        row = builder.load(element(context, builder, rows, args[1], index, 1))
-        first = builder.add(row, args[3])
-        places.append(builder.bitcast(element(context, builder, table, args[0], first, 4), pointer))
-    return places
 
 
 @instruction
@@ -399,6 +352,21 @@ def exponents_of(typing: Any, vector: Any) -> Any:
 
 
 @instruction
+def add_lanes(typing: Any, vector: Any) -> Any:
+    """The sum of all lanes: of halves, of their halves, and so on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        total, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            low, high = list(range(width)), list(range(width, 2 * width))
+            total = builder.fadd(shuffle(builder, total, total, low), shuffle(builder, total, total, high))
+        return builder.extract_element(total, ir.Constant(INDEX, 0))
+
+    return types.float64(vector_type), generate
+
+
+@instruction
 def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
     """Whether some lane is at least `threshold`."""
 
@@ -458,6 +426,20 @@ def products(typing: Any, a: Any, b: Any) -> Any:
         )
 
     return a(a, b), generate
+
+
+@instruction
+def add_products(typing: Any, totals: Any, a: Any, b: Any) -> Any:
+    """The sums, item by item, of a tuple of vectors and the products of a tuple with another one, or with a number."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        count = len(totals)
+        left, right = (items_of(builder, arg, count) for arg in args[:2])
+        factors = items_of(builder, args[2], count) if b == totals else [in_every_lane(builder, args[2])] * count
+        sums = [multiply_add(builder, x, y, total) for x, y, total in zip(right, factors, left, strict=True)]
+        return context.make_tuple(builder, sig.return_type, sums)
+
+    return totals(totals, a, b if b == totals else types.float64), generate
 
 
 @instruction

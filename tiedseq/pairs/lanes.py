@@ -30,6 +30,7 @@ from tiedseq.kernels.layout import (
     step_size,
     tile_count,
 )
+from tiedseq.kernels.memory import aligned_zeros
 
 from .modes import empty_box_count
 from .slots import Slots
@@ -82,30 +83,30 @@ class Lanes:
         model, tiles, chunks = self.slots.model, tile_count(n, plan.height), chunk_count(m, plan.chunk)
         state = state_size(model, plan.height)
         return Work(
-            _vectors(column_size(model, m)),
-            _vectors(row_size(model, plan.height)),
-            _vectors(state),
+            aligned_zeros(column_size(model, m)),
+            aligned_zeros(row_size(model, plan.height)),
+            aligned_zeros(state),
             np.empty((tiles + 1 if keep else 2) * border_size(model, m)),
             np.empty(tiles * chunks * state if keep else 0),
-            _vectors(plan.chunk * step_size(model, plan.height) if keep else 0),
+            aligned_zeros(plan.chunk * step_size(model, plan.height) if keep else 0),
             scores,
         )
 
     def _backward_work(self, m: int, plan: Plan) -> BackwardWork:
         model = self.slots.model
         return BackwardWork(
-            _vectors(state_size(model, plan.height)),
+            aligned_zeros(state_size(model, plan.height)),
             np.zeros(2 * border_size(model, m)),
-            _vectors(plan.height * LANES),
-            _vectors(m + 2 * LANES),
+            aligned_zeros(plan.height * LANES),
+            aligned_zeros(m + 2 * LANES),
         )
 
     def _gradient(self, m: int, plan: Plan) -> LaneGradient:
         slots = self.slots
         return LaneGradient(
-            _vectors(len(slots) * (len(slots) + 2) * LANES),
-            _vectors(plan.height * slots.record * LANES),
-            _vectors(slots.insertions * (m + 2 * LANES)),
+            aligned_zeros(len(slots) * (len(slots) + 2) * LANES),
+            aligned_zeros(plan.height * slots.record * LANES),
+            aligned_zeros(slots.insertions * (m + 2 * LANES)),
         )
 
     def memory(self, n: int, m: int) -> int:
@@ -224,13 +225,6 @@ class Lanes:
         """The cell in which a path was before a state emitted."""
         kind = self.tables.kinds[self.slots.states[slot]]
         return i - (kind != "y"), j - (kind != "x")
-
-
-def _vectors(size: int) -> Floats:
-    """Zeros that start at a cache line: a vector that straddles two costs twice."""
-    memory = np.zeros(size + 8)
-    offset = (-memory.ctypes.data % 64) // 8
-    return memory[offset : offset + size]
 
 
 def _with_more_room(collected: Collected) -> Collected:
