@@ -105,7 +105,7 @@ def test_tables_are_relative_to_the_largest(states: int) -> None:
 def test_exponentials_are_right_to_the_last_digit() -> None:
     rng = np.random.default_rng(0)
     x = -np.concatenate([rng.uniform(0, 708, 4000), rng.uniform(0, 1, 2000), 10.0 ** rng.uniform(-20, 0, 1000)])
-    borders = np.log(2.0) * (np.arange(1000)[:, None] + [0.0, 0.4999, 0.5001]).ravel()  # of the pieces that it is made of
+    borders = np.log(2.0) * (np.arange(1000)[:, None] + [0.0, 0.4999, 0.5001]).ravel()  # of the pieces that it has
     x = np.concatenate([x, -borders, -np.nextafter(borders, 0.0), [-0.0, -709.0, -750.0, -1e5, -1e300, -np.inf]])
     found = Likelihoods.of_logarithms(np.column_stack([x, np.zeros(len(x))]), np.arange(len(x), dtype=np.int32)).table
     within = x > -708.0
