@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
 from tiedseq.chains import batches
-from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.training import Iteration, gain_to_come
 
 TWO = {"a": {"a": 0.8, "b": 0.2}, "b": {"a": 0.3, "b": 0.7}}
@@ -236,6 +236,14 @@ def test_batches_are_alike_and_even_in_number(sequences: list[str], monkeypatch:
         assert len(sizes) == (1 if count < 100 else 2 * -(-count // 200))
         assert max(sizes) - min(sizes) <= 10
         assert max(sizes) <= 1000
+
+
+@pytest.mark.parametrize("executor", [None, 2, 3, 30])
+def test_the_first_error_ends_an_iteration(monkeypatch: pytest.MonkeyPatch, executor: int | None) -> None:
+    monkeypatch.setattr(batches, "_BATCH_LETTERS", 20)
+    rigid = ts.HMM("ab", {"s": {"s": 1.0}}, {"s": ts.fixed([1.0, 0.0])})
+    with pytest.raises(SequenceError, match="Sequence 3 has probability 0"):
+        rigid.fit(["a" * 10] * 3 + ["b" * 10] * 5, executor=executor)
 
 
 class Dying(Executor):
