@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
 from tiedseq.chains import batches
-from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.training import Iteration, gain_to_come
 
 TWO = {"a": {"a": 0.8, "b": 0.2}, "b": {"a": 0.3, "b": 0.7}}
@@ -254,6 +254,14 @@ def test_batches_of_short_sequences_fill_the_lanes(monkeypatch: pytest.MonkeyPat
     for count, length, expected in ((90, 30, [16, 32, 16, 26]), (40, 20, [40]), (3, 5000, [1, 1, 1])):
         data = gaussian._observations([np.zeros(length)] * count, None)
         assert [len(batch.ends) - 1 for batch in gaussian._batches(data)] == expected
+
+
+@pytest.mark.parametrize("executor", [None, 2, 3, 30])
+def test_the_first_error_ends_an_iteration(monkeypatch: pytest.MonkeyPatch, executor: int | None) -> None:
+    monkeypatch.setattr(batches, "_BATCH_LETTERS", 20)
+    rigid = ts.HMM("ab", {"s": {"s": 1.0}}, {"s": ts.fixed([1.0, 0.0])})
+    with pytest.raises(SequenceError, match="Sequence 3 has probability 0"):
+        rigid.fit(["a" * 10] * 3 + ["b" * 10] * 5, executor=executor)
 
 
 class Dying(Executor):

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
@@ -267,17 +269,18 @@ def total(parts: Iterator[Statistics]) -> Statistics:
 @contextmanager
 def _mapping(executor: Any, n_batches: int) -> Iterator[Callable[..., Iterator[Statistics]]]:
     """Yield (expect, snapshot, batches) -> statistics in the order of the batches."""
-    from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
     try:
         if executor is None or (isinstance(executor, int | np.integer) and executor == 1):
             yield _one_by_one(map)
         elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
-            with ThreadPoolExecutor(int(executor)) as pool:
+            with ThreadPoolExecutor(int(executor) - 1) as others:
+                shared = partial(_shared, others, int(executor) - 1)
                 # few batches leave threads idle, unless they share the work within a batch
-                yield _one_by_one(pool.map) if n_batches < executor else _spread(pool)
+                yield _one_by_one(shared) if n_batches < executor else _spread(shared)
         elif isinstance(executor, Executor):
-            yield _spread(executor)
+            yield _spread(executor.map)
         elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
             yield _on_cluster(executor)
         else:
@@ -292,8 +295,31 @@ def _one_by_one(inner: Any) -> Callable[..., Iterator[Statistics]]:
     return lambda expect, snapshot, batches: (expect(snapshot, batch, inner) for batch in batches)
 
 
-def _spread(executor: Any) -> Callable[..., Iterator[Statistics]]:
-    return lambda expect, snapshot, batches: executor.map(expect, repeat(snapshot), batches)
+def _spread(outer: Any) -> Callable[..., Iterator[Statistics]]:
+    return lambda expect, snapshot, batches: outer(expect, repeat(snapshot), batches)
+
+
+def _shared(others: Executor, n_others: int, function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
+    """Map as `others` would, with this thread at work as well: a thread less to start, and none that only waits.
+
+    Tasks are begun in their order, so that of several that fail the first is the one whose error is seen.
+    """
+    tasks = [(Future[Any](), arguments) for arguments in zip(*iterables, strict=False)]
+    waiting = iter(tasks)
+
+    def work() -> None:
+        for result, arguments in waiting:
+            try:
+                result.set_result(function(*arguments))
+            except BaseException as error:
+                result.set_exception(error)
+                for left, _ in waiting:
+                    left.cancel()
+
+    for _ in range(min(n_others, len(tasks) - 1)):
+        others.submit(work)
+    work()
+    return (result.result() for result, _ in tasks)
 
 
 def _on_cluster(client: Any) -> Callable[..., Iterator[Statistics]]:
