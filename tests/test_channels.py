@@ -193,7 +193,7 @@ def test_a_letter_that_is_impossible_stays_so() -> None:
     assert_array_equal(family.update("probability", [unseen], before), before)
     assert_array_equal(family.update("probability", [unseen], before, 1.0), before)
     assert math.isfinite(family.log_prior("probability", before, 1.0))
-    assert not family.at_floor("probability", before) and family.n_free("probability", before) == 3
+    assert not family.at_floor("probability", before) and family.n_free("probability", before) == 1
 
 
 def test_letters_are_sampled_with_their_frequencies_and_come_back_as_text() -> None:
@@ -736,3 +736,13 @@ def test_directions_in_which_values_may_move() -> None:
     assert_allclose(moves.sum(axis=1), 0.0, rtol=0.0, atol=1e-15)
     assert_allclose(moves @ moves.T, np.eye(2), rtol=0.0, atol=1e-15)
     assert Letters("xy").moves("probability", np.array([1.0, 0.0])) == []
+
+
+@pytest.mark.small
+def test_a_given_zero_is_no_parameter_in_a_channel_either() -> None:
+    rows = {"a": {"a": 0.5, "b": 0.5}, "b": {"a": 0.5, "b": 0.5}}
+    tables = {"a": [0.5, 0.5, 0.0, 0.0], "b": [0.1, 0.2, 0.3, 0.4]}
+    alone = ts.HMM(ts.DNA, rows, tables)
+    channels = {state: ts.Channels(x=ts.Categorical(ts.DNA, values=table)) for state, table in tables.items()}
+    among = ts.HMM(None, rows, channels)
+    assert among.n_free_parameters == alone.n_free_parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy.optimize import approx_fprime, minimize
 
+import tiedseq as ts
 from tiedseq.errors import ModelError
 from tiedseq.strands.flows import Flows, conditionals, marginals, mirrored
 from tiedseq.strands.perron import perron
@@ -195,3 +197,42 @@ def test_impossible_words_stay_so_and_runs_must_lead_to_each_other() -> None:
     assert (table[possible] > 0.0).all()
     with pytest.raises(ModelError, match="cannot be reached"):
         Flows(np.triu(np.ones((3, 3), bool)))
+
+
+def human_counts(length: int, order: int) -> list[Floats]:
+    """The words of the first letters of the human mitochondrial genome, many of which never occur."""
+    record = next(ts.read(Path(__file__).parent.parent / "data" / "human_mt.fa"))
+    codes = ts.DNA.encode(record.sequence[:length])
+    counts = [np.zeros((4,) * (m + 1)) for m in range(order + 1)]
+    for t in range(order, length):
+        counts[-1][tuple(codes[t - order : t + 1])] += 1.0
+    if order:
+        counts[-2] -= counts[-1].sum(axis=-1)
+        counts[-2][tuple(codes[:order])] += 1.0
+    return counts
+
+
+@pytest.mark.parametrize(("length", "order", "mirror"), [(20, 1, COMPLEMENT), (30, 1, None), (200, 2, COMPLEMENT)])
+def test_words_that_never_occur_do_not_hold_up_the_others(length: int, order: int, mirror: Any) -> None:
+    """At the maximum nothing that moves is left to gain, and what is zero wants to be."""
+    flows, counts = word_table(order, mirror), human_counts(length, order)
+    assert (counts[-1] == 0.0).any()
+    values = flows.maximize(counts, flows.random(np.random.default_rng(0)))
+    again = flows.maximize(counts, flows.random(np.random.default_rng(1)))
+    assert_allclose(
+        flows.objective(flows.table(values), counts), flows.objective(flows.table(again), counts), rtol=1e-6
+    )
+    assert (
+        flows.objective(flows.table(flows.maximize(counts, values)), counts)
+        - flows.objective(flows.table(values), counts)
+        < 1e-6
+    )
+    slopes = flows.directions(values, 1e-7).T @ flows.gradient(flows.table(values), counts)
+    assert_allclose(slopes, 0.0, rtol=0, atol=1e-2 * length)
+
+
+def test_the_maximum_at_a_border_is_that_of_a_general_optimiser() -> None:
+    """Order 0 in closed form: pooled counts, with letters that never occur at zero."""
+    flows, counts = word_table(0, None), [np.array([30.0, 0.0, 10.0, 0.0])]
+    values = flows.maximize(counts, np.full(4, 0.25))
+    assert_allclose(values, [0.75, 0.0, 0.25, 0.0], rtol=0, atol=1e-9)

@@ -779,3 +779,23 @@ def test_hmmlearn_numbers(kind: str, theirs: str) -> None:
         expected = [np.diag(covariance) for covariance in expected]
     assert_allclose(model.covars_, expected, rtol=1e-6, atol=1e-9)
     assert_array_equal(model.predict(x, LENGTHS), peer.predict(x, LENGTHS))
+
+
+@pytest.mark.small
+def test_a_model_stays_as_it_was_when_something_fails() -> None:
+    model = ts.HMM("xyz", THREE, TABLES).fit("xyzzyxyzxyx", max_iter=3, tol=0.0)
+    before, history = model.to_dict(), list(model.history_)
+
+    def fail(now: Any) -> None:
+        if now.iteration == 2:
+            raise KeyboardInterrupt
+
+    for error, call in (
+        (KeyboardInterrupt, lambda: model.fit("xxyxzxyxzzz", callback=fail)),
+        (ModelError, lambda: model.fit("xyz", priors={"nope": 1.0})),
+        (ArgumentError, lambda: model.set_params(order="x")),
+    ):
+        with pytest.raises(error):
+            call()
+        assert model.to_dict() == before and model.history_ == history
+        assert model.get_params()["order"] == 0

@@ -488,8 +488,14 @@ def test_strand_symmetry_as_a_hypothesis() -> None:
         ({"values": {"inn": [0.25] * 4}}, "did you mean 'in'"),
         ({"values": {"in": [0.25] * 3}}, "shape"),
         ({"values": {"in": [0.25, 0.25, 0.25, 0.2]}}, "0.95"),
-        ({"values": {"in": ts.fixed([0.4, 0.1, 0.1, 0.4]), "out": ts.fixed([0.4, 0.2, 0.2, 0.2])}}, "'out' is held"),
+        ({"values": {"in": ts.fixed([0.4, 0.1, 0.1, 0.4]), "out": ts.fixed([0.4, 0.2, 0.2, 0.2])}}, "'out' is held at"),
         ({"values": {"in": [0.5, 0.5, 0.0, 0.0]}}, "reverse complement"),
+        ({"emissions": {"island": "flow", "sea": "out"}}, "rename"),
+        (
+            {"transitions": {"a+": {"a+": 0.5, "sea": 0.5}, "sea": {"sea": 0.5, "a+": 0.5}}},
+            "no mirror image 'a-'",
+        ),
+        ({"order": 1, "values": {"in": ts.fixed(np.arange(1.0, 17.0).reshape(4, 4) / 136.0)}}, "held at a table"),
     ],
 )
 def test_what_a_strand_symmetric_model_cannot_have(change: dict[str, Any], message: str) -> None:
@@ -502,6 +508,22 @@ def test_what_a_strand_symmetric_model_cannot_have(change: dict[str, Any], messa
     }
     with pytest.raises((ModelError, ArgumentError), match=message):
         ts.HMM(**{**arguments, **change})
+
+
+def test_what_does_not_nest() -> None:
+    null = islands(0)
+    rows = {a: dict(row) for a, row in ISLANDS.items()}
+    tables = {"island": [0.3, 0.2, 0.2, 0.3], "sea": [0.2, 0.3, 0.3, 0.2]}
+    data = drawn_text(200, 0, "ACGT")
+    for wrong in (
+        ts.HMM(ts.DNA, rows, tables, {"island": 1.0}),
+        ts.HMM(ts.DNA, rows, {**tables, "sea": [0.5, 0.0, 0.5, 0.0]}),
+        ts.HMM(ts.DNA, {**rows, "sea": {"sea": 0.7, "island": 0.2, "end": 0.1}}, tables),
+    ):
+        with pytest.raises(ModelError, match=r"impossible|begins in any|an end"):
+            ts.compare(null, wrong, data)
+    with pytest.raises(ModelError, match="impossible"):
+        ts.compare(null, islands(0, values={"in": [0.5, 0.0, 0.0, 0.5]}), data)
 
 
 @pytest.mark.small

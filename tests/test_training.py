@@ -422,3 +422,17 @@ def test_options_that_are_none(sequences: list[str]) -> None:
     for options, message in wrong:
         with pytest.raises(ArgumentError, match=message):
             model().fit(sequences, **options)
+
+
+def test_a_fall_is_no_convergence() -> None:
+    """A family whose M-step makes it worse is stopped, and said to be wrong."""
+
+    class Wrong(ts.Poisson):
+        def update(self, name: str, uses: Any, value: Any, prior: Any = None) -> Any:
+            return value * 3.0
+
+    assert gain_to_come([-100.0, -90.0, -85.0, -5000.0]) == np.inf
+    model = ts.HMM(None, {"a": {"a": 1.0}}, {"a": Wrong(2.0)})
+    with pytest.warns(ConvergenceWarning, match="fell from"):
+        model.fit([2.0, 2.0, 1.0, 3.0])
+    assert not model.converged_ and len(model.history_) == 2

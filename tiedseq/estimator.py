@@ -43,7 +43,8 @@ class Estimator(ABC):
             if name not in self._arguments:
                 known = ", ".join(self._arguments)
                 raise ArgumentError(f"{type(self).__name__} has no argument {name!r}; there are {known}.")
-        self.__init__(**{**self._arguments, **params})  # type: ignore[misc]
+        made = type(self)(**{**self._arguments, **params})  # if this fails, the model stays as it is
+        self.__dict__ = made.__dict__
         return self
 
     @property

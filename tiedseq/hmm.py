@@ -332,7 +332,8 @@ class HMM(HmmlearnAttributes, Estimator):
         SequenceError
             A sequence has probability zero, or holds what the model does not know.
         ArgumentError
-            An option or an argument does not fit.
+            An option or an argument does not fit. Whatever is raised, also by Ctrl-C, the model stays as it was; an
+            interrupted training goes on from `checkpoint`.
 
         Examples
         --------
@@ -343,9 +344,13 @@ class HMM(HmmlearnAttributes, Estimator):
         chosen = self.options.changed(options)
         data = self._observations(X, lengths)
         batches = self._batches(data, weights, self._limits(data, allowed, paths))
-        self._parameters = self._with_soft_ties(chosen)
-        trainee = Trainee(self._parameters, chosen, data.values, algorithm)
-        run = train(trainee, batches, chosen)
+        before = self._parameters
+        self._parameters = self._with_soft_ties(chosen).copy()
+        try:
+            run = train(Trainee(self._parameters, chosen, data.values, algorithm), batches, chosen)
+        except BaseException:
+            self._parameters = before  # with the history that belongs to it
+            raise
         self.history_, self.converged_ = run.history, run.converged
         return self
 

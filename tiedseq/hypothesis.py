@@ -166,6 +166,11 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
     df = best.n_free_parameters - fitted_null.n_free_parameters
     if df < 1:
         raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
+    if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
+        raise ModelError(
+            f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
+            "it was fitted from the null's maximum: the models do not nest. Compare their AIC or BIC instead."
+        )
     notes = _notes(fitted_null, best)
     settled = fitted_null.converged_ and best.converged_ and settings["tol"] <= _SETTLED
     if not settled:

@@ -219,16 +219,28 @@ def _iterate(
 def _judge(run: Run, now: Iteration, options: Options) -> None:
     """Decide whether a run is at its end, and say why it has not converged."""
     run.converged = options.tol > 0.0 and now.gain_to_come < options.tol
+    left = f"about {now.gain_to_come:.3g} nats still" if math.isfinite(now.gain_to_come) else "growing gains still"
     run.why = (
-        f"Training stopped after max_iter={options.max_iter} iterations with about {now.gain_to_come:.3g} nats still "
-        f"to come, more than tol={options.tol:g}; raise max_iter, or continue with warm_start=True."
+        f"Training stopped after max_iter={options.max_iter} iterations with {left} to come, more than "
+        f"tol={options.tol:g}; raise max_iter, or continue with warm_start=True."
     )
     stopped = options.callback is not None and options.callback(now) is True
     if not math.isfinite(now.log_likelihood):
         run.why = f"The log-likelihood became {now.log_likelihood} at iteration {now.iteration}; training stopped."
+    elif has_fallen(run.history):
+        run.why = (
+            f"The objective fell from {run.history[-2]:.6f} to {now.log_likelihood:.6f} nats in iteration "
+            f"{now.iteration}, which an M-step must not do; training stopped. Is it a family of your own?"
+        )
     elif stopped:
         run.why = f"The callback stopped training before iteration {now.iteration}."
-    run.finished = run.converged or stopped or not math.isfinite(now.log_likelihood)
+    broken = not math.isfinite(now.log_likelihood) or has_fallen(run.history)
+    run.finished = run.converged or stopped or broken
+
+
+def has_fallen(history: Sequence[float]) -> bool:
+    """Whether the last iteration made it worse by more than rounding, which no proper M-step does."""
+    return len(history) > 1 and history[-1] < history[-2] - 1e-9 * abs(history[-2])
 
 
 def gain_to_come(history: Sequence[float]) -> float:
@@ -241,6 +253,8 @@ def gain_to_come(history: Sequence[float]) -> float:
     if len(history) < 3:
         return math.inf
     last = history[-1] - history[-2]
+    if has_fallen(history):
+        return math.inf
     if last <= 1e-12 * abs(history[-1]):  # rounding of the sum
         return 0.0
     if len(history) < 4:

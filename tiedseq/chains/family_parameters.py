@@ -139,12 +139,14 @@ class FamilyParameters:
     @property
     def n_free(self) -> int:
         """Numbers that training may move."""
-        total = 0
-        for label, value in self.values.items():
-            if label not in self.held and value is not None:
-                family, name = self.part(label)
-                total += family.n_free(name, value)
-        return total
+        free = (label for label, value in self.values.items() if label not in self.held and value is not None)
+        return sum(map(self._n_free, free))
+
+    def _n_free(self, label: str) -> int:
+        """Numbers that training may move in one value; what was given says which are zero for good."""
+        family, name = self.part(label)
+        given = self.initial[label]
+        return family.n_free(name, self.values[label] if given is None else given)
 
     def start(self, observations: Vector, generator: np.random.Generator, only_missing: bool) -> dict[str, Any]:
         """Return values drawn from data, for those that have none, or for all that were not given."""
@@ -187,7 +189,7 @@ class FamilyParameters:
         for label, value in self.values.items():
             family, name = self.part(label)
             free = label not in self.held and value is not None
-            if free and len(family.moves(name, value)) < family.n_free(name, value):
+            if free and len(family.moves(name, value)) < self._n_free(label):
                 found.append(label)
         return found
 

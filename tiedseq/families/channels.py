@@ -83,6 +83,7 @@ class Channels(Family):
             raise ModelError("Channels() has no channel; name one at least, as in Channels(level=Gaussian()).")
         self._places = {f"{c.name}.{own}": (c, own) for c in self._channels for own in c.family.names}
         self.names = tuple(self._places)
+        self._cuts: dict[str, slice] = {}  # what of the statistics belongs to each channel
         super().__init__({name: c.family.entries[own] for name, (c, own) in self._places.items()}, first)
 
     @property
@@ -176,9 +177,11 @@ class Channels(Family):
 
     def share(self, name: str, use: Use) -> Use:
         channel, _ = self._places[name]
-        sizes = [other.family.n_statistics(other.values(use.reference)) for other in self._channels]
-        cut = np.split(use.statistics, np.cumsum(sizes)[:-1])[self._channels.index(channel)]
-        return Use(cut, channel.values(use.values), channel.values(use.reference))
+        if not self._cuts:  # as many at any values
+            sizes = [other.family.n_statistics(other.values(use.reference)) for other in self._channels]
+            ends = np.cumsum(sizes).tolist()
+            self._cuts = {c.name: slice(end - n, end) for c, end, n in zip(self._channels, ends, sizes, strict=True)}
+        return Use(use.statistics[self._cuts[channel.name]], channel.values(use.values), channel.values(use.reference))
 
     def update(self, name: str, uses: Sequence[Use], value: Floats, prior: Any = None) -> Floats:
         family, own = self.part(name)

@@ -21,7 +21,7 @@ _ROUNDING = 1e-12  # and those that come from a file or an M-step, which stay as
 class Letters(Family):
     """One letter, drawn from a table: what `ts.Categorical` means where observations have other channels beside it.
 
-    A zero stays zero, whatever the data and the priors say; in `n_free` it counts nevertheless.
+    A zero stays zero, whatever the data and the priors say; one that was given counts nothing in `n_free`.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class Letters(Family):
         return float(values[name][values[name] > BORDER].min())
 
     def n_free(self, name: str, value: Floats) -> int:
-        return len(value) - 1
+        return int((value > 0.0).sum()) - 1
 
     # ---- from nothing, and to data --------------------------------------------------------------------------------
 

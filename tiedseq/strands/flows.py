@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tiedseq.errors import ModelError
 from tiedseq.ties import Ties
 
+from .one_thread import on_one_thread
 from .perron import perron
 
 Floats = NDArray[np.float64]
@@ -31,7 +32,7 @@ Floats = NDArray[np.float64]
 _NOTHING = 1e-290  # a frequency below this is zero
 _LOWEST = 1e-13  # of a frequency, relative to the largest: beyond, states fall apart by rounding
 _ITERATIONS, _HALVINGS = 100, 30
-_SETTLED = 1e-9  # nats that a step has to promise
+_SETTLED = 1e-7  # nats that a step has to promise
 _LONGEST = 2.0  # step, in the logarithm of a frequency
 
 
@@ -60,6 +61,7 @@ class Flows:
         Some runs of symbols do not lead to each other, so that there is no long sequence with all of them.
     """
 
+    @on_one_thread
     def __init__(self, possible: NDArray[np.bool_], mirror: NDArray[np.intp] | None = None) -> None:
         shape = possible.shape
         self.size, self.order, self.is_symmetric = shape[0], len(shape) - 1, mirror is not None
@@ -128,6 +130,10 @@ class Flows:
         flat = np.where(self.ties.labels.ravel() >= 0, weights.ravel(), 0.0)
         return self.values(self._flow(flat).reshape(self.ties.shape))
 
+    def is_balanced(self, values: Floats) -> bool:
+        """Whether values are, but for rounding; weights that differ too widely have no eigenvectors to tell."""
+        return bool(np.abs(self._constraints[:-1] @ values).max(initial=0.0) <= 1e-9)
+
     def random(self, generator: np.random.Generator) -> Floats:
         """Values drawn at random: those of independent exponential weights."""
         return self.balanced(self.table(generator.exponential(size=self.ties.n_free)))
@@ -163,6 +169,7 @@ class Flows:
             slopes += slope.reshape(slope.shape + (1,) * (self.order + 1 - slope.ndim))
         return slopes
 
+    @on_one_thread
     def maximize(self, counts: Sequence[Floats], values: Floats, pseudocounts: Floats | float = 0.0) -> Floats:
         """Return the values that maximise the objective, never worse ones than `values`: the M-step.
 
@@ -191,7 +198,7 @@ class Flows:
             scale = min(1.0, _LONGEST / float(np.abs(step / values).max()))
             for _ in range(_HALVINGS):
                 trial = self._moved(values, scale * step)
-                found = self.objective(self.table(trial), counts)
+                found = self.objective(self.table(trial), counts) if self.is_balanced(trial) else -np.inf
                 if found >= objective + 1e-4 * scale * gain:
                     break
                 scale *= 0.5
@@ -211,10 +218,18 @@ class Flows:
         """The step to the maximum of a parabola, within what keeps sum and balance.
 
         The parabola has the curvature of the objective, if that has a maximum. Else the curvature along single values
-        is raised to what contexts, whose logarithms bend the other way, can make up for at most.
+        is raised to what contexts, whose logarithms bend the other way, can make up for at most. A value that wants to
+        be zero is bent as its logarithm would, so that it does not hold up the others: it shrinks by a factor a step.
+        (Affine scaling: Dikin, Soviet Math. Doklady 8:674, 1967.)
         """
+        from scipy.linalg import cho_factor, cho_solve
+
         table = self.table(values)
-        slope = self._moves.T @ self.gradient(table, counts)
+        gradient = self.gradient(table, counts)
+        slope = self._moves.T @ gradient
+        weighted = values[:, None] * self._constraints.T
+        multipliers = np.linalg.lstsq(weighted, values * gradient, rcond=None)[0]
+        shrinking = np.maximum(self._constraints.T @ multipliers - gradient, 0.0)
         own = np.maximum(self.ties.pool(_over(counts[-1], table * table)), 0.0)
         shared, bound = np.zeros((len(values), len(values))), np.zeros(self.ties.shape)
         for part, frequencies, prefixes in zip(counts, marginals(table), self._prefixes, strict=False):
@@ -222,15 +237,14 @@ class Flows:
             shared += (prefixes.T * _over(known, frequencies).ravel()) @ prefixes
             bound += np.maximum(-known, 0.0).reshape(known.shape + (1,) * (bound.ndim - known.ndim))
         safe = self.ties.pool(_over(bound, table))
-        least = 1e-9 * np.abs(counts[-1]).sum() / values
+        least = (1e-9 * np.abs(counts[-1]).sum() + shrinking) / values
         for diagonal in (own + least, np.maximum(own, safe) + least):
             curvature = self._moves.T @ (shared @ self._moves + diagonal[:, None] * self._moves)
             try:
-                root = np.linalg.cholesky(curvature)
+                return np.asarray(self._moves @ cho_solve(cho_factor(curvature), slope))
             except np.linalg.LinAlgError:
                 continue
-            return np.asarray(self._moves @ np.linalg.solve(root.T, np.linalg.solve(root, slope)))
-        return np.zeros(len(values))
+        return np.asarray(self._moves @ slope * 1e-9)  # the second has a maximum, but for rounding
 
     def _flow(self, weights: Floats) -> Floats:
         """The balanced table of weights, flat; its sum is 1."""

@@ -17,6 +17,7 @@ from tiedseq.specification import Specification
 
 from .flows import Flows, mirrored
 
+STEPS = "flow"  # what the table of states is called among the parameters
 LARGEST_ORDER = 4  # the M-step inverts a matrix of all words
 
 
@@ -35,6 +36,7 @@ class Letters(NamedTuple):
     uses: dict[str, Use]  # by state
     tables: dict[str, Flows]  # by label
     given: dict[str, Floats]  # weights of the tables that have a value, by label
+    typed: dict[str, Floats]  # the same as they were typed
     held: frozenset[str]
 
 
@@ -73,10 +75,18 @@ def read_steps(transitions: Mapping[str, Any], start: Mapping[str, Any] | None) 
 
 
 def state_images(states: tuple[str, ...], has_end: bool) -> NDArray[np.intp]:
-    """The image of every state: "x+" and "x-" are each other's, others their own; and of the outside, the last one."""
+    """The image of every state: "x+" and "x-" are each other's, others their own; and of the outside, the last one.
+
+    Raises ModelError for one of the two without the other.
+    """
     other = {"+": "-", "-": "+"}
     names = [state[:-1] + other.get(state[-1], state[-1]) for state in states]
-    images = [states.index(name) if name in states else k for k, name in enumerate(names)]
+    for state, name in zip(states, names, strict=True):
+        if name not in states:
+            raise ModelError(
+                f"The state {state!r} has no mirror image {name!r}; add that one, or call it something without a sign."
+            )
+    images = [states.index(name) for name in names]
     return np.array([*images, len(states)] if has_end else images, np.intp)
 
 
@@ -97,17 +107,21 @@ def read_letters(
             raise ModelError(f"{label!r} has a table in emissions= and another in values=; give one of them.")
         entries[label] = entry, f"values[{label!r}]"
     shape = (alphabet.n_letters,) * (order + 1)
-    mirror, tables, given = alphabet.complement_index, {}, {}
+    mirror, tables, given, typed = alphabet.complement_index, {}, {}, {}
     for label in dict.fromkeys(use.label for use in uses.values()):
+        if label.split(" ")[0] == STEPS:
+            raise ModelError(f"The label {label!r} is what the flow from state to state is called; rename it.")
         possible = np.ones(shape, bool)
         if label in entries:
-            given[label] = _typed(*entries[label], shape)
+            typed[label] = _typed(*entries[label], shape)
+            sums = typed[label].sum(axis=-1, keepdims=True)
+            given[label] = np.divide(typed[label], sums, out=np.zeros(shape), where=sums > 0.0)
             possible = given[label] > 0.0
         if label in symmetric and not np.array_equal(possible, mirrored(possible, mirror)):
             raise ModelError(f"A word of {label!r} has probability zero, but its reverse complement has not.")
         tables[label] = Flows(possible, mirror if label in symmetric else None)
     held = frozenset(label for label, (entry, _) in entries.items() if isinstance(entry, fixed))
-    return Letters(uses, tables, given, held)
+    return Letters(uses, tables, given, typed, held)
 
 
 def _uses(steps: Steps, emissions: Mapping[str, Any]) -> tuple[dict[str, Use], dict[str, tuple[Any, str]]]:
@@ -156,7 +170,7 @@ def _symmetric_labels(steps: Steps, uses: Mapping[str, Use]) -> set[str]:
 
 
 def _typed(entry: Any, place: str, shape: tuple[int, ...]) -> Floats:
-    """A table as weights: probabilities after every context, or frequencies of words."""
+    """A table: probabilities after every context, or frequencies of words."""
     numbers = Numbers.typed(entry, place)
     if numbers.values.shape != shape:
         raise ModelError(f"{place} has the shape {numbers.values.shape}, but needs the shape {shape}.")
@@ -166,5 +180,4 @@ def _typed(entry: Any, place: str, shape: tuple[int, ...]) -> Floats:
             f"{place} sums to {sums.sum():.7g}; either the probabilities after every context sum to one, or the "
             "frequencies of all words."
         )
-    totals = sums[..., None]
-    return np.divide(numbers.values, totals, out=np.zeros(shape), where=totals > 0.0)
+    return numbers.values

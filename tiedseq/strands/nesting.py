@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tiedseq.chains.tables import Floats
 from tiedseq.errors import ModelError
@@ -19,11 +21,13 @@ from .language import Letters
 class StrandNesting:
     """What decides whether a strand-symmetric model is a special case of another, or of one without the symmetry."""
 
-    structure: tuple[Any, ...]  # states, letters, order; equal in nested models
+    structure: tuple[Any, ...]  # states, letters, order, whether there is an end; equal in nested models
     emitted: tuple[Any, ...]  # states and what they emit, as models without symmetry tell it
     steps: Flows
     letters: Letters
     values: dict[str, Floats]  # by label
+    possible: dict[str, NDArray[np.bool_]]  # words of every state
+    smallest: dict[str, float]  # the smallest conditional probability of every label that is free
 
     def check(self, alternative: Any) -> None:
         """Raise ModelError unless this model has all ties and held values of `alternative`."""
@@ -32,8 +36,7 @@ class StrandNesting:
             return
         if self.structure != alternative.structure:
             raise ModelError("The models differ in their states, their letters or their order; then they do not nest.")
-        if not np.array_equal(self.steps.ties.labels, alternative.steps.ties.labels):
-            raise ModelError("The models differ in what is impossible; give both the same transitions and zeros.")
+        self._check_zeros(alternative.steps.ties.labels >= 0, alternative.possible)
         mine, theirs = self.letters, alternative.letters
         tied: dict[str, set[tuple[str, bool]]] = {}
         for state, use in theirs.uses.items():
@@ -56,7 +59,7 @@ class StrandNesting:
 
     def _check_free(self, alternative: Nesting) -> None:
         """Raise ModelError unless a model without symmetry has no ties, and the same states, letters and zeros."""
-        specification, order = alternative.specification, self.structure[-1]
+        specification, order = alternative.specification, self.structure[2]
         if order:
             raise ModelError(
                 f"With order={order} a model with symmetry= begins contexts anew where its state changes, and one "
@@ -70,15 +73,24 @@ class StrandNesting:
         if tied or specification.is_held.any():
             what = f"ties {tied[0]!r}" if tied else "holds values"
             raise ModelError(f"The alternative {what}, and has no symmetry=: the null has the symmetry only.")
-        steps = self.steps.ties.labels
-        n = len(self.structure[0])
-        possible = specification.possible()
-        mine = steps[:n] >= 0 if len(steps) > n else np.column_stack([steps >= 0, np.zeros(n, bool)])
-        if not np.array_equal(mine, possible):
+        possible = specification.tables(np.ones(len(specification.free)))
+        transitions, start = possible["transitions"] > 0.0, possible["start"] > 0.0
+        if self.structure[3] != specification.has_end:
+            raise ModelError("Of the models only one has an end; then they do not nest.")
+        if specification.has_end:
+            steps = np.vstack([transitions, start])
+        else:
+            steps = transitions[:, :-1]
+            if not start[:-1].all():
+                raise ModelError("The null begins in any state; so must the alternative: leave its start= out.")
+        self._check_zeros(steps, {state: table > 0.0 for state, table in possible["emissions"].items()})
+
+    def _check_zeros(self, steps: NDArray[np.bool_], words: Mapping[str, NDArray[np.bool_]]) -> None:
+        if not np.array_equal(self.steps.ties.labels >= 0, steps) or any(
+            not np.array_equal(table, words[state]) for state, table in self.possible.items()
+        ):
             raise ModelError("The models differ in what is impossible; give both the same transitions and zeros.")
 
     def at_border(self, border: float) -> list[str]:
-        """Labels with a frequency below `border` that is neither held nor zero by construction."""
-        return [
-            label for label, values in self.values.items() if label not in self.letters.held and (values < border).any()
-        ]
+        """Labels with a conditional probability below `border` that is neither held nor zero by construction."""
+        return [label for label, smallest in self.smallest.items() if smallest < border]

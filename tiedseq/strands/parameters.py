@@ -25,18 +25,16 @@ from tiedseq.chains.tables import ChainTables, Floats, Index
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ModelError
 from tiedseq.information import BORDER, reach_of, standard_deviations
-from tiedseq.language import Use
+from tiedseq.language import TYPED, Use
 from tiedseq.random_state import RandomState, generator_of
 from tiedseq.specification import Parameter
 
 from .flows import Flows, conditionals, mirrored
-from .language import Letters, Steps, read_letters, read_steps, state_images
+from .language import STEPS, Letters, Steps, read_letters, read_steps, state_images
 from .nesting import StrandNesting
 from .segments import SegmentEmissions, SegmentWords, segment_words, word_counts
 
 Vector = NDArray[np.float64]
-
-STEPS = "flow"  # what the table of states is called among the parameters
 
 
 class StrandParameters:
@@ -72,6 +70,9 @@ class StrandParameters:
             given = letters.given.get(label)
             self.values[label] = table.random(generator) if given is None else table.balanced(given)
         self.initial = dict(self.values)
+        for label, found in self.values.items():
+            if not self.flows[label].is_balanced(found):
+                raise ModelError(f"The starting values of {label!r} differ so widely that their long run is lost.")
         self._check_held(letters)
 
     def _set(self, alphabet: Alphabet, steps: Steps, letters: Letters, order: int) -> None:
@@ -87,11 +88,13 @@ class StrandParameters:
 
     def _check_held(self, letters: Letters) -> None:
         for label in self.held:
-            found, given = conditionals(self._table(label))[-1], letters.given[label]
-            if np.abs(found - given).max() > 1e-6:
+            table, typed = self._table(label), letters.typed[label]
+            is_joint = abs(typed.sum() - 1.0) <= TYPED
+            if np.abs((table if is_joint else conditionals(table)[-1]) - typed).max() > TYPED:
                 raise ModelError(
-                    f"{label!r} is held at a table that is not its own reverse complement: P(b | a) times how often a "
-                    "occurs must be the same on both strands. Give one that is, or let it be free."
+                    f"{label!r} is held at a table that cannot be: the frequencies of words must be the same when "
+                    "summed over their first letter and over their last one, and on both strands unless the label is "
+                    "that of mirror images. Give such a table, or let it be free."
                 )
 
     # ---- tables ---------------------------------------------------------------------------------------------------
@@ -99,7 +102,7 @@ class StrandParameters:
     def _table(self, label: str) -> Floats:
         return self.flows[label].table(self.values[label])
 
-    def _turned(self, table: Floats, use: Use) -> Floats:
+    def _turned(self, table: NDArray[Any], use: Use) -> NDArray[Any]:
         """A table of words as a use of it sees them."""
         assert self.alphabet.complement_index is not None
         return mirrored(table, self.alphabet.complement_index) if use.complemented else table
@@ -166,7 +169,7 @@ class StrandParameters:
                 for state, use in self.uses.items()
                 if use.label == label
             ]
-            yield Parameter(label, self._table(label), tuple(places), label in self.held)
+            yield Parameter(label, self._table(label), tuple(places), label in self.held, self.alphabet.letters)
 
     def copy(self) -> StrandParameters:
         other = copy.copy(self)
@@ -228,11 +231,28 @@ class StrandParameters:
 
     def nesting(self) -> StrandNesting:
         """Return what decides whether this model is a special case of another."""
-        letters, empty = self.alphabet.letters, ()
-        structure = (self.states, letters, self.order)
+        letters, states = self.alphabet.letters, self.states
+        tables = {label: conditionals(self._table(label))[-1] for label in self.values}
+        steps, found = tables.pop(STEPS), self.flows[STEPS].ties
+        smallest = {label: self._smallest(label, table) for label, table in tables.items() if label not in self.held}
+        for name, k in zip(self._step_names(), range(found.n_free), strict=True):
+            smallest[name] = float(steps[found.labels == k].min())
         return StrandNesting(
-            structure, (self.states, self.states, letters, 0, empty), self.flows[STEPS], self.letters, self.values
+            structure=(states, letters, self.order, self.has_end),
+            emitted=(states, states, letters, 0, ()),
+            steps=self.flows[STEPS],
+            letters=self.letters,
+            values=self.values,
+            possible={state: self._turned(self._possible(use.label), use) for state, use in self.uses.items()},
+            smallest=smallest,
         )
+
+    def _possible(self, label: str) -> NDArray[np.bool_]:
+        return np.asarray(self.flows[label].ties.labels >= 0)
+
+    def _smallest(self, label: str, table: Floats) -> float:
+        """The smallest probability that is not zero by construction."""
+        return float(table[self._possible(label)].min())
 
     # ---- at work --------------------------------------------------------------------------------------------------
 
