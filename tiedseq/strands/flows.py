@@ -193,18 +193,20 @@ class Flows:
         for _ in range(_ITERATIONS):
             step = self._newton_step(values, counts)
             gain = float(self.gradient(self.table(values), counts) @ step)
-            if not gain > _SETTLED:
+            if not gain > 0.0:
                 break
             scale = min(1.0, _LONGEST / float(np.abs(step / values).max()))
             for _ in range(_HALVINGS):
                 trial = self._moved(values, scale * step)
                 found = self.objective(self.table(trial), counts) if self.is_balanced(trial) else -np.inf
-                if found >= objective + 1e-4 * scale * gain:
+                if found >= objective + (1e-4 * scale * gain if gain > _SETTLED else 0.0):
                     break
                 scale *= 0.5
             else:
                 break
             values, objective = trial, found
+            if gain <= _SETTLED:
+                break  # after a step that made the error its square
         return values
 
     def _moved(self, values: Floats, step: Floats) -> Floats:
