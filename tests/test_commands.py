@@ -159,7 +159,14 @@ def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["annotate", "m.json", "s.fa", "--min-posterior", "2"], 2, "probability from 0 to 1"),
         (["score", "m.json", "s.fa", "s.fa"], 2, "it takes one file"),
         (["score", "p.json", "s.fa"], 2, "it takes two files"),
-        (["sample", "m.json"], 2, "n="),
+        (["sample", "m.json"], 2, "m.json has no end: say how long its sequences are with --length"),
+        (["sample", "p.json"], 2, "p.json has no end: say how long its sequences are with --length"),
+        (["fit", "s.fa", "--states", "2", "--order", "12", "-o", "m2.json"], 2, "argument --order: invalid choice: 12"),
+        (
+            ["fit", "s.fa", "--states", "2", "--order", "5", "--symmetry", "reverse-complement", "-o", "m2.json"],
+            2,
+            "--order 5: with --symmetry it is 4 at most",
+        ),
         (["info", "s.fa"], 1, "not a model file"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from tiedseq.errors import ArgumentError
 
@@ -48,15 +49,24 @@ def sample(options: argparse.Namespace) -> int:
 
     check_files(options, {"MODEL": options.model})
     model, generator = load(options.model), generator_of(options.seed)
+
+    def draw() -> Any:
+        try:
+            return model.sample(options.length, generator)
+        except ArgumentError as error:  # in Python's words; what was left out is an option here
+            if options.length is not None:
+                raise
+            raise ArgumentError(f"{options.model} has no end: say how long its sequences are with --length") from error
+
     with open_sink(output_of(options)) as sink:
         for number in range(1, options.count + 1):
             if model.kind == "pair-hmm":
-                target, query, _ = model.sample(options.length, generator)
+                target, query, _ = draw()
                 sink.write(f">target{number}\n{target}\n>query{number}\n{query}\n")
             elif model.alphabet is None:
                 raise ArgumentError(f"{options.model} emits numbers, which FASTA cannot hold; sample it from Python")
             else:
-                sink.write(f">sample{number}\n{model.sample(options.length, generator)[0]}\n")
+                sink.write(f">sample{number}\n{draw()[0]}\n")
     return 0
 
 
