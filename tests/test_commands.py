@@ -156,6 +156,9 @@ def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["annotate", "m.json", "s.fa", "--format", "wig"], 2, "give --state"),
         (["annotate", "m.json", "s.fa", "-o", "x.txt"], 2, "give --format"),
         (["annotate", "p.json", "s.fa"], 1, "needs one of 'hmm'"),
+        (["annotate", "g.json", "s.fa"], 1, "g.json: it emits numbers; annotate on the command line is for sequences"),
+        (["score", "g.json", "s.fa"], 1, "g.json: it emits numbers; score on the command line is for sequences"),
+        (["fit", "s.fa", "--model", "g.json", "-o", "m2.json"], 1, "g.json: it emits numbers; fit on the command line"),
         (["annotate", "m.json", "s.fa", "--min-posterior", "2"], 2, "probability from 0 to 1"),
         (["score", "m.json", "s.fa", "s.fa"], 2, "it takes one file"),
         (["score", "p.json", "s.fa"], 2, "it takes two files"),
@@ -175,6 +178,7 @@ def test_mistakes(
 ) -> None:
     ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0).save("m.json")
     ts.default_model().save("p.json")
+    ts.HMM(None, {"u": {"u": 1.0}}, {"u": ts.Gaussian(mean=[0.0], covariance=[[1.0]])}).save("g.json")
     (here / "e.fa").write_text(">a\n")
     (here / "x.fa").write_text(">a\nACGTJ\n")
     assert cli.main(words) == status

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError
 from tiedseq.options import ANNOTATIONS
 
-from .shared import Progress, check_files, load_model, output_of, say
+from .shared import Progress, check_files, check_letters, load_model, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.formats.intervals import Interval, Region
@@ -31,8 +31,7 @@ def fit(options: argparse.Namespace) -> int:
     from tiedseq.records import encode
 
     model = load_model(options.model, "hmm") if options.model else _new_model(options)
-    if model.alphabet is None:
-        raise InputError("it emits numbers; fit on the command line is for sequences of letters", options.model)
+    check_letters(model, options.model, "fit")
     lowercase, digest, names, codes = options.mask == "lowercase", hashlib.sha256(), [], []
     for record in _not_empty(options.sequences):
         names.append(record.name)
@@ -94,6 +93,7 @@ def annotate(options: argparse.Namespace) -> int:
     """Decode sequences and write intervals or tracks."""
     check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences})
     model = load_model(options.model, "hmm")
+    check_letters(model, options.model, "annotate")
     format = options.format or _format_of(options)
     omitted = [_state(model, name, "--omit") for name in options.omit]
     target = output_of(options)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiedseq.errors import ArgumentError
 
-from .shared import check_files, output_of
+from .shared import check_files, check_letters, output_of
 
 
 def score(options: argparse.Namespace) -> int:
@@ -22,6 +22,7 @@ def score(options: argparse.Namespace) -> int:
         options.parser.error(
             f"{options.model} holds a {model.kind}: it takes {'two files' if options.queries is None else 'one file'}"
         )
+    check_letters(model, options.model, "score")
     with open_sink(output_of(options)) as sink:
         if options.queries is None:
             sink.write("name\tlength\tlog_likelihood\n")

@@ -23,6 +23,12 @@ def load_model(path: str, kind: str) -> Any:
     return model
 
 
+def check_letters(model: Any, path: str, command: str) -> None:
+    """See to it that the model is one of letters, as the files of sequences are. InputError if it is not."""
+    if model.alphabet is None:
+        raise InputError(f"it emits numbers; {command} on the command line is for sequences of letters", path)
+
+
 def output_of(options: argparse.Namespace) -> Any:
     """Return where the output goes: a path, or standard output as UTF-8, whatever the locale."""
     if options.output not in (None, "-"):
