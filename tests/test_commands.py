@@ -143,6 +143,39 @@ def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert_allclose(float(row[2]), ts.default_model().log_likelihood("ACGT", "ACGA"), rtol=0, atol=1e-6)
 
 
+IMPOSSIBLE = "the model gives it probability 0: no path of states "
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["annotate", "m.json", "i.fa"], ["annotate", "m.json", "i.fa", "--format", "wig"], ["fit", "i.fa", "--model"]],
+)
+def test_a_record_of_probability_zero_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    only_a_and_c = {"u": [0.5, 0.5, 0.0, 0.0]}
+    ts.HMM(ts.DNA, {"u": {"u": 1.0}}, only_a_and_c).save("m.json")
+    (here / "i.fa").write_text(">fine\nACA\n>odd\nACA\nCgA\n")
+    words = [*words, "m.json", "-o", "n.json"] if words[0] == "fit" else [*words, "--state", "u"]
+    assert cli.main(words) == 1
+    place = "tiedseq: error: i.fa, line 5, column 2, record 'odd': "
+    assert capsys.readouterr().err.startswith(f"{place}{IMPOSSIBLE}explains the letter 'g' after those before it; ")
+    two_letters_at_a_time = {"u": {"v": 1.0}, "v": {"u": 0.5, "end": 0.5}}
+    emissions = {"u": [0.25] * 4, "v": [0.25] * 4}
+    ts.HMM(ts.DNA, two_letters_at_a_time, emissions, start={"u": 1.0}).save("m.json")
+    (here / "i.fa").write_text(">fine\nACAC\n>odd\nACA\n")
+    assert cli.main(words) == 1
+    place = "tiedseq: error: i.fa, line 3, record 'odd': "
+    assert capsys.readouterr().err.startswith(f"{place}{IMPOSSIBLE}can end after its 3 letters; ")
+
+
+def test_score_of_probability_zero_is_minus_infinity(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ts.HMM(ts.DNA, {"u": {"u": 1.0}}, {"u": [0.5, 0.5, 0.0, 0.0]}).save("m.json")
+    (here / "i.fa").write_text(">odd\nACG\n>fine\nAC\n")
+    assert cli.main(["score", "m.json", "i.fa"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["odd\t3\t-inf", f"fine\t2\t{2 * np.log(0.5):.6f}"]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "complaint"),
     [

@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
 from .shared import Progress, check_files, check_letters, load_model, output_of, say
 
 if TYPE_CHECKING:
+    from tiedseq.alphabet import Codes
+    from tiedseq.formats.annotation import Floats
     from tiedseq.formats.intervals import Interval, Region
     from tiedseq.formats.tracks import Track
     from tiedseq.hmm import HMM
@@ -32,25 +34,16 @@ def fit(options: argparse.Namespace) -> int:
 
     model = load_model(options.model, "hmm") if options.model else _new_model(options)
     check_letters(model, options.model, "fit")
-    lowercase, digest, names, codes = options.mask == "lowercase", hashlib.sha256(), [], []
+    lowercase, digest, records, codes = options.mask == "lowercase", hashlib.sha256(), [], []
     for record in _not_empty(options.sequences):
-        names.append(record.name)
+        records.append(record)
         codes.append(encode(record, model.alphabet, lowercase))
         digest.update(codes[-1].tobytes() + b"\n")
     if not codes:
         raise InputError("it holds no sequence to learn from", options.sequences)
     with contextlib.closing(Progress(options.quiet)) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last line says it
-        model.fit(
-            codes,
-            max_iter=options.max_iter,
-            tol=options.tol,
-            n_init=options.restarts,
-            random_state=options.seed,
-            executor=options.threads,
-            checkpoint=options.checkpoint,
-            callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
-        )
+        _train(model, codes, records, options, progress)
     log_likelihood = model.score(codes)
     model.provenance = {
         "command": "tiedseq fit",
@@ -68,6 +61,40 @@ def fit(options: argparse.Namespace) -> int:
     done = f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
     say(f"{len(codes)} sequence{plural}, {done}", options.quiet)
     return 0
+
+
+def _train(
+    model: HMM, codes: list[Codes], records: list[Record], options: argparse.Namespace, progress: Progress
+) -> None:
+    try:
+        model.fit(
+            codes,
+            max_iter=options.max_iter,
+            tol=options.tol,
+            n_init=options.restarts,
+            random_state=options.seed,
+            executor=options.threads,
+            checkpoint=options.checkpoint,
+            callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+        )
+    except SequenceError:
+        for sequence, record in zip(codes, records, strict=True):
+            _posterior(model, record, sequence)  # raises for the record at fault
+        raise
+
+
+def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats:
+    """P(state) of every letter. InputError, with the place, if the model gives the record probability zero."""
+    try:
+        posterior: Floats = model.predict_proba(record if codes is None else codes)
+    except SequenceError as error:
+        line, column, why = record.line, None, f"no path of states can end after its {len(record)} letters"
+        if error.position is not None and error.position < len(record):
+            line, column = record.place(error.position)
+            why = f"no path of states explains the letter {record.sequence[error.position]!r} after those before it"
+        message = f"the model gives it probability 0: {why}; leave it out, or train the model on sequences like it"
+        raise InputError(message, record.path, line, record.name, column) from error
+    return posterior
 
 
 def _new_model(options: argparse.Namespace) -> HMM:
@@ -145,7 +172,7 @@ def _intervals(
     strands = model.strands
     for record in records:
         yield Region(record.name, len(record), record.path, record.line)
-        posterior = model.predict_proba(record)
+        posterior = _posterior(model, record)
         path = model.predict(record) if options.decode == "viterbi" else posterior.argmax(axis=1)
         found = segments(
             path, posterior, omit=omitted, min_length=options.min_length, min_posterior=options.min_posterior
@@ -158,4 +185,4 @@ def _tracks(model: HMM, records: Iterator[Record], state: int) -> Iterator[Track
     from tiedseq.formats.tracks import Track
 
     for record in records:
-        yield Track(record.name, model.predict_proba(record)[:, state], record.path, record.line)
+        yield Track(record.name, _posterior(model, record)[:, state], record.path, record.line)
