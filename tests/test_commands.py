@@ -46,7 +46,7 @@ def test_fit_is_the_fit_of_python(here: Path, capsys: pytest.CaptureFixture[str]
     assert model.provenance is not None and model.provenance["converged"] is True
     assert_allclose(model.provenance["log_likelihood"], same.score(sequences), rtol=1e-12)
     line = capsys.readouterr().err
-    assert line.startswith("tiedseq: 6 sequences, log-likelihood -") and line.endswith("converged\n")
+    assert line.startswith("tiedseq: 7 records, 1 skipped, log-likelihood -") and line.endswith("converged\n")
     assert cli.main(["info", "m.json"]) == 0
     shown = capsys.readouterr().out
     assert "HMM with states s0, s1" in shown and "data_sha256" in shown
@@ -122,11 +122,42 @@ def test_annotate_writes_tracks(here: Path, format: str) -> None:
         assert_allclose(found, posterior, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("more", [["--omit", "s0"], ["--decode", "viterbi"], ["--format", "wig", "--state", "s1"]])
+def test_annotate_says_how_many_records_and_how_sure(
+    here: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    model = fitted("--quiet")
+    assert cli.main(["annotate", "m.json", "s.fa", *more]) == 0
+    of_letters = []
+    for record in ts.read("s.fa"):
+        if len(record):
+            posterior = model.predict_proba(record)
+            path = model.predict(record) if "viterbi" in more else posterior.argmax(axis=1)
+            shown = posterior[np.arange(len(path)), path]
+            of_letters.append({"--omit": shown[path != 0], "--decode": shown, "--format": posterior[:, 1]}[more[0]])
+    mean = np.concatenate(of_letters).mean()
+    assert capsys.readouterr().err == f"tiedseq: 7 records, 1 skipped, mean confidence {mean:.4f}\n"
+    assert cli.main(["annotate", "m.json", "s.fa", *more, "--quiet"]) == 0
+    assert cli.main(["score", "m.json", "s.fa", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_score_wants_a_partner_for_every_record(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ts.default_model().save("p.json")
+    (here / "a.fa").write_text(">a\nACGT\n>c\nAC\n")
+    (here / "b.fa").write_text(">b\nACGA\n")
+    for words in (["a.fa", "b.fa"], ["b.fa", "a.fa"]):
+        assert cli.main(["score", "p.json", *words, "--quiet"]) == 1
+        assert capsys.readouterr().err.startswith("tiedseq: error: a.fa, line 3, record 'c': it has no partner")
+
+
 def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = fitted("--quiet")
     assert cli.main(["score", "m.json", "s.fa"]) == 0
-    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert rows[0] == ["name", "length", "log_likelihood"] and rows[-1] == ["empty", "0", "0.000000"]
+    shown = capsys.readouterr()
+    assert shown.err == "tiedseq: 7 records, 1 skipped\n"
+    rows = [line.split("\t") for line in shown.out.splitlines()]
+    assert rows[0] == ["name", "length", "log_likelihood"] and rows[-1][0] == "seq5"
     record = next(iter(ts.read("s.fa")))
     assert_allclose(float(rows[1][2]), model.score(record), rtol=0, atol=1e-6)
     assert cli.main(["sample", "m.json", "--length", "50", "--count", "3", "--seed", "4"]) == 0
@@ -138,7 +169,9 @@ def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     (here / "a.fa").write_text(">a\nACGT\n")
     (here / "b.fa").write_text(">b\nACGA\n")
     assert cli.main(["score", "p.json", "a.fa", "b.fa"]) == 0
-    row = capsys.readouterr().out.splitlines()[1].split("\t")
+    shown = capsys.readouterr()
+    assert shown.err == "tiedseq: 1 record, 0 skipped\n"
+    row = shown.out.splitlines()[1].split("\t")
     assert row[:2] == ["a", "b"]
     assert_allclose(float(row[2]), ts.default_model().log_likelihood("ACGT", "ACGA"), rtol=0, atol=1e-6)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
-from .shared import Progress, check_files, check_letters, load_model, output_of, say
+from .shared import Progress, Tally, check_files, letters_of, load_model, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Codes
@@ -30,14 +30,15 @@ def fit(options: argparse.Namespace) -> int:
         options.parser.error("give --states N for a new model, or --model FILE for one to start from")
     if options.model is not None and options.symmetry is not None:
         options.parser.error("--symmetry is for a new model, with --states; a model from a file has its own")
-    from tiedseq.records import encode
+    from tiedseq.records import encode, read
 
     model = load_model(options.model, "hmm") if options.model else _new_model(options)
-    check_letters(model, options.model, "fit")
+    alphabet = letters_of(model, options.model, "fit")
+    tally = Tally()
     lowercase, digest, records, codes = options.mask == "lowercase", hashlib.sha256(), [], []
-    for record in _not_empty(options.sequences):
+    for record in tally.not_empty(read(options.sequences)):
         records.append(record)
-        codes.append(encode(record, model.alphabet, lowercase))
+        codes.append(encode(record, alphabet, lowercase))
         digest.update(codes[-1].tobytes() + b"\n")
     if not codes:
         raise InputError("it holds no sequence to learn from", options.sequences)
@@ -57,9 +58,8 @@ def fit(options: argparse.Namespace) -> int:
     }
     model.save(options.output)
     state = "converged" if model.converged_ else "not converged"
-    plural = "" if len(codes) == 1 else "s"
     done = f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
-    say(f"{len(codes)} sequence{plural}, {done}", options.quiet)
+    say(f"{tally}, {done}", options.quiet)
     return 0
 
 
@@ -110,31 +110,28 @@ def _new_model(options: argparse.Namespace) -> HMM:
     return HMM.ergodic(options.states, **wanted, random_state=options.seed)
 
 
-def _not_empty(path: str) -> Iterator[Record]:
-    from tiedseq.records import read
-
-    return (record for record in read(path) if len(record))
-
-
 def annotate(options: argparse.Namespace) -> int:
     """Decode sequences and write intervals or tracks."""
     check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences})
     model = load_model(options.model, "hmm")
-    check_letters(model, options.model, "annotate")
+    letters_of(model, options.model, "annotate")
     format = options.format or _format_of(options)
     omitted = [_state(model, name, "--omit") for name in options.omit]
-    target = output_of(options)
-    records = _not_empty(options.sequences)
+    from tiedseq.records import read
+
+    target, tally = output_of(options), Tally()
+    records = tally.not_empty(read(options.sequences))
     if format in ("bedgraph", "wig"):
         from tiedseq.formats.tracks import write_tracks
 
         state = _track_state(model, options, omitted)
         name = model.states[state]
-        write_tracks(_tracks(model, records, state), target, format, name=name, description=f"P({name})")
-        return 0
-    from tiedseq.formats.intervals import write_intervals
+        write_tracks(_tracks(model, records, state, tally), target, format, name=name, description=f"P({name})")
+    else:
+        from tiedseq.formats.intervals import write_intervals
 
-    write_intervals(_intervals(model, records, options, omitted), target, format, type=options.type)
+        write_intervals(_intervals(model, records, options, omitted, tally), target, format, type=options.type)
+    say(str(tally), options.quiet)
     return 0
 
 
@@ -165,7 +162,7 @@ def _track_state(model: HMM, options: argparse.Namespace, omitted: list[int]) ->
 
 
 def _intervals(
-    model: HMM, records: Iterator[Record], options: argparse.Namespace, omitted: list[int]
+    model: HMM, records: Iterator[Record], options: argparse.Namespace, omitted: list[int], tally: Tally
 ) -> Iterator[Region | Interval]:
     from tiedseq.formats.intervals import Interval, Region, segments
 
@@ -178,11 +175,14 @@ def _intervals(
             path, posterior, omit=omitted, min_length=options.min_length, min_posterior=options.min_posterior
         )
         for start, end, state, mean in found:
+            tally.add(mean, end - start)
             yield Interval(record.name, start, end, model.states[state], mean, strands[state])
 
 
-def _tracks(model: HMM, records: Iterator[Record], state: int) -> Iterator[Track]:
+def _tracks(model: HMM, records: Iterator[Record], state: int, tally: Tally) -> Iterator[Track]:
     from tiedseq.formats.tracks import Track
 
     for record in records:
-        yield Track(record.name, _posterior(model, record)[:, state], record.path, record.line)
+        posterior = _posterior(model, record)[:, state]
+        tally.add(float(posterior.mean()), len(posterior))
+        yield Track(record.name, posterior, record.path, record.line)
