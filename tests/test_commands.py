@@ -59,10 +59,25 @@ def test_fit_does_not_depend_on_threads(here: Path) -> None:
 
 def test_fit_goes_on_from_a_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = fitted("--max-iter", "3")
-    assert "not converged" in capsys.readouterr().err
+    remark, summary = capsys.readouterr().err.splitlines()
+    assert remark.startswith("tiedseq: Training stopped after --max-iter 3 iterations with about ")
+    assert remark.endswith(" more than --tol 0.01; raise --max-iter, or continue with --model m.json.")
+    assert summary.endswith(", 3 iterations, not converged")
     assert cli.main(["fit", "s.fa", "--model", "m.json", "-o", "n.json", "--quiet"]) == 0
     sequences = [record for record in ts.read("s.fa") if len(record)]
     assert ts.load("n.json").score(sequences) > first.score(sequences)
+    assert capsys.readouterr().err == ""
+
+
+def test_fit_says_what_it_cannot_learn(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    emissions = {"a": [0.25] * 4, "b": [0.1, 0.2, 0.3, 0.4]}
+    ts.HMM(ts.DNA, {"a": {"a": 1.0}, "b": {"a": 0.5, "b": 0.5}}, emissions, start={"a": 1.0}).save("m.json")
+    words = ["fit", "s.fa", "--model", "m.json", "-o", "n.json"]
+    assert cli.main(words) == 0
+    remark, summary = capsys.readouterr().err.splitlines()
+    assert remark == "tiedseq: No sequence visits the state 'b': it keeps its values."
+    assert summary.startswith("tiedseq: 7 records, 1 skipped, log-likelihood -")
+    assert cli.main([*words, "--quiet"]) == 0
     assert capsys.readouterr().err == ""
 
 

@@ -42,9 +42,12 @@ def fit(options: argparse.Namespace) -> int:
         digest.update(codes[-1].tobytes() + b"\n")
     if not codes:
         raise InputError("it holds no sequence to learn from", options.sequences)
-    with contextlib.closing(Progress(options.quiet)) as progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last line says it
-        _train(model, codes, records, options, progress)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", ConvergenceWarning)
+        with contextlib.closing(Progress(options.quiet)) as progress:
+            _train(model, codes, records, options, progress)
+    for remark in remarks:
+        say(_in_options(str(remark.message), options.output), options.quiet)
     log_likelihood = model.score(codes)
     model.provenance = {
         "command": "tiedseq fit",
@@ -81,6 +84,19 @@ def _train(
         for sequence, record in zip(codes, records, strict=True):
             _posterior(model, record, sequence)  # raises for the record at fault
         raise
+
+
+def _in_options(remark: str, output: str) -> str:
+    """A remark on training in one line, with the command's options for the arguments of Python."""
+    words = {
+        "max_iter=": "--max-iter ",
+        "max_iter": "--max-iter",
+        "tol=": "--tol ",
+        "warm_start=True": f"--model {output}",
+    }
+    for argument, option in words.items():
+        remark = remark.replace(argument, option)
+    return " ".join(remark.split())
 
 
 def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats:
