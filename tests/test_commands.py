@@ -46,7 +46,7 @@ def test_fit_is_the_fit_of_python(here: Path, capsys: pytest.CaptureFixture[str]
     assert model.provenance is not None and model.provenance["converged"] is True
     assert_allclose(model.provenance["log_likelihood"], same.score(sequences), rtol=1e-12)
     line = capsys.readouterr().err
-    assert line.startswith("tiedseq: 6 sequences, log-likelihood -") and line.endswith("converged\n")
+    assert line.startswith("tiedseq: 7 records, 1 skipped, log-likelihood -") and line.endswith("converged\n")
     assert cli.main(["info", "m.json"]) == 0
     shown = capsys.readouterr().out
     assert "HMM with states s0, s1" in shown and "data_sha256" in shown
@@ -59,10 +59,25 @@ def test_fit_does_not_depend_on_threads(here: Path) -> None:
 
 def test_fit_goes_on_from_a_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = fitted("--max-iter", "3")
-    assert "not converged" in capsys.readouterr().err
+    remark, summary = capsys.readouterr().err.splitlines()
+    assert remark.startswith("tiedseq: Training stopped after --max-iter 3 iterations with about ")
+    assert remark.endswith(" more than --tol 0.01; raise --max-iter, or continue with --model m.json.")
+    assert summary.endswith(", 3 iterations, not converged")
     assert cli.main(["fit", "s.fa", "--model", "m.json", "-o", "n.json", "--quiet"]) == 0
     sequences = [record for record in ts.read("s.fa") if len(record)]
     assert ts.load("n.json").score(sequences) > first.score(sequences)
+    assert capsys.readouterr().err == ""
+
+
+def test_fit_says_what_it_cannot_learn(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    emissions = {"a": [0.25] * 4, "b": [0.1, 0.2, 0.3, 0.4]}
+    ts.HMM(ts.DNA, {"a": {"a": 1.0}, "b": {"a": 0.5, "b": 0.5}}, emissions, start={"a": 1.0}).save("m.json")
+    words = ["fit", "s.fa", "--model", "m.json", "-o", "n.json"]
+    assert cli.main(words) == 0
+    remark, summary = capsys.readouterr().err.splitlines()
+    assert remark == "tiedseq: No sequence visits the state 'b': it keeps its values."
+    assert summary.startswith("tiedseq: 7 records, 1 skipped, log-likelihood -")
+    assert cli.main([*words, "--quiet"]) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -122,11 +137,42 @@ def test_annotate_writes_tracks(here: Path, format: str) -> None:
         assert_allclose(found, posterior, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("more", [["--omit", "s0"], ["--decode", "viterbi"], ["--format", "wig", "--state", "s1"]])
+def test_annotate_says_how_many_records_and_how_sure(
+    here: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    model = fitted("--quiet")
+    assert cli.main(["annotate", "m.json", "s.fa", *more]) == 0
+    of_letters = []
+    for record in ts.read("s.fa"):
+        if len(record):
+            posterior = model.predict_proba(record)
+            path = model.predict(record) if "viterbi" in more else posterior.argmax(axis=1)
+            shown = posterior[np.arange(len(path)), path]
+            of_letters.append({"--omit": shown[path != 0], "--decode": shown, "--format": posterior[:, 1]}[more[0]])
+    mean = np.concatenate(of_letters).mean()
+    assert capsys.readouterr().err == f"tiedseq: 7 records, 1 skipped, mean confidence {mean:.4f}\n"
+    assert cli.main(["annotate", "m.json", "s.fa", *more, "--quiet"]) == 0
+    assert cli.main(["score", "m.json", "s.fa", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_score_wants_a_partner_for_every_record(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ts.default_model().save("p.json")
+    (here / "a.fa").write_text(">a\nACGT\n>c\nAC\n")
+    (here / "b.fa").write_text(">b\nACGA\n")
+    for words in (["a.fa", "b.fa"], ["b.fa", "a.fa"]):
+        assert cli.main(["score", "p.json", *words, "--quiet"]) == 1
+        assert capsys.readouterr().err.startswith("tiedseq: error: a.fa, line 3, record 'c': it has no partner")
+
+
 def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = fitted("--quiet")
     assert cli.main(["score", "m.json", "s.fa"]) == 0
-    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert rows[0] == ["name", "length", "log_likelihood"] and rows[-1] == ["empty", "0", "0.000000"]
+    shown = capsys.readouterr()
+    assert shown.err == "tiedseq: 7 records, 1 skipped\n"
+    rows = [line.split("\t") for line in shown.out.splitlines()]
+    assert rows[0] == ["name", "length", "log_likelihood"] and rows[-1][0] == "seq5"
     record = next(iter(ts.read("s.fa")))
     assert_allclose(float(rows[1][2]), model.score(record), rtol=0, atol=1e-6)
     assert cli.main(["sample", "m.json", "--length", "50", "--count", "3", "--seed", "4"]) == 0
@@ -138,9 +184,44 @@ def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     (here / "a.fa").write_text(">a\nACGT\n")
     (here / "b.fa").write_text(">b\nACGA\n")
     assert cli.main(["score", "p.json", "a.fa", "b.fa"]) == 0
-    row = capsys.readouterr().out.splitlines()[1].split("\t")
+    shown = capsys.readouterr()
+    assert shown.err == "tiedseq: 1 record, 0 skipped\n"
+    row = shown.out.splitlines()[1].split("\t")
     assert row[:2] == ["a", "b"]
     assert_allclose(float(row[2]), ts.default_model().log_likelihood("ACGT", "ACGA"), rtol=0, atol=1e-6)
+
+
+IMPOSSIBLE = "the model gives it probability 0: no path of states "
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["annotate", "m.json", "i.fa"], ["annotate", "m.json", "i.fa", "--format", "wig"], ["fit", "i.fa", "--model"]],
+)
+def test_a_record_of_probability_zero_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    only_a_and_c = {"u": [0.5, 0.5, 0.0, 0.0]}
+    ts.HMM(ts.DNA, {"u": {"u": 1.0}}, only_a_and_c).save("m.json")
+    (here / "i.fa").write_text(">fine\nACA\n>odd\nACA\nCgA\n")
+    words = [*words, "m.json", "-o", "n.json"] if words[0] == "fit" else [*words, "--state", "u"]
+    assert cli.main(words) == 1
+    place = "tiedseq: error: i.fa, line 5, column 2, record 'odd': "
+    assert capsys.readouterr().err.startswith(f"{place}{IMPOSSIBLE}explains the letter 'g' after those before it; ")
+    two_letters_at_a_time = {"u": {"v": 1.0}, "v": {"u": 0.5, "end": 0.5}}
+    emissions = {"u": [0.25] * 4, "v": [0.25] * 4}
+    ts.HMM(ts.DNA, two_letters_at_a_time, emissions, start={"u": 1.0}).save("m.json")
+    (here / "i.fa").write_text(">fine\nACAC\n>odd\nACA\n")
+    assert cli.main(words) == 1
+    place = "tiedseq: error: i.fa, line 3, record 'odd': "
+    assert capsys.readouterr().err.startswith(f"{place}{IMPOSSIBLE}can end after its 3 letters; ")
+
+
+def test_score_of_probability_zero_is_minus_infinity(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ts.HMM(ts.DNA, {"u": {"u": 1.0}}, {"u": [0.5, 0.5, 0.0, 0.0]}).save("m.json")
+    (here / "i.fa").write_text(">odd\nACG\n>fine\nAC\n")
+    assert cli.main(["score", "m.json", "i.fa"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["odd\t3\t-inf", f"fine\t2\t{2 * np.log(0.5):.6f}"]
 
 
 @pytest.mark.parametrize(
@@ -156,10 +237,20 @@ def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["annotate", "m.json", "s.fa", "--format", "wig"], 2, "give --state"),
         (["annotate", "m.json", "s.fa", "-o", "x.txt"], 2, "give --format"),
         (["annotate", "p.json", "s.fa"], 1, "needs one of 'hmm'"),
+        (["annotate", "g.json", "s.fa"], 1, "g.json: it emits numbers; annotate on the command line is for sequences"),
+        (["score", "g.json", "s.fa"], 1, "g.json: it emits numbers; score on the command line is for sequences"),
+        (["fit", "s.fa", "--model", "g.json", "-o", "m2.json"], 1, "g.json: it emits numbers; fit on the command line"),
         (["annotate", "m.json", "s.fa", "--min-posterior", "2"], 2, "probability from 0 to 1"),
         (["score", "m.json", "s.fa", "s.fa"], 2, "it takes one file"),
         (["score", "p.json", "s.fa"], 2, "it takes two files"),
-        (["sample", "m.json"], 2, "n="),
+        (["sample", "m.json"], 2, "m.json has no end: say how long its sequences are with --length"),
+        (["sample", "p.json"], 2, "p.json has no end: say how long its sequences are with --length"),
+        (["fit", "s.fa", "--states", "2", "--order", "12", "-o", "m2.json"], 2, "argument --order: invalid choice: 12"),
+        (
+            ["fit", "s.fa", "--states", "2", "--order", "5", "--symmetry", "reverse-complement", "-o", "m2.json"],
+            2,
+            "--order 5: with --symmetry it is 4 at most",
+        ),
         (["info", "s.fa"], 1, "not a model file"),
     ],
 )
@@ -168,6 +259,7 @@ def test_mistakes(
 ) -> None:
     ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0).save("m.json")
     ts.default_model().save("p.json")
+    ts.HMM(None, {"u": {"u": 1.0}}, {"u": ts.Gaussian(mean=[0.0], covariance=[[1.0]])}).save("g.json")
     (here / "e.fa").write_text(">a\n")
     (here / "x.fa").write_text(">a\nACGTJ\n")
     assert cli.main(words) == status

@@ -49,6 +49,11 @@ def test_without_axes_the_current_one_is_taken(model: ts.HMM, axes: Any) -> None
     assert ts.plot_posterior(model, "ab", "u") is axes
 
 
+def test_a_list_of_one_sequence_is_one_sequence(model: ts.HMM, axes: Any) -> None:
+    ts.plot_posterior(model, ["abba"], "v", axes=axes)
+    assert_array_equal(axes.get_lines()[0].get_ydata()[:-1], model.predict_proba("abba")[:, 1])
+
+
 def test_what_cannot_be_drawn(model: ts.HMM, axes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ts.ArgumentError, match="state='w' is no state of the model; there are u, v"):
         ts.plot_posterior(model, "ab", "w")

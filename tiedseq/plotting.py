@@ -22,7 +22,7 @@ def plot_posterior(
     Parameters
     ----------
     model : HMM
-    X : one sequence
+    X : one sequence, or a list of one
         As `fit` takes it.
     state : str
     tracks : mapping of name to bool array (T,), default none
@@ -58,7 +58,9 @@ def plot_posterior(
         raise ArgumentError(f"state={state!r} is no state of the model; there are {', '.join(model.states)}.")
     posterior = model.predict_proba(X)
     if isinstance(posterior, list):
-        raise ArgumentError(f"X holds {len(posterior)} sequences; a picture shows one.")
+        if len(posterior) != 1:
+            raise ArgumentError(f"X holds {len(posterior)} sequences; a picture shows one.")
+        (posterior,) = posterior
     probability = posterior[:, model.states.index(state)]
     axes = plt.gca() if axes is None else axes
     borders, height = np.arange(len(probability) + 1), np.append(probability, probability[-1])

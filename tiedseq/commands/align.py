@@ -13,7 +13,7 @@ from tiedseq import __version__
 from tiedseq.errors import InputError
 from tiedseq.options import FORMATS
 
-from .shared import Progress, check_files, load_model, output_of, say
+from .shared import Progress, Tally, check_files, load_model, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alignment import AlignmentResult
@@ -45,10 +45,10 @@ def align(options: argparse.Namespace) -> int:
         gap_weight=options.gap_weight,
         strand=options.strand,
     )
-    tally = _Tally(options.min_confidence, options.min_accuracy, options.quiet)
-    with contextlib.closing(tally):
-        write(tally.passing(results), output_of(options), format, targets=header, eqx=options.eqx)
-    tally.report()
+    passing = _Passing(options.min_confidence, options.min_accuracy, options.quiet)
+    with contextlib.closing(passing):
+        write(passing.results(results), output_of(options), format, targets=header, eqx=options.eqx)
+    passing.report()
     return 0
 
 
@@ -124,30 +124,26 @@ def _sam_header(records: Iterable[Record]) -> list[tuple[str, int]]:
     return [(name, length) for name, (length, _) in seen.items()]
 
 
-class _Tally:
+class _Passing:
     """Filters results on their way to the writer, counts them, and shows progress on a terminal."""
 
     def __init__(self, min_confidence: float | None, min_accuracy: float | None, quiet: bool) -> None:
         self._min_confidence, self._min_accuracy, self._quiet = min_confidence, min_accuracy, quiet
-        self._progress = Progress(quiet)
-        self._n_records = self._n_skipped = self._n_columns = 0
-        self._sum = 0.0
+        self._progress, self._tally = Progress(quiet), Tally()
 
-    def passing(self, results: Iterable[AlignmentResult]) -> Iterator[AlignmentResult]:
+    def results(self, results: Iterable[AlignmentResult]) -> Iterator[AlignmentResult]:
         """The results to write. A record counts once, with its primary result."""
         for result in results:
             if self._min_confidence is not None:
                 result = result.filter(self._min_confidence)
             accuracy = result.expected_accuracy
             dropped = self._min_accuracy is not None and accuracy < self._min_accuracy
-            self._n_records += result.is_primary
-            self._n_skipped += result.is_primary and (dropped or result.is_empty)
-            self._progress.show(f"{self._n_records} records")
+            self._tally.n_records += result.is_primary
+            self._tally.n_skipped += result.is_primary and (dropped or result.is_empty)
+            self._progress.show(f"{self._tally.n_records} records")
             if dropped:
                 continue
-            n_columns = int(result.is_residue.sum())
-            self._n_columns += n_columns
-            self._sum += accuracy * n_columns
+            self._tally.add(accuracy, int(result.is_residue.sum()))
             yield result
 
     def close(self) -> None:
@@ -156,8 +152,4 @@ class _Tally:
 
     def report(self) -> None:
         """The last line on standard error."""
-        plural = "" if self._n_records == 1 else "s"
-        line = f"{self._n_records} record{plural}, {self._n_skipped} skipped"
-        if self._n_columns:
-            line += f", mean confidence {self._sum / self._n_columns:.4f}"
-        say(line, self._quiet)
+        say(str(self._tally), self._quiet)

@@ -190,7 +190,14 @@ def _add_fit(commands: Any) -> None:
     add("sequences", metavar="SEQUENCES", help='FASTA or FASTQ, gzip-compressed or not; "-" is standard input')
     add("-o", "--output", metavar="FILE", required=True, help="the model file to write, whole or not at all")
     add("--states", type=_COUNT, metavar="N", help="a model of N states, each of which may follow every other")
-    add("--order", type=int, default=0, metavar="K", help="letters before it that a letter depends on; default: 0")
+    add(
+        "--order",
+        type=int,
+        choices=range(9),
+        default=0,
+        metavar="K",
+        help="letters before it that a letter depends on, 8 at most (4 with --symmetry); default: 0",
+    )
     add(
         "--symmetry",
         choices=SYMMETRIES,

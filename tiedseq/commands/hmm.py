@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
-from .shared import Progress, check_files, load_model, output_of, say
+from .shared import Progress, Tally, check_files, letters_of, load_model, output_of, say
 
 if TYPE_CHECKING:
+    from tiedseq.alphabet import Codes
+    from tiedseq.formats.annotation import Floats
     from tiedseq.formats.intervals import Interval, Region
     from tiedseq.formats.tracks import Track
     from tiedseq.hmm import HMM
@@ -28,30 +30,24 @@ def fit(options: argparse.Namespace) -> int:
         options.parser.error("give --states N for a new model, or --model FILE for one to start from")
     if options.model is not None and options.symmetry is not None:
         options.parser.error("--symmetry is for a new model, with --states; a model from a file has its own")
-    from tiedseq.records import encode
+    from tiedseq.records import encode, read
 
     model = load_model(options.model, "hmm") if options.model else _new_model(options)
-    if model.alphabet is None:
-        raise InputError("it emits numbers; fit on the command line is for sequences of letters", options.model)
-    lowercase, digest, names, codes = options.mask == "lowercase", hashlib.sha256(), [], []
-    for record in _not_empty(options.sequences):
-        names.append(record.name)
-        codes.append(encode(record, model.alphabet, lowercase))
+    alphabet = letters_of(model, options.model, "fit")
+    tally = Tally()
+    lowercase, digest, records, codes = options.mask == "lowercase", hashlib.sha256(), [], []
+    for record in tally.not_empty(read(options.sequences)):
+        records.append(record)
+        codes.append(encode(record, alphabet, lowercase))
         digest.update(codes[-1].tobytes() + b"\n")
     if not codes:
         raise InputError("it holds no sequence to learn from", options.sequences)
-    with contextlib.closing(Progress(options.quiet)) as progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last line says it
-        model.fit(
-            codes,
-            max_iter=options.max_iter,
-            tol=options.tol,
-            n_init=options.restarts,
-            random_state=options.seed,
-            executor=options.threads,
-            checkpoint=options.checkpoint,
-            callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
-        )
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", ConvergenceWarning)
+        with contextlib.closing(Progress(options.quiet)) as progress:
+            _train(model, codes, records, options, progress)
+    for remark in remarks:
+        say(_in_options(str(remark.message), options.output), options.quiet)
     log_likelihood = model.score(codes)
     model.provenance = {
         "command": "tiedseq fit",
@@ -65,46 +61,93 @@ def fit(options: argparse.Namespace) -> int:
     }
     model.save(options.output)
     state = "converged" if model.converged_ else "not converged"
-    plural = "" if len(codes) == 1 else "s"
     done = f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
-    say(f"{len(codes)} sequence{plural}, {done}", options.quiet)
+    say(f"{tally}, {done}", options.quiet)
     return 0
+
+
+def _train(
+    model: HMM, codes: list[Codes], records: list[Record], options: argparse.Namespace, progress: Progress
+) -> None:
+    try:
+        model.fit(
+            codes,
+            max_iter=options.max_iter,
+            tol=options.tol,
+            n_init=options.restarts,
+            random_state=options.seed,
+            executor=options.threads,
+            checkpoint=options.checkpoint,
+            callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+        )
+    except SequenceError:
+        for sequence, record in zip(codes, records, strict=True):
+            _posterior(model, record, sequence)  # raises for the record at fault
+        raise
+
+
+def _in_options(remark: str, output: str) -> str:
+    """A remark on training in one line, with the command's options for the arguments of Python."""
+    words = {
+        "max_iter=": "--max-iter ",
+        "max_iter": "--max-iter",
+        "tol=": "--tol ",
+        "warm_start=True": f"--model {output}",
+    }
+    for argument, option in words.items():
+        remark = remark.replace(argument, option)
+    return " ".join(remark.split())
+
+
+def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats:
+    """P(state) of every letter. InputError, with the place, if the model gives the record probability zero."""
+    try:
+        posterior: Floats = model.predict_proba(record if codes is None else codes)
+    except SequenceError as error:
+        line, column, why = record.line, None, f"no path of states can end after its {len(record)} letters"
+        if error.position is not None and error.position < len(record):
+            line, column = record.place(error.position)
+            why = f"no path of states explains the letter {record.sequence[error.position]!r} after those before it"
+        message = f"the model gives it probability 0: {why}; leave it out, or train the model on sequences like it"
+        raise InputError(message, record.path, line, record.name, column) from error
+    return posterior
 
 
 def _new_model(options: argparse.Namespace) -> HMM:
     from tiedseq.alphabet import DNA, PROTEIN, RNA
     from tiedseq.hmm import HMM
+    from tiedseq.strands.language import LARGEST_ORDER
 
+    if options.symmetry is not None and options.order > LARGEST_ORDER:
+        options.parser.error(f"--order {options.order}: with --symmetry it is {LARGEST_ORDER} at most")
     named = {"dna": DNA, "rna": RNA, "protein": PROTEIN}
     alphabet = named.get(options.alphabet.lower(), options.alphabet)
     wanted = {"alphabet": alphabet, "order": options.order, "symmetry": options.symmetry}
     return HMM.ergodic(options.states, **wanted, random_state=options.seed)
 
 
-def _not_empty(path: str) -> Iterator[Record]:
-    from tiedseq.records import read
-
-    return (record for record in read(path) if len(record))
-
-
 def annotate(options: argparse.Namespace) -> int:
     """Decode sequences and write intervals or tracks."""
     check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences})
     model = load_model(options.model, "hmm")
+    letters_of(model, options.model, "annotate")
     format = options.format or _format_of(options)
     omitted = [_state(model, name, "--omit") for name in options.omit]
-    target = output_of(options)
-    records = _not_empty(options.sequences)
+    from tiedseq.records import read
+
+    target, tally = output_of(options), Tally()
+    records = tally.not_empty(read(options.sequences))
     if format in ("bedgraph", "wig"):
         from tiedseq.formats.tracks import write_tracks
 
         state = _track_state(model, options, omitted)
         name = model.states[state]
-        write_tracks(_tracks(model, records, state), target, format, name=name, description=f"P({name})")
-        return 0
-    from tiedseq.formats.intervals import write_intervals
+        write_tracks(_tracks(model, records, state, tally), target, format, name=name, description=f"P({name})")
+    else:
+        from tiedseq.formats.intervals import write_intervals
 
-    write_intervals(_intervals(model, records, options, omitted), target, format, type=options.type)
+        write_intervals(_intervals(model, records, options, omitted, tally), target, format, type=options.type)
+    say(str(tally), options.quiet)
     return 0
 
 
@@ -135,24 +178,27 @@ def _track_state(model: HMM, options: argparse.Namespace, omitted: list[int]) ->
 
 
 def _intervals(
-    model: HMM, records: Iterator[Record], options: argparse.Namespace, omitted: list[int]
+    model: HMM, records: Iterator[Record], options: argparse.Namespace, omitted: list[int], tally: Tally
 ) -> Iterator[Region | Interval]:
     from tiedseq.formats.intervals import Interval, Region, segments
 
     strands = model.strands
     for record in records:
         yield Region(record.name, len(record), record.path, record.line)
-        posterior = model.predict_proba(record)
+        posterior = _posterior(model, record)
         path = model.predict(record) if options.decode == "viterbi" else posterior.argmax(axis=1)
         found = segments(
             path, posterior, omit=omitted, min_length=options.min_length, min_posterior=options.min_posterior
         )
         for start, end, state, mean in found:
+            tally.add(mean, end - start)
             yield Interval(record.name, start, end, model.states[state], mean, strands[state])
 
 
-def _tracks(model: HMM, records: Iterator[Record], state: int) -> Iterator[Track]:
+def _tracks(model: HMM, records: Iterator[Record], state: int, tally: Tally) -> Iterator[Track]:
     from tiedseq.formats.tracks import Track
 
     for record in records:
-        yield Track(record.name, model.predict_proba(record)[:, state], record.path, record.line)
+        posterior = _posterior(model, record)[:, state]
+        tally.add(float(posterior.mean()), len(posterior))
+        yield Track(record.name, posterior, record.path, record.line)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ArgumentError
 
-from .shared import check_files, output_of
+from .shared import Tally, check_files, letters_of, output_of, say
+
+if TYPE_CHECKING:
+    from tiedseq.pairhmm import PairHMM
+    from tiedseq.sink import Sink
 
 
 def score(options: argparse.Namespace) -> int:
@@ -21,23 +26,27 @@ def score(options: argparse.Namespace) -> int:
         options.parser.error(
             f"{options.model} holds a {model.kind}: it takes {'two files' if options.queries is None else 'one file'}"
         )
+    letters_of(model, options.model, "score")
+    tally = Tally()
     with open_sink(output_of(options)) as sink:
         if options.queries is None:
             sink.write("name\tlength\tlog_likelihood\n")
-            for record in read(options.sequences):
-                found = f"{model.score(record):.6f}" if len(record) else "0.000000"
-                sink.write(f"{record.name}\t{len(record)}\t{found}\n")
-            return 0
-        sink.write("target\tquery\tlog_likelihood\n")
-        queries = read(options.queries)
-        for target in read(options.sequences):
-            query = next(queries, None)
-            if query is None:
-                raise ArgumentError(
-                    f"{options.queries} has fewer records than {options.sequences}; pairs go by their order"
-                )
-            sink.write(f"{target.name}\t{query.name}\t{model.log_likelihood(target, query):.6f}\n")
+            for record in tally.not_empty(read(options.sequences)):
+                sink.write(f"{record.name}\t{len(record)}\t{model.score(record):.6f}\n")
+        else:
+            _score_pairs(model, options, sink, tally)
+    say(str(tally), options.quiet)
     return 0
+
+
+def _score_pairs(model: PairHMM, options: argparse.Namespace, sink: Sink, tally: Tally) -> None:
+    from tiedseq.pairing import in_step
+    from tiedseq.records import read
+
+    sink.write("target\tquery\tlog_likelihood\n")
+    for target, query in in_step(read(options.sequences), read(options.queries)):
+        tally.n_records += 1
+        sink.write(f"{target.name}\t{query.name}\t{model.log_likelihood(target, query):.6f}\n")
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -48,15 +57,24 @@ def sample(options: argparse.Namespace) -> int:
 
     check_files(options, {"MODEL": options.model})
     model, generator = load(options.model), generator_of(options.seed)
+
+    def draw() -> Any:
+        try:
+            return model.sample(options.length, generator)
+        except ArgumentError as error:  # in Python's words; what was left out is an option here
+            if options.length is not None:
+                raise
+            raise ArgumentError(f"{options.model} has no end: say how long its sequences are with --length") from error
+
     with open_sink(output_of(options)) as sink:
         for number in range(1, options.count + 1):
             if model.kind == "pair-hmm":
-                target, query, _ = model.sample(options.length, generator)
+                target, query, _ = draw()
                 sink.write(f">target{number}\n{target}\n>query{number}\n{query}\n")
             elif model.alphabet is None:
                 raise ArgumentError(f"{options.model} emits numbers, which FASTA cannot hold; sample it from Python")
             else:
-                sink.write(f">sample{number}\n{model.sample(options.length, generator)[0]}\n")
+                sink.write(f">sample{number}\n{draw()[0]}\n")
     return 0
 
 

@@ -8,9 +8,14 @@ import os
 import stat
 import sys
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import InputError, ResourceError
+
+if TYPE_CHECKING:
+    from tiedseq.alphabet import Alphabet
+    from tiedseq.records import Record
 
 
 def load_model(path: str, kind: str) -> Any:
@@ -21,6 +26,14 @@ def load_model(path: str, kind: str) -> Any:
     if model.kind != kind:
         raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {kind!r}", path)
     return model
+
+
+def letters_of(model: Any, path: str, command: str) -> Alphabet:
+    """Return the model's alphabet. InputError if it emits numbers, since the files of sequences hold letters."""
+    if model.alphabet is None:
+        raise InputError(f"it emits numbers; {command} on the command line is for sequences of letters", path)
+    alphabet: Alphabet = model.alphabet
+    return alphabet
 
 
 def output_of(options: argparse.Namespace) -> Any:
@@ -55,6 +68,33 @@ def say(message: str, quiet: bool = False) -> None:
     """Write a line to standard error."""
     if not quiet and sys.stderr is not None:
         print(f"tiedseq: {message}", file=sys.stderr)
+
+
+class Tally:
+    """Counts records and sums up confidences, for the last line on standard error."""
+
+    def __init__(self) -> None:
+        self.n_records = self.n_skipped = self._n_confidences = 0
+        self._sum = 0.0
+
+    def not_empty(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records that have letters, one at a time; the others count as skipped."""
+        for record in records:
+            self.n_records += 1
+            if len(record):
+                yield record
+            else:
+                self.n_skipped += 1
+
+    def add(self, confidence: float, n: int) -> None:
+        """Count a mean confidence of n letters or columns."""
+        self._sum += confidence * n
+        self._n_confidences += n
+
+    def __str__(self) -> str:
+        plural = "" if self.n_records == 1 else "s"
+        line = f"{self.n_records} record{plural}, {self.n_skipped} skipped"
+        return f"{line}, mean confidence {self._sum / self._n_confidences:.4f}" if self._n_confidences else line
 
 
 class Progress:
