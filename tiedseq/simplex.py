@@ -277,6 +277,8 @@ def _is_no_worse(value: Vector, before: Vector, counts: Vector) -> bool:
 
 def _system(rows: Sequence[_Row]) -> tuple[Index, Vector, Vector]:
     """Return the labels that rows use, their matrix of multiplicities and their masses."""
+    if len(rows) == 1:  # most are: a distribution of its own
+        return rows[0].labels, rows[0].times[None], np.array([rows[0].mass])
     labels = np.unique(np.concatenate([row.labels for row in rows]))
     matrix = np.zeros((len(rows), len(labels)))
     for number, row in enumerate(rows):
@@ -334,6 +336,8 @@ def _can_be_positive(matrix: Vector, mass: Vector) -> NDArray[np.bool_] | None:
 
 def _independent(matrix: Vector) -> tuple[Index, Vector]:
     """Return a largest set of linearly independent rows and an orthonormal basis of their span (Gram-Schmidt)."""
+    if len(matrix) == 1 and matrix.any():
+        return np.array([0]), matrix / np.linalg.norm(matrix)
     keep: list[int] = []
     basis = np.zeros((0, matrix.shape[1]))
     for number, row in enumerate(matrix):
@@ -390,13 +394,21 @@ def _distinct_rows(ties: Ties, rows: Iterable[ArrayLike], held: Mapping[int, flo
 
 def _connected(rows: Sequence[_Row], n_values: int) -> list[list[_Row]]:
     """Split rows into groups that share no value, in the order of their first rows."""
-    group_of = np.arange(n_values)
+    parent = list(range(n_values))  # of every value another one of its group; the first stands for all
+
+    def first_of(value: int) -> int:
+        while parent[value] != value:
+            parent[value] = value = parent[parent[value]]
+        return value
+
     for row in rows:
-        joined = np.unique(group_of[row.labels])
-        group_of[np.isin(group_of, joined)] = joined[0]
+        firsts = {first_of(label) for label in row.labels.tolist()}
+        smallest = min(firsts)
+        for first in firsts:
+            parent[first] = smallest
     groups: dict[int, list[_Row]] = {}
     for row in rows:
-        groups.setdefault(int(group_of[row.labels[0]]), []).append(row)
+        groups.setdefault(first_of(int(row.labels[0])), []).append(row)
     return list(groups.values())
 
 
