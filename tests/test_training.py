@@ -232,7 +232,12 @@ def test_batches_hold_every_sequence_once(sequences: list[str], monkeypatch: pyt
 def test_batches_of_short_sequences_fill_the_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_BATCH_NUMBERS", 1000)
     gaussian = ts.HMM(None, TWO, {"a": ts.Gaussian([0.0], 1.0), "b": ts.Gaussian([1.0], 1.0)})
-    for count, length, expected in ((90, 30, [32, 32, 26]), (40, 20, [40]), (7, 400, [2, 2, 3]), (3, 5000, [1, 1, 1])):
+    for count, length, expected in (
+        (90, 30, [16, 16, 32, 26]),
+        (40, 20, [40]),
+        (7, 400, [1, 2, 2, 2]),
+        (3, 5000, [1, 1, 1]),
+    ):
         data = gaussian._observations([np.zeros(length)] * count, None)
         assert [len(batch.ends) - 1 for batch in gaussian._batches(data)] == expected
 

@@ -16,7 +16,7 @@ from .emissions import Batch
 from .observations import Observations
 from .words import words_of
 
-_BATCH_LETTERS = 1 << 18
+_BATCH_LETTERS = 1 << 18  # at most, but for longer sequences
 _BATCH_NUMBERS = 1 << 16  # every one has a row in a table of its own, and these are to be reused while they are warm
 
 
@@ -29,12 +29,15 @@ def batches_of(
 ) -> list[Batch]:
     """Return sequences in their order, in runs that are work enough for a call; cut by the data alone.
 
-    Where a run has many sequences, their number fills the lanes of the kernels.
+    Runs are alike, and more than one are an even number, so that two threads have the same to do. Where a run has many
+    sequences, their number fills the lanes of the kernels.
     """
-    batches, first = [], 0
+    batches, first, letters = [], 0, int(data.ends[-1])
     size = _BATCH_NUMBERS if alphabet is None else _BATCH_LETTERS
-    lasts = np.flatnonzero(np.diff(data.ends[1:] // size))
-    if len(data) * size >= LANES * data.ends[-1]:
+    count = 1 if letters <= size else 2 * -(-letters // (2 * size))
+    number = (data.ends[1:] - 1) * count // letters  # of the run that a sequence's last letter falls in
+    lasts = np.flatnonzero(np.diff(number))
+    if len(data) >= LANES * count:
         lasts = np.unique((lasts + 1) // LANES * LANES - 1)
     for last in [*lasts[lasts >= 0].tolist(), len(data) - 1]:
         part = slice(int(data.ends[first]), int(data.ends[last + 1]))
