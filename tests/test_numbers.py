@@ -53,7 +53,7 @@ def test_densities_equal_the_formula(states: int, dims: int, band: int) -> None:
         X, mean, top = rng.normal(size=(length, dims)), rng.normal(size=(states, dims)), rng.normal(size=states)
         root = rng.normal(size=(states, dims, band + 1))
         found = np.full((states, length), np.nan)
-        log_densities(X, mean, root, top, aligned(dims * BLOCK), aligned(dims * STEP), found)
+        log_densities(X, mean, root, top, aligned(dims * (BLOCK + STEP)), found)
         standard = np.einsum("sij,snj->sni", triangles(root), X[None] - mean[:, None])
         assert_allclose(found, top[:, None] - 0.5 * (standard**2).sum(axis=2), rtol=1e-12, atol=1e-12)
 
@@ -68,8 +68,7 @@ def test_moments_are_sums(states: int, dims: int, band: int) -> None:
             rng.random((length, states)),
         )
         moments, products = np.ones((states, 1 + dims)), np.ones((states, dims, band + 1))
-        sizes = (dims, states, dims, dims)
-        add_moments(X, posterior, mean, *(aligned(size * BLOCK) for size in sizes), moments, products)
+        add_moments(X, posterior, mean, aligned((3 * dims + states) * BLOCK), moments, products)
         y = X[None] - mean[:, None]
         weighted = posterior.T[:, :, None] * y
         assert_allclose(moments[:, 0] - 1.0, posterior.sum(axis=0), rtol=1e-12, atol=1e-12)

@@ -153,8 +153,7 @@ class Gaussian(Family):
         roots = shape.root(np.array([of_state["covariance"] for of_state in values]))
         tops = shape.log_root(roots) - 0.5 * self.dims * math.log(2.0 * math.pi)
         found = aligned(len(values) * len(X)).reshape(len(values), len(X))
-        memory = [aligned(self.dims * size) for size in (BLOCK, STEP)]
-        log_densities(np.ascontiguousarray(X), means, roots, tops, *memory, found)
+        log_densities(np.ascontiguousarray(X), means, roots, tops, aligned(self.dims * (BLOCK + STEP)), found)
         return found.T
 
     def statistics(self, X: Floats, posterior: Floats, values: Sequence[Values]) -> Floats:
@@ -172,9 +171,8 @@ class Gaussian(Family):
         shape, means = self._shape, np.array([of_state["mean"] for of_state in values])
         moments = np.zeros((len(values), 1 + self.dims))
         products = np.zeros((len(values), self.dims, shape.band + 1))
-        memory = [aligned(count * BLOCK) for count in (self.dims, len(values), self.dims, self.dims)]
-        data, weights = np.ascontiguousarray(X), np.ascontiguousarray(posterior)
-        add_moments(data, weights, means, *memory, moments, products)
+        data, weights, work = np.ascontiguousarray(X), np.ascontiguousarray(posterior), 3 * self.dims + len(values)
+        add_moments(data, weights, means, aligned(work * BLOCK), moments, products)
         return np.column_stack([moments, [shape.pooled(of_state).ravel() for of_state in products]])
 
     # ---- the M-step -----------------------------------------------------------------------------------------------

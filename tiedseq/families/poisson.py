@@ -113,7 +113,7 @@ class Poisson(Family):
 
     def log_likelihoods(self, X: Floats, values: Sequence[Values]) -> Floats:
         rates = np.array([of_state["rate"] for of_state in values]).reshape(len(values), self.dims)
-        found = np.empty((len(X), len(values)))
+        found = np.empty((len(values), len(X))).T  # by state, as the recursions want it
         for rows in row_blocks(len(X), self.dims):
             found[rows] = X[rows] @ np.log(rates).T - rates.sum(axis=1)
             found[rows] -= _log_factorials(X[rows])[:, None]
