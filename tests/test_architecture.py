@@ -62,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},
     "hmm": {
+        "options",
         *("errors", "alphabet", "records", "distributions", "families", "random_state", "training", "estimator"),
         *("chains", "strands", "storage", "hypothesis", "specification", "soft"),
     },

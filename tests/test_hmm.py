@@ -559,3 +559,49 @@ def test_bic_counts_observed_letters_only() -> None:
     model = ts.HMM.ergodic(1, alphabet=ts.DNA, random_state=0)
     assert model.n_letters(["ACGTN", "NNR"]) == 5
     assert_allclose(model.bic("ACNN") - model.aic("AC"), 3 * np.log(2) - 2 * 3, rtol=1e-12, atol=0)
+
+
+@pytest.mark.small
+def test_sequences_may_come_from_a_generator() -> None:
+    model, texts = ts.HMM.ergodic(2, alphabet="xy", random_state=0), ["xyx", "yyx"]
+    for call in (model.score, model.aic, model.bic, lambda X: model.decode(X, algorithm="posterior")[0]):
+        assert call(text for text in texts) == call(texts)
+
+
+@pytest.mark.small
+def test_what_a_model_without_values_cannot_do() -> None:
+    model = ts.HMM.ergodic(2, emission=ts.Gaussian(), random_state=0)
+    for call in (lambda: model.sample(3), lambda: model.standard_errors([1.0, 2.0]), lambda: model.score([1.0])):
+        with pytest.raises(ModelError, match="no value yet"):
+            call()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, "shape"])
+def test_a_family_that_returns_nonsense_is_named(wrong: Any) -> None:
+    class Broken(ts.Poisson):
+        def log_likelihoods(self, X: Any, values: Any) -> Any:
+            return np.zeros((len(X), 7)) if wrong == "shape" else np.full((len(X), len(values)), wrong)
+
+    model = ts.HMM(None, {"a": {"a": 1.0}}, {"a": Broken(2.0)})
+    with pytest.raises(ModelError, match=r"Broken\.log_likelihoods returned"):
+        model.score([1.0, 2.0])
+
+
+@pytest.mark.small
+def test_words_and_numbers_of_a_wrong_kind() -> None:
+    model = ts.HMM.ergodic(2, alphabet="xy", random_state=0)
+    wrong: Any = ["viterbi"]
+    for call in (
+        lambda: model.fit("xyx", algorithm=wrong),
+        lambda: ts.Gaussian(kind=wrong),
+        lambda: ts.HMM("xy", {"a": {"a": 1.0}}, {"a": "e"}, symmetry=wrong),
+        lambda: model.fit("xyx", allowed=np.full((3, 2), np.nan)),
+        lambda: model.fit("xyx", allowed=np.full((3, 2), 0.5)),
+        lambda: model.score("xyxy", lengths=np.array([2**63 - 1, 2**63 - 1, 6])),
+    ):
+        with pytest.raises(ArgumentError):
+            call()
+    assert model.fit("xyx", allowed=np.ones((3, 2), int), max_iter=1, tol=0.0).history_
+    with pytest.raises(ArgumentError, match="no observed letter"):
+        ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0).bic("NNN")

@@ -25,6 +25,7 @@ from .errors import ArgumentError, ModelError
 from .estimator import Estimator
 from .families import Family
 from .hypothesis import Nesting
+from .options import SYMMETRIES
 from .random_state import RandomState, generator_of
 from .records import encode
 from .soft import split_values
@@ -141,7 +142,7 @@ class HMM(HmmlearnAttributes, Estimator):
         if values is not None and not isinstance(values, Mapping):
             raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
         self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
-        if symmetry not in _PARAMETERS:
+        if symmetry is not None and symmetry not in SYMMETRIES:
             raise ArgumentError(f'symmetry={symmetry!r} is unknown; it is None or "reverse-complement".')
         values, of_members = split_values(values or {}, transitions) if soft else (values or {}, {})
         self._made = _PARAMETERS[symmetry](
@@ -261,7 +262,10 @@ class HMM(HmmlearnAttributes, Estimator):
 
         Of numbers and channels: how many positions.
         """
-        values = self._observations(X, lengths).values
+        return self._n_letters(self._observations(X, lengths))
+
+    def _n_letters(self, data: Observations) -> int:
+        values = data.values
         if self.alphabet is None:
             return len(values)
         missing = np.flatnonzero(self.alphabet.observation.all(axis=1))
@@ -374,7 +378,10 @@ class HMM(HmmlearnAttributes, Estimator):
         >>> round(HMM("ab", {"s": {"s": 1.0}}, {"s": [0.5, 0.5]}).score(["ab", "b"]), 6)
         -2.079442
         """
-        data, machine = self._observations(X, lengths), self._parameters.machine()
+        return self._score(self._observations(X, lengths))
+
+    def _score(self, data: Observations) -> float:
+        machine = self._parameters.machine()
         return float(sum(machine.log_likelihoods(batch).sum() for batch in self._batches(data)))
 
     def decode(self, X: Any, lengths: ArrayLike | None = None, algorithm: str = "viterbi") -> tuple[float, Any]:
@@ -406,7 +413,7 @@ class HMM(HmmlearnAttributes, Estimator):
         if algorithm not in ("posterior", "map"):
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
         posterior = self._posterior(machine, data)
-        return self.score(X, lengths), data.restored(posterior.argmax(axis=1))
+        return self._score(data), data.restored(posterior.argmax(axis=1))
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return the likeliest path of states, as `decode` does."""
@@ -457,6 +464,7 @@ class HMM(HmmlearnAttributes, Estimator):
             raise ArgumentError("n= is left out, but the model has no end; say how many letters to draw.")
         if n is not None:
             check_count("n", n)
+        self._parameters.check_values()
         generator, (start, transitions) = generator_of(random_state), self._parameters.rows()
         if not self._parameters.has_end:
             start[-1] = transitions[:, -1] = 0.0
@@ -491,7 +499,11 @@ class HMM(HmmlearnAttributes, Estimator):
 
     def bic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
-        return float(self.n_free_parameters * np.log(self.n_letters(X, lengths)) - 2.0 * self.score(X, lengths))
+        data = self._observations(X, lengths)
+        n = self._n_letters(data)
+        if not n:
+            raise ArgumentError("X holds no observed letter, and BIC needs the logarithm of their number; use aic.")
+        return float(self.n_free_parameters * np.log(n) - 2.0 * self._score(data))
 
     def stationary_distribution(self) -> Floats:
         """Return float64 (S,): how often states are visited in the long run, after a letter has been emitted.

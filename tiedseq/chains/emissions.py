@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.errors import ModelError
 from tiedseq.families import Family
 
 from .tables import Floats, Index, Likelihoods
@@ -73,7 +74,7 @@ class FamilyEmissions:
 
     def likelihoods(self, batch: Batch) -> Likelihoods:
         length = len(batch.observations)
-        parts = [group.family.log_likelihoods(batch.observations, group.values) for group in self.groups]
+        parts = [_checked_logs(group, batch.observations) for group in self.groups]
         if self.is_uniform:
             (logs,) = parts
         else:
@@ -90,7 +91,27 @@ class FamilyEmissions:
             group.family.statistics(batch.observations, share, group.values)
             for group, share in zip(self.groups, shares, strict=True)
         ]
+        for group, part in zip(self.groups, parts, strict=True):
+            if not np.isfinite(part).all():
+                raise ModelError(f"{type(group.family).__name__}.statistics returned what is not finite; correct it.")
         return np.concatenate([part.ravel() for part in parts])
+
+
+def _checked_logs(group: FamilyStates, observations: Floats) -> Floats:
+    """What a family, which may be a user's own, says of observations. Raises ModelError if that cannot be."""
+    logs = group.family.log_likelihoods(observations, group.values)
+    wanted = (len(observations), len(group.values))
+    if np.shape(logs) != wanted:
+        raise ModelError(
+            f"{type(group.family).__name__}.log_likelihoods returned the shape {np.shape(logs)}; it must be {wanted}, "
+            "observations and states."
+        )
+    if len(logs) and not logs.max() < np.inf:  # NaN is not below it either
+        raise ModelError(
+            f"{type(group.family).__name__}.log_likelihoods returned {logs.max()}; a logarithm of a density is a "
+            "finite number, or -inf where the observation is impossible."
+        )
+    return logs
 
 
 def restricted(likelihoods: Likelihoods, allowed: NDArray[np.bool_]) -> Likelihoods:

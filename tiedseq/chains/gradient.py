@@ -60,6 +60,7 @@ def standard_errors(parameters: HMMParameters, batches: Sequence[Batch]) -> dict
     """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
     specification, families = parameters.specification, parameters.families
     parameters.soft.refuse("standard error")
+    parameters.check_values()
     n_rows, vector = len(specification.free), parameters.vector
     rows = specification.simplex.directions(specification.free, BORDER)
     columns, reach = [np.append(column, np.zeros(len(vector) - n_rows)) for column in rows.T], []

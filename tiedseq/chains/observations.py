@@ -90,8 +90,8 @@ def _ends_of(lengths: Any, total: int) -> Index:
     if (array < 1).any():
         number = int(np.flatnonzero(array < 1)[0])
         raise ArgumentError(f"lengths[{number}] is {array[number]}; a sequence has one letter at least.")
-    if array.sum() != total:
-        raise ArgumentError(f"lengths= add up to {array.sum()}, but X holds {total} letters.")
+    if (array > total).any() or array.sum() != total:
+        raise ArgumentError(f"lengths= add up to {sum(array.tolist())}, but X holds {total} letters.")
     return np.concatenate([[0], np.cumsum(array, dtype=np.int64)])
 
 

@@ -189,13 +189,17 @@ class HMMParameters:
 
     # ---- at work --------------------------------------------------------------------------------------------------
 
-    def machine(self) -> Machine:
-        """Return the model at its current values, ready to work. ModelError if one has no value yet."""
+    def check_values(self) -> None:
+        """Raise ModelError if a parameter has no value yet."""
         if missing := self.families.missing:
             raise ModelError(
                 f"{', '.join(map(repr, missing[:8]))} {'has' if len(missing) == 1 else 'have'} no value yet; give "
                 "starting values, or call fit, which takes them from the data."
             )
+
+    def machine(self) -> Machine:
+        """Return the model at its current values, ready to work. ModelError if one has no value yet."""
+        self.check_values()
         tables, possible = self.specification.tables(), self.specification.possible()
         silent, end = np.array([state not in self.emitting for state in self.states]), tables["transitions"][:, -1]
         if not self.specification.has_end:

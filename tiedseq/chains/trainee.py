@@ -55,7 +55,7 @@ class Trainee:
     """The parameters of an HMM, data that starting values may come from, and what an iteration does with them."""
 
     def __init__(self, parameters: Parameters, options: Options, observations: Any, algorithm: str) -> None:
-        if algorithm not in _ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "baum-welch" or "viterbi".')
         if algorithm == "viterbi" and len(parameters.emitting) < len(parameters.states):
             raise ArgumentError('algorithm="viterbi" knows no silent states, as a path of letters does not show them.')

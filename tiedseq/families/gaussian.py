@@ -102,7 +102,7 @@ class Gaussian(Family):
         kind: str = "full",
         floor: float = _FLOOR,
     ) -> None:
-        if kind not in SHAPES:
+        if not isinstance(kind, str) or kind not in SHAPES:
             raise ArgumentError(f"kind={kind!r} is unknown; a covariance is {', '.join(map(repr, SHAPES))}.")
         self.kind, self.floor = kind, checked_floor(floor)
         self.dims = dims_of(mean, covariance) if dims is None else checked_dims(dims)

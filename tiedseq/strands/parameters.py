@@ -256,6 +256,9 @@ class StrandParameters:
 
     # ---- at work --------------------------------------------------------------------------------------------------
 
+    def check_values(self) -> None:
+        """All have values from the beginning."""
+
     def machine(self) -> Machine:
         """Return the model at its current values, ready to work: every state once for each age."""
         (start, rows), n, ages = self.rows(), len(self.states), self._ages
