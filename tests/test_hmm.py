@@ -214,6 +214,8 @@ def test_criteria_and_attributes() -> None:
             getattr(numbers, name)
     counts = ts.HMM(None, ROWS, {"a": ts.Poisson(1.0), "b": ts.Poisson(3.0)})
     assert_array_equal(counts.rates_, [[1.0], [3.0]])
+    assert_array_equal(counts.lambdas_, counts.rates_)
+    assert counts.n_components == 2
     # attributes are copies: writing to them changes no model
     model.transmat_[:] = 0.0
     assert model.transmat_.sum() == 2.0

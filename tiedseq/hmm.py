@@ -60,7 +60,7 @@ class HMM(HmmlearnAttributes, Estimator):
         start at their label's value (where that is drawn, at a draw of their own), or at one given as "label@state".
     order : int, default 0
         How many letters before it a letter depends on. Tables then have a distribution along their last axis for every
-        context; at the start of a sequence and after an ambiguous letter the mean over all contexts counts.
+        context; where letters of it are ambiguous or missing, the mean over what they may stand for counts.
     random_state, max_iter, tol, n_init, priors, soft, callback, progress, executor, checkpoint, warm_start
         Training options; see `fit`.
     symmetry : {None, "reverse-complement"}, default None

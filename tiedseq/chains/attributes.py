@@ -22,6 +22,11 @@ class HmmlearnAttributes:
         return tuple(self._parameters.states)
 
     @property
+    def n_components(self) -> int:
+        """The number of states."""
+        return len(self.states)
+
+    @property
     def startprob_(self) -> Floats:
         """float64 (S,): P(state) of the first letter; "end" is left out."""
         return self._parameters.rows()[0][:-1].copy()
@@ -54,6 +59,11 @@ class HmmlearnAttributes:
     def rates_(self) -> Floats:
         """float64 (S, dims)."""
         return self._of_families("rate", "rates_")
+
+    @property
+    def lambdas_(self) -> Floats:
+        """The same as `rates_`."""
+        return self._of_families("rate", "lambdas_")
 
     def _of_families(self, name: str, public: str) -> Floats:
         if self.alphabet is not None:
