@@ -60,7 +60,7 @@ def test_fit_does_not_depend_on_threads(here: Path) -> None:
 def test_fit_goes_on_from_a_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = fitted("--max-iter", "3")
     remark, summary = capsys.readouterr().err.splitlines()
-    assert remark.startswith("tiedseq: Training stopped after --max-iter 3 iterations with about ")
+    assert remark.startswith("tiedseq: Training stopped after --max-iter 3 iterations with ")
     assert remark.endswith(" more than --tol 0.01; raise --max-iter, or continue with --model m.json.")
     assert summary.endswith(", 3 iterations, not converged")
     assert cli.main(["fit", "s.fa", "--model", "m.json", "-o", "n.json", "--quiet"]) == 0

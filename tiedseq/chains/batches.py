@@ -56,7 +56,7 @@ def allowed_of(allowed: Any, data: Observations, n_states: int, emitting: Sequen
     parts = _parts_of("allowed", allowed, data)
     try:
         stacked = np.concatenate([np.asarray(part) for part in parts])
-        if stacked.dtype.kind not in "biu" or not np.isin(stacked, (0, 1)).all():
+        if stacked.dtype.kind not in "biuf" or not np.isin(stacked, (0, 1)).all():
             raise ValueError
         stacked = stacked.astype(bool)
     except (TypeError, ValueError) as error:
