@@ -12,8 +12,10 @@ has a closed form, theta_g = mass c_g / (M_g sum c); any other goes to :mod:`tie
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,22 +77,23 @@ class Simplex:
             raise ArgumentError("ties= carry signs; probabilities that sum to one cannot be tied to their negatives.")
         self.ties = ties
         self.held = _check_held(ties, held or {})
-        rows = list(rows)
+        uses = _uses_of(ties, rows)
         self.forced: dict[int, float] = {}
-        for part in _connected(_distinct_rows(ties, rows, self.held), ties.n_free):
+        for part in _connected(_distinct_rows(ties, uses, self.held)):
             self.forced |= _forced_values(part, ties)
         self._constant = np.zeros(ties.n_free)
         for index, value in (self.held | self.forced).items():
             self._constant[index] = value
-        moving = _distinct_rows(ties, rows, self.held | self.forced)
-        blocks = [_Block.of(part) for part in _connected(moving, ties.n_free)]
+        blocks = [_Block.of(part) for part in _connected(_distinct_rows(ties, uses, self.held | self.forced))]
         self.n_free = sum(len(block.labels) - len(block.mass) for block in blocks)
         self._singles = _SingleRows.of([block for block in blocks if len(block.mass) == 1])
         self._blocks = [block for block in blocks if len(block.mass) > 1]
-        settled = set(self.held).union(self.forced, *(block.labels.tolist() for block in blocks))
-        loose = set(range(ties.n_free)) - settled
-        if loose:
-            raise ArgumentError(f"rows= leave out {_names(ties, sorted(loose))}; every value is in a row or held.")
+        loose = np.ones(ties.n_free, dtype=bool)
+        for settled in ([*self.held, *self.forced], self._singles.labels, *(block.labels for block in self._blocks)):
+            loose[np.asarray(settled, dtype=np.intp)] = False
+        if loose.any():
+            left_out = _names(ties, np.flatnonzero(loose).tolist())
+            raise ArgumentError(f"rows= leave out {left_out}; every value is in a row or held.")
 
     def maximize(self, counts: ArrayLike, current: ArrayLike | None = None) -> Vector:
         """Return the values that maximise the sum of counts times logarithms: the tied M-step.
@@ -226,6 +229,8 @@ class _Block:
 
     @classmethod
     def of(cls, rows: Sequence[_Row]) -> _Block:
+        if len(rows) == 1:  # most are, and of orders above zero there are many
+            return cls(rows[0].labels, rows[0].times[None], np.array([rows[0].mass]))
         labels, matrix, mass = _system(rows)
         keep, _ = _independent(matrix)
         return cls(labels, matrix[keep], mass[keep])
@@ -288,6 +293,8 @@ def _system(rows: Sequence[_Row]) -> tuple[Index, Vector, Vector]:
 
 def _forced_values(rows: Sequence[_Row], ties: Ties) -> dict[int, float]:
     """Return the values that connected rows determine by themselves; ModelError if nothing fulfils them."""
+    if len(rows) == 1 and rows[0].mass > 0.0 and len(rows[0].labels) > 1 and rows[0].times.max() < 1e3:
+        return {}  # what follows would say so; of orders above zero there are many such rows
     labels, matrix, mass = _system(rows)
     positive = _can_be_positive(matrix, mass)
     if positive is None:
@@ -357,32 +364,40 @@ def _check_held(ties: Ties, held: Mapping[int, float]) -> dict[int, float]:
     for index, value in held.items():
         if not 0 <= index < ties.n_free:
             raise ArgumentError(f"held= names value {index}; there are {ties.n_free}, counted from 0.")
-        if not (np.isfinite(value) and value >= 0):
+        if not (math.isfinite(value) and value >= 0):
             raise ArgumentError(f"held= gives {value} to {ties.names[index]!r}; it must be finite and not negative.")
     return {int(index): float(value) for index, value in held.items()}
 
 
-def _distinct_rows(ties: Ties, rows: Iterable[ArrayLike], held: Mapping[int, float]) -> list[_Row]:
-    """Read the constraints on values that are not held, each once: ties of whole rows onto whole rows repeat them."""
-    labels = ties.labels.ravel()
+def _uses_of(ties: Ties, rows: Iterable[ArrayLike]) -> list[tuple[Index, Vector]]:
+    """Return the values that each row uses, in ascending order, and how often it does."""
+    places = [np.asarray(row, dtype=np.intp).ravel() for row in rows]
+    entries = np.concatenate([np.zeros(0, np.intp), *places])
+    number = np.repeat(np.arange(len(places)), [len(row) for row in places])
+    outside = (entries < 0) | (entries >= ties.labels.size)
+    if outside.any():
+        raise ArgumentError(f"rows[{number[outside][0]}] lies outside the {ties.labels.size} entries of the parameter.")
+    labels = ties.labels.ravel()[entries]
+    possible = labels >= 0
+    found, counts = np.unique(number[possible] * ties.n_free + labels[possible], return_counts=True)
+    number, labels = np.divmod(found, max(ties.n_free, 1))
+    ends = np.searchsorted(number, np.arange(len(places) + 1)).tolist()
+    times = counts.astype(np.float64)
+    return [(labels[first:last], times[first:last]) for first, last in pairwise(ends)]
+
+
+def _distinct_rows(ties: Ties, uses: Sequence[tuple[Index, Vector]], held: Mapping[int, float]) -> list[_Row]:
+    """Return the constraints on values that are not held, each once: ties of rows onto rows repeat them."""
     is_held = np.zeros(ties.n_free, dtype=bool)
     is_held[list(held)] = True
     amount = np.zeros(ties.n_free)
     amount[list(held)] = list(held.values())
     distinct: dict[tuple[bytes, bytes], _Row] = {}
-    for number, places in enumerate(rows):
-        entries = np.asarray(places, dtype=np.intp).ravel()
-        if ((entries < 0) | (entries >= labels.size)).any():
-            raise ArgumentError(f"rows[{number}] lies outside the {labels.size} entries of the parameter.")
-        used, times = np.unique(labels[entries][labels[entries] >= 0], return_counts=True)
-        mass = 1.0 - float(times @ amount[used])
-        free = ~is_held[used]
-        if mass < -_TYPED or (mass > _TYPED and not free.any()):
-            raise ModelError(
-                f"A row that must sum to one has held values that sum to {1.0 - mass:.7g} and "
-                f"{'nothing else' if not free.any() else 'more'}: {_names(ties, used.tolist())}."
-            )
-        row = _Row(used[free], times[free].astype(np.float64), mass if mass > _ZERO else 0.0)
+    for used, times in uses:
+        row = _Row(used, times, 1.0)
+        taken = is_held[used]
+        if taken.any() or not len(used):
+            row = _Row(used[~taken], times[~taken], _mass_left(ties, used, times, amount, bool(taken.all())))
         other = distinct.setdefault((row.labels.tobytes(), row.times.tobytes()), row)
         if abs(other.mass - row.mass) > _TYPED:
             raise ModelError(
@@ -392,23 +407,36 @@ def _distinct_rows(ties: Ties, rows: Iterable[ArrayLike], held: Mapping[int, flo
     return [row for row in distinct.values() if len(row.labels)]
 
 
-def _connected(rows: Sequence[_Row], n_values: int) -> list[list[_Row]]:
+def _mass_left(ties: Ties, used: Index, times: Vector, amount: Vector, is_full: bool) -> float:
+    """Return what held values leave of a row for the others, of which a full one has none."""
+    mass = 1.0 - float(times @ amount[used])
+    if mass < -_TYPED or (mass > _TYPED and is_full):
+        raise ModelError(
+            f"A row that must sum to one has held values that sum to {1.0 - mass:.7g} and "
+            f"{'nothing else' if is_full else 'more'}: {_names(ties, used.tolist())}."
+        )
+    return mass if mass > _ZERO else 0.0
+
+
+def _connected(rows: Sequence[_Row]) -> list[list[_Row]]:
     """Split rows into groups that share no value, in the order of their first rows."""
-    parent = list(range(n_values))  # of every value another one of its group; the first stands for all
+    parent = list(range(len(rows)))  # an earlier row of the same group; the first one of a group is its own
+    row_of: dict[int, int] = {}
 
-    def first_of(value: int) -> int:
-        while parent[value] != value:
-            parent[value] = value = parent[parent[value]]
-        return value
+    def first(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = number = parent[parent[number]]  # halves the way for the next time
+        return number
 
-    for row in rows:
-        firsts = {first_of(label) for label in row.labels.tolist()}
-        smallest = min(firsts)
-        for first in firsts:
-            parent[first] = smallest
+    for number, row in enumerate(rows):
+        for label in row.labels.tolist():
+            other = row_of.setdefault(label, number)
+            if other != number:
+                one, two = first(other), first(number)
+                parent[max(one, two)] = min(one, two)
     groups: dict[int, list[_Row]] = {}
-    for row in rows:
-        groups.setdefault(first_of(int(row.labels[0])), []).append(row)
+    for number, row in enumerate(rows):
+        groups.setdefault(first(number), []).append(row)
     return list(groups.values())
 
 

@@ -162,6 +162,7 @@ class Specification:
         rows = list(self._sums_to_one())
         self.simplex, self._completion = _constrain(self.ties, rows, self._given, self.is_held)
         self._rows = rows
+        self._moving = _not_held(self.ties, rows, self.is_held)
         self.held = tuple(label for label in self.labels if self._is_label_held(label))
         weights = self._first_uses()
         emitted = slice(blocks[0].size + blocks[1].size, None)
@@ -464,8 +465,7 @@ class Specification:
         """Return starting values: the given ones, and for the others the M-step of `weights` as counts."""
         free = self._completion.maximize(self.ties.pool(weights))
         full = self.ties.expand(free)
-        rows = [row.places for row in self._rows if not _all_held(self.ties, row, self.is_held)]
-        if max((abs(float(full[places].sum()) - 1.0) for places in rows), default=0.0) > 1e-12:
+        if max((abs(float(full[row.places].sum()) - 1.0) for row in self._moving), default=0.0) > 1e-12:
             free = self.simplex.maximize(free * self.ties.uses, free)  # typed numbers, rounded to six digits or so
         return free
 
@@ -486,10 +486,9 @@ class Specification:
 
 def _constrain(ties: Ties, rows: list[_SumToOne], given: Vector, is_held: NDArray[np.bool_]) -> tuple[Simplex, Simplex]:
     """Return the constraints of the model, and those on the values that are not given yet; or raise ModelError."""
-    rows = [row for row in rows if not _all_held(ties, row, is_held)]
+    rows = _not_held(ties, rows, is_held)
     for known in (np.where(is_held, given, np.nan), given):
-        for row in rows:
-            _check_sum(ties, row, known)
+        _check_sums(ties, rows, known)
     held = np.flatnonzero(is_held)
     simplex = Simplex(ties, [row.places for row in rows], dict(zip(held.tolist(), given[held].tolist(), strict=True)))
     known = given.copy()
@@ -503,9 +502,9 @@ def _constrain(ties: Ties, rows: list[_SumToOne], given: Vector, is_held: NDArra
         if value <= 0.0 and np.isnan(given[index]):
             raise ModelError(f"Sums to one force {name!r} to be 0, as other labels fill its rows; untie or remove it.")
         known[index] = value
-    for row in rows:
-        _check_sum(ties, row, known)
-    open_rows = [row.places for row in rows if np.isnan(_values_in(ties, row, known)).any()]
+    _check_sums(ties, rows, known)
+    labels, number = _entries(ties, rows)
+    open_rows = [rows[k].places for k in np.unique(number[np.isnan(known[labels])]).tolist()]
     settled = np.flatnonzero(~np.isnan(known))
     try:
         rest = Simplex(ties, open_rows, dict(zip(settled.tolist(), known[settled].tolist(), strict=True)))
@@ -514,14 +513,28 @@ def _constrain(ties: Ties, rows: list[_SumToOne], given: Vector, is_held: NDArra
     return simplex, rest
 
 
-def _values_in(ties: Ties, row: _SumToOne, known: Vector) -> Vector:
-    indices = ties.labels[row.places]
-    return known[indices[indices >= 0]]
+def _entries(ties: Ties, rows: list[_SumToOne]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the values at all possible entries of rows, one row after the other, and the number of each one's row."""
+    labels = ties.labels[np.concatenate([np.zeros(0, np.intp), *(row.places for row in rows)])]
+    number = np.repeat(np.arange(len(rows)), [len(row.places) for row in rows])
+    return labels[labels >= 0], number[labels >= 0]
 
 
-def _all_held(ties: Ties, row: _SumToOne, is_held: NDArray[np.bool_]) -> bool:
-    indices = ties.labels[row.places]
-    return bool((indices >= 0).any() and is_held[indices[indices >= 0]].all())
+def _not_held(ties: Ties, rows: list[_SumToOne], is_held: NDArray[np.bool_]) -> list[_SumToOne]:
+    """Return the rows of which not everything is held."""
+    labels, number = _entries(ties, rows)
+    entries, held = np.bincount(number, minlength=len(rows)), np.bincount(number, is_held[labels], len(rows))
+    return [rows[k] for k in np.flatnonzero((entries == 0) | (held < entries)).tolist()]
+
+
+def _check_sums(ties: Ties, rows: list[_SumToOne], known: Vector) -> None:
+    """Raise ModelError unless the known values of every row sum to one, or leave something for the others."""
+    labels, number = _entries(ties, rows)
+    total = np.bincount(number, np.nan_to_num(known[labels], nan=0.0), len(rows))
+    is_open = np.bincount(number, np.isnan(known[labels]), len(rows)) > 0
+    # A closer look at these alone, rounding aside: of orders above zero there are many rows.
+    for k in np.flatnonzero(np.where(is_open, total > 1.0 - 1e-11, np.abs(total - 1.0) > 0.5 * TYPED)).tolist():
+        _check_sum(ties, rows[k], known)
 
 
 def _check_sum(ties: Ties, row: _SumToOne, known: Vector) -> None:
