@@ -607,3 +607,10 @@ def test_words_and_numbers_of_a_wrong_kind() -> None:
     assert model.fit("xyx", allowed=np.ones((3, 2), int), max_iter=1, tol=0.0).history_
     with pytest.raises(ArgumentError, match="no observed letter"):
         ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0).bic("NNN")
+
+
+@pytest.mark.small
+def test_a_file_whose_letters_have_no_alphabet_is_damaged(tmp_path: Path) -> None:
+    document = small().to_dict()
+    with pytest.raises(ModelError, match="alphabet"):
+        ts.HMM.from_dict({**document, "alphabet": None})

@@ -282,8 +282,6 @@ def _is_no_worse(value: Vector, before: Vector, counts: Vector) -> bool:
 
 def _system(rows: Sequence[_Row]) -> tuple[Index, Vector, Vector]:
     """Return the labels that rows use, their matrix of multiplicities and their masses."""
-    if len(rows) == 1:  # most are: a distribution of its own
-        return rows[0].labels, rows[0].times[None], np.array([rows[0].mass])
     labels = np.unique(np.concatenate([row.labels for row in rows]))
     matrix = np.zeros((len(rows), len(labels)))
     for number, row in enumerate(rows):
@@ -343,8 +341,6 @@ def _can_be_positive(matrix: Vector, mass: Vector) -> NDArray[np.bool_] | None:
 
 def _independent(matrix: Vector) -> tuple[Index, Vector]:
     """Return a largest set of linearly independent rows and an orthonormal basis of their span (Gram-Schmidt)."""
-    if len(matrix) == 1 and matrix.any():
-        return np.array([0]), matrix / np.linalg.norm(matrix)
     keep: list[int] = []
     basis = np.zeros((0, matrix.shape[1]))
     for number, row in enumerate(matrix):

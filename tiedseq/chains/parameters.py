@@ -398,6 +398,13 @@ class HMMParameters:
         other.families = FamilyParameters.from_dict(document.get("families", {}))
         other.states = other.specification.states
         with_letters = other.specification.tables()["emissions"]
+        if (alphabet is None) == bool(with_letters):
+            what = (
+                "states that emit letters, but no alphabet"
+                if with_letters
+                else "an alphabet, but no state that uses it"
+            )
+            raise ModelError(f"The description of the model has {what}.")
         other.emitting = tuple(s for s in other.states if s in with_letters or s in other.families.families)
         return other
 
