@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from . import layout
 from ._jit import kernel, part
+from .denormals import flush_denormals, restore_denormals
 from .layout import LANES, WEIGHTS, Plan
 from .pairhmm import add_total, backward_steps, border_size, clear_state, forward_steps, log2_at
 from .simd import broadcast, clear, copy, exponents_of, keep_apart, lane_zero
@@ -111,7 +112,7 @@ def forward_pair(model, tables, plan, targets, first_target, n, queries, first_q
             if keeping:
                 copy(work.state, 0, work.saved, (index * chunks + k) * size, size)
             last = (k + 1) * chunk if (k + 1) * chunk < steps else steps
-            forward_steps(k * chunk, last, plain, plan, model, m, work, above, below, row)
+            forward_steps(k * chunk, last, plain, plan, model, m, work, above, below, row, False)
         add_total(work.state, model, work.scores, row)
 
 
@@ -123,7 +124,8 @@ def forward_again(model, plan, plain, m, index, chunk, work, pair):
     last = first + plan.chunk if first + plan.chunk < steps else steps
     copy(work.saved, (index * chunk_count(m, plan.chunk) + chunk) * size, work.state, 0, size)
     mantissa, exponent = work.scores[row, 0], work.scores[row, 1]  # what ends here has been counted
-    forward_steps(first, last, plain, plan, model, m, work, index * span, (index + 1) * span, row)
+    above, below = index * span, (index + 1) * span
+    forward_steps(first, last, plain, plan, model, m, work, above, below, row, True)
     work.scores[row, 0], work.scores[row, 1] = mantissa, exponent
     return first, last
 
@@ -168,6 +170,7 @@ def backward(model, tables, plan, target, m, index, chunk, work, back, norm, col
     and each from its last chunk on. `work` is as `forward` left it. See `kernels.pairhmm.backward_steps` for `norm`
     and `collected`.
     """
+    before = flush_denormals()
     plain = plain_steps(index * LANES * plan.height, plan.height, target.size, m, tables)
     if chunk == chunk_count(m, plan.chunk) - 1:
         turn(model, tables, plan, target, 0, target.size, m, index, work, back)
@@ -175,6 +178,7 @@ def backward(model, tables, plan, target, m, index, chunk, work, back, norm, col
         first, last = forward_again(model, plan, plain, m, index, chunk, work, 0)
         backward_steps(first, last, plain, plan, model, m, work, back, index, norm, collected, None)
         chunk -= 1
+    restore_denormals(before)
     return chunk
 
 
@@ -184,6 +188,7 @@ def expect(model, tables, plan, targets, target_ends, queries, query_ends, weigh
 
     A pair's derivatives are those of ln of its score, times its weight. A pair whose score is 0 has none.
     """
+    before = flush_denormals()
     for pair in range(target_ends.size - 1):
         target, query = target_ends[pair], query_ends[pair]
         n, m = target_ends[pair + 1] - target, query_ends[pair + 1] - query
@@ -206,6 +211,7 @@ def expect(model, tables, plan, targets, target_ends, queries, query_ends, weigh
                     backward_steps(first, last, plain, fitting, model, m, work, back, index, norm, None, gradient)
                 sum_rows(targets, target, n, index, fitting.height, model, weights[pair], back, gradient, sums)
             sum_columns(queries, query, m, model, weights[pair], back, gradient, sums)
+    restore_denormals(before)
 
 
 @part

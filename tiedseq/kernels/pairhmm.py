@@ -55,12 +55,14 @@ from .simd import (
     store,
     store_each,
     store_rows,
+    total,
     weighted,
     weighted_sum,
 )
 
 border_size, step_size = part(layout.border_size), part(layout.step_size)
 
+NEGLIGIBLE = 2.0**-200  # a path that changes no sum of counts, whatever it is divided by
 FAR = 300.0  # units that differ by more are brought together before their values meet
 
 
@@ -150,11 +152,11 @@ def add_total(state, model, scores, row):
 
 
 @part
-def forward_steps(first, last, plain, plan, model, m, work, above, below, row):
+def forward_steps(first, last, plain, plan, model, m, work, above, below, row, keeping):
     """Run steps first ... last - 1 of a tile: forward sums from the border at `above` to the border at `below`.
 
-    What ends is added to work.scores[row]. `work.history`, if it has room, takes the exponents of each step and what
-    entered every state. `plain`: the steps from plain[0] to plain[1] - 1 hold no cell in which an alignment may start
+    What ends is added to work.scores[row]. `keeping`: work.history takes the exponents of each step and what entered
+    every state. `plain`: the steps from plain[0] to plain[1] - 1 hold no cell in which an alignment may start
     or end.
     """
     keep_apart()
@@ -166,7 +168,6 @@ def forward_steps(first, last, plain, plan, model, m, work, above, below, row):
     sums_at = CARRY + (crossing + pairs) * LANES
     width, size = m + 2 * LANES, m + 1 + 2 * LANES
     weights_at = (len(model.letters) + len(model.insertions)) * width
-    keeping = history.size > 0
     kept = 0
     factor, factor_for = 0.0, math.nan
     for tau in range(first, last):
@@ -205,12 +206,12 @@ def forward_steps(first, last, plain, plan, model, m, work, above, below, row):
             into = leave(model.transitions, value, model.best)
             if edges:  # loaded here, row by row, so that steps without them have the registers
                 start1, start2, end1, end2 = load_each(columns, base + weights_at, width, (0, 0, 0, 0))
-                unit, total = load(state, UNIT), load(state, TOTAL)
+                unit, before = load(state, UNIT), load(state, TOTAL)
                 weight = load_each(rows, at + (wide + len(model.deletions)) * LANES, LANES, (0, 0, 0, 0))
                 begin = (weight[0] * start1 + weight[1] * start2) * unit
                 into = joined(into, weighted(model.start, begin), model.best)
                 ended = weighted_sum(model.end, value, model.best) * (weight[2] * end1 + weight[3] * end2)
-                store(state, TOTAL, total + ended if model.best is None else maximum(total, ended))
+                store(state, TOTAL, before + ended if model.best is None else maximum(before, ended))
             store_each(state, sums, into)
             leaving, up, _ = split(into, model.pairs, model.deletions, model.insertions)
             diagonal = next_diagonal
@@ -299,19 +300,21 @@ def backward_steps(first, last, plain, plan, model, m, work, back, index, norm, 
                 if any_reaches(probability, collected.threshold):
                     store(state, TOTAL, probability)
                     _collect(state, index * LANES * plan.height + r - 1, tau - 1, plan.height, m, collected)
-            if gradient is not None:
-                value = products(emission, entered)
-                add_outer(gradient.model, 0, products(value, damped), following)
-                if edges:
-                    beginning = (weight[0] * start1 + weight[1] * start2) * start_scale
-                    add_each(gradient.model, states * states * LANES, products(following, beginning))
-                    add_each(gradient.model, states * (states + 1) * LANES, products(value, ending * end_scale))
-                rest_pair, rest_x, rest_y = split(rest, model.pairs, model.deletions, model.insertions)
-                add_outer(
-                    gradient.rows, r * record * LANES, products(products(entered_pair, rest_pair), scale), letters
-                )
-                add_each(gradient.rows, (r * record + wide) * LANES, products(products(entered_x, rest_x), scale))
-                gap_total = joined(gap_total, products(products(entered_y, rest_y), scale), None)
+            if gradient is not None:  # noqa: SIM102 - as above
+                # beside the likely paths there is nothing to add up; off the edges a bound of all that there is
+                if edges or any_reaches(total(entered) * scale * total(following), NEGLIGIBLE):
+                    value = products(emission, entered)
+                    add_outer(gradient.model, 0, products(value, damped), following)
+                    if edges:
+                        beginning = (weight[0] * start1 + weight[1] * start2) * start_scale
+                        add_each(gradient.model, states * states * LANES, products(following, beginning))
+                        ended = products(value, ending * end_scale)
+                        add_each(gradient.model, states * (states + 1) * LANES, ended)
+                    rest_pair, rest_x, rest_y = split(rest, model.pairs, model.deletions, model.insertions)
+                    through = products(products(entered_pair, rest_pair), scale)
+                    add_outer(gradient.rows, r * record * LANES, through, letters)
+                    add_each(gradient.rows, (r * record + wide) * LANES, products(products(entered_x, rest_x), scale))
+                    gap_total = joined(gap_total, products(products(entered_y, rest_y), scale), None)
         if gradient is not None:
             store_rows(gradient.columns, base, width, gap_total)
         store(back.column, base, matched)

@@ -171,6 +171,10 @@ def any_reaches(vector: Vector, threshold: float) -> bool:
 # ------------------------------------------------------------------------------------------------
 
 
+def total(vectors: Vectors) -> Vector:
+    return _together(vectors, None)
+
+
 def dot(a: Vectors, b: Vectors) -> Vector:
     return np.sum(products(a, b), axis=0)
 
@@ -230,3 +234,15 @@ def split(
 
 def keep_apart() -> None:
     """Nothing is copied where nothing is compiled."""
+
+
+# ---- the processor's control register
+# -----------------------------------------------------------------------------------------------------------
+
+
+def flush_denormals() -> int:
+    return 0
+
+
+def restore_denormals(before: int) -> None:
+    pass

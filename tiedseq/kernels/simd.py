@@ -383,6 +383,19 @@ def any_reaches(typing: Any, vector: Any, threshold: Any) -> Any:
 
 
 @instruction
+def total(typing: Any, vectors: Any) -> Any:
+    """The sum of a tuple's vectors."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first, *others = items_of(builder, args[0], len(vectors))
+        for vector in others:
+            first = builder.fadd(first, vector)
+        return first
+
+    return vector_type(vectors), generate
+
+
+@instruction
 def dot(typing: Any, a: Any, b: Any) -> Any:
     """The sum of the products of two tuples of vectors."""
 

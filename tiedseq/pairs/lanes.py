@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _RANGE_BITS = 900.0  # of float64's 1022: how far values within a lane and a period, or products of two, may lie apart
 _TALLEST, _LONGEST = 16, 32  # rows a lane and steps a period: with 8 rows a fifth slower, with more of either no faster
 _ROW_REACH = 3  # cells to hold per row of a lane: one in the lane itself, two for the steps of a period
-_HISTORY_BYTES = 4 << 20  # of a chunk: more leaves the cache, less makes more chunks, each of which saves a state
-_SHORTEST_CHUNK = 128
+_HISTORY_BYTES = 1 << 20  # of a chunk: more leaves a core's cache, less makes more chunks, each of which saves a state
+_SHORTEST_CHUNK = 48
 _BATCH_CELLS = 2**26  # of pairs that are passed over in one call: a tenth of a second or two, and Ctrl-C waits for it
 
 
