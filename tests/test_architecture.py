@@ -42,12 +42,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "soft": {"errors", "alphabet", "distributions", "language", "random_state", "specification", "centres"},
     "sink": {"errors"},
     "checkpoints": {"errors", "sink"},
-    "training": {"errors", "random_state", "checkpoints"},
+    "acceleration": set(),
+    "training": {"errors", "random_state", "checkpoints", "acceleration"},
     "display": {"specification"},
     "estimator": {"errors", "specification", "display"},
     "information": {"errors"},
     "hypothesis": {"errors", "specification", "display"},
-    "pairs": {"errors", "options", "alphabet", "random_state", "specification", "kernels"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
         *("information", "hypothesis", "soft", "restating"),
@@ -59,6 +59,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {"errors", "sink"},
     "columns": set(),
     "biopython": {"errors", "alphabet", "records", "columns"},
+    "pairs": {
+        *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "kernels"),
+        *("training", "information", "hypothesis", "soft", "biopython", "chains"),
+    },
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},
     "hmm": {
@@ -67,8 +71,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("chains", "strands", "storage", "hypothesis", "specification", "soft"),
     },
     "pairhmm": {
-        *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "estimator"),
-        *("pairs", "storage", "columns", "biopython", "restating"),
+        *("errors", "options", "alphabet", "records", "random_state", "specification", "estimator", "training"),
+        *("pairs", "storage", "biopython", "restating", "soft", "hypothesis"),
     },
     "plotting": {"errors", "hmm"},
     "default": {"distributions", "pairhmm"},

@@ -311,7 +311,7 @@ def _aligned(target: _Encoded, query: _Encoded, reverse: bool, settings: _Settin
     if mode == "local" and log_odds < 0.0:
         columns = np.zeros((2, 0), np.int64)
     elif viterbi:
-        columns = model.viterbi_columns(x, y, mode)[1]
+        columns = model.recursion.best_columns(x, y, mode)[1]
     else:
         columns = most_accurate_columns(posterior, mode, settings.gap_weight)
     turn = slice(None, None, -1 if reverse else 1)

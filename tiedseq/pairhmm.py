@@ -8,30 +8,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from . import storage
 from .alphabet import DNA, Alphabet, Codes, SequenceLike
 from .biopython import alignment_of, columns_of, text_of
-from .distributions import complement, fixed, substitution
-from .errors import ArgumentError, ModelError
+from .errors import ArgumentError
 from .estimator import Estimator
+from .hypothesis import Nesting
 from .options import STRANDS, check_word, checked_probability
+from .pairs.data import PairData, encoded_pairs, pair_data
+from .pairs.information import standard_errors
+from .pairs.machine import PairMachine
 from .pairs.modes import check_mode
+from .pairs.parameters import PairParameters
 from .pairs.paths import log_columns
 from .pairs.recursion import Derivatives, Recursion
 from .pairs.sampling import sample_pair
-from .pairs.tables import Floats, PairTables
+from .pairs.tables import Floats
+from .pairs.topologies import affine_arguments
+from .pairs.trainee import PairTrainee
 from .random_state import RandomState
 from .records import encode
 from .restating import restated
-from .specification import Parameter, Specification, Tables
+from .soft import split_values
+from .specification import Parameter
+from .training import Options, train
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Pair = tuple[SequenceLike, SequenceLike]
-KINDS = ("xy", "x", "y")
 _ROUNDING = 1e-15  # a strand with no more than this share of P changes nothing
 
 
@@ -67,6 +74,8 @@ class PairHMM(Estimator):
         the mean of the first x and the first y state's distribution as they are now (uniform if that has zeros), held.
     random_state : int, Generator or None, default None
         Draws emissions that have no value.
+    max_iter, tol, n_init, priors, soft, callback, progress, executor, checkpoint, warm_start, acceleration
+        What `fit` takes unless it is told otherwise: see :class:`tiedseq.training.Options`.
 
     Raises
     ------
@@ -121,30 +130,37 @@ class PairHMM(Estimator):
         values: Mapping[str, Any] | None = None,
         background: Any = None,
         random_state: RandomState = None,
+        max_iter: int = Options.max_iter,
+        tol: float = Options.tol,
+        n_init: int = Options.n_init,
+        priors: Mapping[str, Any] | None = None,
+        soft: Mapping[str, float] | None = None,
+        callback: Any = None,
+        progress: bool = False,
+        executor: Any = None,
+        checkpoint: Any = None,
+        warm_start: bool = False,
+        acceleration: bool = True,
     ) -> None:
         self._keep(locals())
-        self.alphabet = Alphabet.of(alphabet)
-        self.states = _checked_states(states)
-        extra = {"background": background} if isinstance(background, str | complement) else None
-        self._specification = Specification(
-            _shapes(self.states, self.alphabet),
-            transitions,
-            emissions,
-            start=start,
-            values=values,
-            alphabet=self.alphabet,
-            random_state=random_state,
-            start_like=next((s for s, kind in self.states.items() if kind == "xy"), next(iter(self.states))),
-            extra=extra,
+        self.options = Options(
+            *(max_iter, tol, n_init, random_state, priors, soft, callback, progress, executor, checkpoint, warm_start),
+            acceleration,
         )
-        self._background = None if extra else self._checked_background(background)
-        _positive_background(self.background)
-        self._forget()
+        self.alphabet = Alphabet.of(alphabet)
+        values, of_members = split_values(values or {}, states) if soft else (values, {})
+        self._made = PairParameters(
+            self.alphabet, states, transitions, emissions, start, values, background, random_state
+        ).softened(soft or {}, random_state, of_members)  # as made; `fit` changes a copy
+        self._adopt(self._made.copy())
+        self.history_: list[float] = []
+        self.converged_ = False
+        self.provenance: dict[str, Any] | None = None  # where the values come from, as model files record it
 
     @classmethod
     def affine(
         cls,
-        symmetric: bool = True,
+        symmetric: bool | str | Sequence[str] = True,
         gap_open: float | Sequence[float] = 0.02,
         gap_extend: float | Sequence[float] = 0.6,
         substitution: str = "symmetric",
@@ -154,15 +170,17 @@ class PairHMM(Estimator):
         identity: float = 0.8,
         values: Mapping[str, Any] | None = None,
         background: Any = None,
+        given: str | None = None,
+        **options: Any,
     ) -> PairHMM:
         """Return the model of affine gaps: one xy state M, and for each class of gaps a state X and a state Y.
 
         Parameters
         ----------
-        symmetric : bool, default True
+        symmetric : bool, or some of {"opening", "extension", "letters"}, default True
             Whether insertion and deletion are one thing: X and Y share `open`, `extend` and the letters `gap`. If not,
             the labels are deletion_open, insertion_open, deletion_extend, insertion_extend, deletion and insertion; a
-            deletion holds letters of the target only.
+            deletion holds letters of the target only. ("opening", "letters") shares these two and not the extension.
         gap_open, gap_extend : float or one float a class
             Starting values. A second class opens 5 times as rarely and is 4 times as long unless they are given.
         substitution : str, default "symmetric"
@@ -171,7 +189,10 @@ class PairHMM(Estimator):
             Classes of gaps; the labels of the second end in 2.
         identity : float, default 0.8
             Starting value: the share of aligned pairs that are equal.
-        alphabet, values, background
+        given : {None, "target", "query"}, default None
+            "target" makes `pair` a table of P(y | x), each row of which sums to one, with x drawn from the background:
+            many reads of one reference say nothing about the letters that references are made of.
+        alphabet, values, background, **options
             As in the constructor; `values` overrides what the others say.
 
         Examples
@@ -180,60 +201,58 @@ class PairHMM(Estimator):
         ['match', 'open', 'close', 'extend', 'pair', 'gap']
         """
         alphabet = Alphabet.of(alphabet)
-        if values is not None and not isinstance(values, Mapping):
-            raise ArgumentError(f"values must map labels to starting values, not be a {type(values).__name__}")
-        if gaps not in (1, 2):
-            raise ArgumentError(f"gaps must be 1 or 2, not {gaps!r}; write other topologies with PairHMM(...)")
-        if not (np.ndim(identity) == 0 and 0.0 < _numbers("identity", identity) < 1.0):
-            raise ArgumentError(f"identity must lie between 0 and 1, not {identity!r}")
-        opens = _for_classes("gap_open", gap_open, gaps, lambda first: first / 5)
-        extends = _for_classes("gap_extend", gap_extend, gaps, lambda first: 1 - (1 - first) / 4)
-        letters = alphabet.n_letters
-        states, rows = {"M": "xy"}, {"M": {"M": "match"}}
-        emissions: dict[str, Any] = {"M": _substitution(substitution)}
-        start_values: dict[str, Any] = {"pair": _identity_table(letters, identity)}
-        for k, (opening, extending) in enumerate(zip(opens, extends, strict=True)):
-            suffix = "" if k == 0 else "2"
-            for state, kind, side in (("X", "x", "deletion"), ("Y", "y", "insertion")):
-                name, prefix = state + suffix, "" if symmetric else f"{side}_"
-                gap = ("gap" if symmetric else side) + suffix
-                states[name] = kind
-                rows["M"][name] = f"{prefix}open{suffix}"
-                rows[name] = {"M": f"{prefix}close{suffix}", name: f"{prefix}extend{suffix}"}
-                emissions[name] = gap
-                start_values |= {
-                    rows["M"][name]: opening,
-                    rows[name][name]: extending,
-                    gap: [1 / letters] * letters,
-                }
-        return cls(alphabet, states, rows, emissions, values=start_values | dict(values or {}), background=background)
+        arguments = affine_arguments(
+            alphabet, symmetric, gap_open, gap_extend, substitution, gaps, identity, values, given
+        )
+        return cls(alphabet, **arguments, background=background, **options)
 
     # ---- parameters -------------------------------------------------------------------------------------------
 
     @property
     def parameters(self) -> dict[str, float | Floats]:
         """The values by label, in the order of first use: a float, or an array for a distribution; held ones too."""
-        return self._specification.parameters
+        return self._parameters.by_label
 
     @property
     def n_free_parameters(self) -> int:
-        """Degrees of freedom: values that are not held, less what sums to one takes away."""
-        return self._specification.n_free_parameters
+        """Degrees of freedom: values that are not held, less what sums to one takes away. ModelError for soft ties."""
+        return self._parameters.n_free
 
     @property
     def background(self) -> Floats:
         """float64 (K,): the letters' probabilities outside an alignment, and in the null of the log-odds."""
-        if self._background is not None:
-            return self._background.copy()
-        background = self._specification.tables()["extra"]["background"]
-        return _positive_background(background)
+        return self._parameters.background
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Which sequences every state emits from: "xy", "x" (target) or "y" (query)."""
+        return dict(self._parameters.kinds)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Labels that training leaves alone."""
+        return self._parameters.specification.held
+
+    def nesting(self) -> Nesting:
+        """Return what decides whether this model is a special case of another; see `ts.compare`."""
+        return self._parameters.nesting()
+
+    def start_from(self, other: PairHMM) -> None:
+        """Take over the values of a model that is a special case of this one."""
+        parameters = self._parameters.copy()
+        parameters.start_from(other._parameters)
+        self._adopt(parameters)
+
+    def n_letters(self, pairs: Iterable[Pair]) -> int:
+        """Return how many letters of both sequences are observed, as `bic` counts them; N and its like are missing."""
+        return self._data(pairs).n_letters(self.alphabet)
 
     def copy(self) -> PairHMM:
         """Return an independent model with the same structure and values."""
         other = PairHMM.__new__(PairHMM)
         other.__dict__.update(self.__dict__)
-        other._specification = self._specification.copy()
-        other._forget()
+        other._adopt(self._parameters.copy())
+        other.history_ = list(self.history_)
         return other
 
     @property
@@ -241,9 +260,124 @@ class PairHMM(Estimator):
         states = ", ".join(f"{state}: {kind}" for state, kind in self.states.items())
         return f"PairHMM of {self.alphabet.name or self.alphabet.letters} with states {states}"
 
+    @property
+    def count(self) -> str:
+        return self._parameters.soft.title or super().count
+
     def describe(self) -> list[Parameter]:
         """Return for every label its value, all of its places, and whether it is held: the lines that `print` shows."""
-        return self._specification.describe()
+        return list(self._parameters.describe())
+
+    # ---- training -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        pairs: Iterable[Pair] | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        alignments: Iterable[Any] | None = None,
+        mode: str = "global",
+        strand: str = "forward",
+        **options: Any,
+    ) -> PairHMM:
+        """Estimate the parameters from pairs of sequences by Baum-Welch, all alignments counted; return the model.
+
+        Parameters
+        ----------
+        pairs : iterable of (target, query)
+            May be left out if `alignments` hold their sequences.
+        weights : sequence of float, default 1 each
+            How often every pair counts.
+        alignments : iterable of Bio.Align.Alignment, AlignmentResult or int array (2, n), default None
+            One alignment a pair, taken as true: only the states that can emit its columns are summed over.
+        mode, strand
+            As in `log_likelihood`; with `alignments` the strand is each alignment's own.
+        **options
+            Training options for this call: max_iter, tol, n_init, random_state, priors, soft, callback, progress,
+            executor, checkpoint, warm_start, acceleration; see `tiedseq.training.Options`. Training starts from the
+            constructor's values, so that fitting twice gives the same model; `warm_start=True` continues.
+
+        Returns
+        -------
+        PairHMM
+            The model itself, with `history_` and `converged_`.
+
+        Raises
+        ------
+        SequenceError
+            A pair has probability zero, or a sequence a letter that the alphabet lacks.
+        ArgumentError
+            An option or an argument does not fit. Whatever is raised, also by Ctrl-C, the model stays as it was.
+        ResourceError
+            A pair needs more memory than there is; the message says how much.
+
+        Notes
+        -----
+        The letters of a held background stay; a labelled one is estimated from the flanks. (Durbin et al., Biological
+        Sequence Analysis, 1998, sections 3.3 and 4.2.)
+
+        Examples
+        --------
+        >>> truth = PairHMM.affine(gap_open=0.05, gap_extend=0.5)
+        >>> pairs = [truth.sample(columns=300, random_state=k)[:2] for k in range(4)]
+        >>> model = PairHMM.affine().fit(pairs)
+        >>> model.converged_, model.score(pairs) > truth.score(pairs)
+        (True, True)
+        """
+        check_mode(mode)
+        chosen, data = self.options.changed(options), self._data(pairs, alignments, weights)
+        parameters = self._with_soft_ties(chosen)
+        trainee = PairTrainee(parameters, chosen, mode, self._complement(strand if data.columns is None else "forward"))
+        run = train(trainee, data.batches(), chosen)
+        self._adopt(parameters)
+        self.history_, self.converged_ = run.history, run.converged
+        return self
+
+    def _with_soft_ties(self, chosen: Options) -> PairParameters:
+        """A copy of the parameters with the soft ties of one call."""
+        soft = chosen.soft or {}
+        if self._parameters.is_soft_by(soft):
+            return self._parameters.copy()
+        found = self._made.copy() if self._made.is_soft_by(soft) else self._made.softened(soft, chosen.random_state)
+        if chosen.warm_start:
+            found.continue_from(self._parameters)
+        return found
+
+    def standard_errors(
+        self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward"
+    ) -> dict[str, Any]:
+        """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
+
+        Returns
+        -------
+        dict of label to float or masked array
+            None, or masked, where there is none: what is held or zero by construction, and a probability that has
+            reached zero (below 1e-8), its boundary, where errors are not symmetric.
+
+        Raises
+        ------
+        ModelError
+            The data do not determine some parameters, or the values are not at a maximum.
+
+        Notes
+        -----
+        The matrix of second derivatives is taken by differences of the exact gradient in the directions that the sums
+        to one leave free: two passes over the data for every free parameter. Priors are not in it.
+        """
+        check_mode(mode)
+        return standard_errors(self._parameters, self._data(pairs), mode, self._complement(strand))
+
+    def aic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
+        """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
+        return 2.0 * self.n_free_parameters - 2.0 * self.score(pairs, mode=mode, strand=strand)
+
+    def bic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
+        """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
+        pairs = list(pairs)
+        n = self.n_letters(pairs)
+        if not n:
+            raise ArgumentError("pairs= hold no observed letter, and BIC needs the logarithm of their number; use aic.")
+        return self.n_free_parameters * math.log(n) - 2.0 * self.score(pairs, mode=mode, strand=strand)
 
     # ---- probabilities ----------------------------------------------------------------------------------------
 
@@ -319,22 +453,10 @@ class PairHMM(Estimator):
         """
         x, y = self._encoded(target), self._encoded(query)
         strands = self._strands(x, y, mode, strand)
-        found = [(*self.viterbi_columns(x, read.query, mode), read.reverse) for read in strands]
+        found = [(*self.recursion.best_columns(x, read.query, mode), read.reverse) for read in strands]
         best, columns, reverse = max(found, key=lambda path: path[0])
         best -= math.log(2.0) if strand == "both" else 0.0
         return best, alignment_of(text_of(target, self.alphabet), text_of(query, self.alphabet), columns, reverse)
-
-    def viterbi_columns(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
-        """Return ln P of the likeliest path between encoded sequences, and its columns.
-
-        Columns are int64 (2, n_columns): positions in target and query, -1 for a gap.
-        """
-        best, cells = self.recursion.viterbi(x, y, mode)
-        kinds = np.array(list(self.states.values()))[cells[:, 2]]
-        columns = cells[:, :2].T - 1
-        columns[0, kinds == "y"] = -1
-        columns[1, kinds == "x"] = -1
-        return best, columns
 
     def expected_counts(
         self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward"
@@ -343,24 +465,15 @@ class PairHMM(Estimator):
 
         For a distribution the counts are cell by cell. A count is parameter * d ln P / d parameter.
         """
-        gradient = self._gradient_tables(pairs, mode, strand)
-        tables = self._specification.tables()
-        counts: Tables = {
-            "transitions": _uses(gradient["transitions"], tables["transitions"]),
-            "start": _uses(gradient["start"], tables["start"]),
-            "emissions": {
-                state: _uses(gradient["emissions"][state], tables["emissions"][state]) for state in self.states
-            },
-            "extra": {name: _uses(gradient["extra"][name], tables["extra"][name]) for name in tables["extra"]},
-        }
-        return self._specification.counts_by_label(counts)
+        return self._parameters.expected_counts(self._derivatives(pairs, mode, strand))
 
     def gradient(
         self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward"
     ) -> dict[str, float | Floats]:
         """Return d ln P / d parameter by label, every parameter taken as free of the others; summed over pairs."""
-        tables = self._gradient_tables(pairs, mode, strand)
-        return self._specification.by_label(self._specification.pool(tables))
+        specification = self._parameters.specification
+        tables = self._parameters.gradient(self._derivatives(pairs, mode, strand))
+        return specification.by_label(specification.pool(tables))
 
     def log_joint(self, target: SequenceLike, query: SequenceLike, alignment: Any, *, mode: str = "global") -> float:
         """Return ln P of two sequences and one alignment of them, summed over the states that can emit its columns.
@@ -396,9 +509,8 @@ class PairHMM(Estimator):
         >>> alignment.length
         50
         """
-        x, y, drawn = sample_pair(
-            list(self.states.values()), self._specification.tables(), self._specification.has_end, columns, random_state
-        )
+        tables, has_end = self._parameters.tables(), self._parameters.specification.has_end
+        x, y, drawn = sample_pair(tables, has_end, columns, random_state)
         target, query = self.alphabet.decode(x), self.alphabet.decode(y)
         return target, query, alignment_of(target, query, drawn, False)
 
@@ -410,32 +522,33 @@ class PairHMM(Estimator):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as a dictionary for JSON."""
-        document = {"alphabet": self.alphabet.to_dict(), **self._specification.to_dict()}
-        document["states"] = dict(self.states)
-        if self._background is not None:
-            document["background"] = self._background.tolist()
-        return document
+        document = {"alphabet": self.alphabet.to_dict(), **self._parameters.to_dict()}
+        return document if self.provenance is None else {**document, "provenance": self.provenance}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> PairHMM:
         """Return the model that `to_dict` described."""
         model = cls.__new__(cls)
         model.alphabet = Alphabet.from_dict(document["alphabet"])
-        model.states = _checked_states(document["states"])
-        shapes = {state: list(shape) for state, shape in _shapes(model.states, model.alphabet).items()}
-        model._specification = Specification.from_dict({**document, "states": shapes}, model.alphabet)
-        labelled = "background" in document.get("extra", {})
-        model._background = None if labelled else model._checked_background(list(document["background"]))
-        given = restated(document)
-        background = given.pop("extra")["background"] if labelled else document["background"]
-        model._keep({"alphabet": model.alphabet, "states": model.states, "background": background, **given})
-        model._forget()
+        model._made = PairParameters.from_dict(document, model.alphabet)
+        given, soft = restated(document), document.get("soft", {"values": {}, "strengths": None})
+        extra = given.pop("extra")
+        background = extra["background"] if extra else document["background"]
+        given["values"] = {**given["values"], **soft["values"]}
+        model._keep(
+            {"alphabet": model.alphabet, "states": model._made.kinds, "background": background, **given}
+            | {"soft": soft["strengths"]}
+        )
+        model.options, model.history_, model.converged_ = Options(soft=model._made.soft.strengths), [], False
+        model.provenance = document.get("provenance")
+        model._adopt(model._made.copy())
         return model
 
     # ---- inside -----------------------------------------------------------------------------------------------
 
-    def _forget(self) -> None:
-        """Drop what was computed from earlier parameter values."""
+    def _adopt(self, parameters: PairParameters) -> None:
+        """Take parameters for the model's, and drop what was computed from earlier ones."""
+        self._parameters = parameters
         self._ready: Recursion | None = None
 
     @property
@@ -443,156 +556,42 @@ class PairHMM(Estimator):
         """The passes over encoded sequences, at the current parameter values."""
         ready = self._ready
         if ready is None:
-            tables = self._specification.tables()
-            self._ready = ready = Recursion(
-                PairTables(
-                    list(self.states.values()),
-                    tables["start"][:-1],
-                    np.ascontiguousarray(tables["transitions"][:, :-1]),
-                    np.ascontiguousarray(tables["transitions"][:, -1]),
-                    float(tables["start"][-1]),
-                    [tables["emissions"][state] for state in self.states],
-                    self.alphabet.observation,
-                    self.background,
-                )
-            )
+            self._ready = ready = Recursion(self._parameters.tables())
         return ready
+
+    def _machine(self, mode: str, strand: str) -> PairMachine:
+        check_mode(mode)
+        machine = PairMachine(self.recursion.tables, mode, self._complement(strand))
+        machine.recursion = self.recursion  # with what it has made ready
+        return machine
+
+    def _complement(self, strand: str) -> Codes | None:
+        """The complement of every symbol where both strands are asked for."""
+        check_word("strand", strand, STRANDS)
+        if strand == "forward":
+            return None
+        symbols = np.arange(len(self.alphabet.observation), dtype=np.uint8)
+        return self.alphabet.reverse_complement(symbols)[::-1].copy()
+
+    def _data(self, pairs: Any, alignments: Any = None, weights: ArrayLike | None = None) -> PairData:
+        return pair_data(pairs, alignments, weights, self.alphabet)
 
     def _encoded(self, sequence: SequenceLike) -> Codes:
         return encode(sequence, self.alphabet)
 
-    def _encoded_pairs(self, pairs: Iterable[Pair]) -> list[tuple[Codes, Codes]]:
-        encoded = []
-        if not isinstance(pairs, Iterable):
-            raise ArgumentError(f"pairs must hold (target, query) tuples, not be of type {type(pairs).__name__}")
-        for number, pair in enumerate(pairs):
-            if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
-                raise ArgumentError(f"pairs must hold (target, query) tuples; item {number} is {type(pair).__name__}")
-            encoded.append((self._encoded(pair[0]), self._encoded(pair[1])))
-        return encoded
-
     def _strands(self, x: Codes, y: Codes, mode: str, strand: str) -> list[_Strand]:
         """The strands that explain the sequences, one at least: the forward one if none does."""
-        check_word("strand", strand, STRANDS)
         if strand == "forward":
             return [_Strand(1.0, False, y)]
+        shares = self._machine(mode, strand).shares([(x, y)])[:, 0].tolist()
         reads = y, self.alphabet.reverse_complement(y)
-        logs = self.recursion.log_likelihoods([(x, read) for read in reads], mode)
-        if logs.max() == -np.inf:
-            return [_Strand(1.0, False, y)]
-        shares = np.exp(logs - np.logaddexp(logs[0], logs[1])).tolist()
-        return [_Strand(shares[k], bool(k), reads[k]) for k in (0, 1) if logs[k] > -np.inf]
+        return [_Strand(shares[k], bool(k), reads[k]) for k in (0, 1) if shares[k] > 0.0]
 
     def _log_likelihoods(self, pairs: Iterable[Pair], mode: str, strand: str) -> Floats:
-        check_mode(mode)
-        check_word("strand", strand, STRANDS)
-        encoded = self._encoded_pairs(pairs)
-        forward = self.recursion.log_likelihoods(encoded, mode)
-        if strand == "forward":
-            return forward
-        turned = [(x, self.alphabet.reverse_complement(y)) for x, y in encoded]
-        return np.logaddexp(forward, self.recursion.log_likelihoods(turned, mode)) - np.log(2.0)
+        machine = self._machine(mode, strand)
+        return machine.log_likelihoods(encoded_pairs(pairs, self.alphabet))
 
-    def _gradient_tables(self, pairs: Iterable[Pair], mode: str, strand: str) -> Tables:
-        """d ln P / d every entry of the tables, summed over pairs."""
-        check_word("strand", strand, STRANDS)
-        tables = self._specification.tables()
-        total: Tables = {
-            "transitions": np.zeros_like(tables["transitions"]),
-            "start": np.zeros_like(tables["start"]),
-            "emissions": {state: np.zeros_like(table) for state, table in tables["emissions"].items()},
-            "extra": {name: np.zeros_like(table) for name, table in tables["extra"].items()},
-        }
-        for x, y in self._encoded_pairs(pairs):
-            for read in self._strands(x, y, mode, strand):
-                if read.share > _ROUNDING:
-                    self._add_gradient(total, self.recursion.gradient(x, read.query, mode), read.share)
-        return total
-
-    def _add_gradient(self, total: Tables, part: Derivatives, weight: float) -> None:
-        total["start"][:-1] += weight * part.start
-        total["transitions"][:, :-1] += weight * part.transitions
-        if self._specification.has_end:
-            total["start"][-1] += weight * part.start_end
-            total["transitions"][:, -1] += weight * part.end
-        for state, table in zip(self.states, part.emissions, strict=True):
-            total["emissions"][state] += weight * table
-        if "background" in total["extra"]:
-            total["extra"]["background"] += weight * part.background
-
-    def _checked_background(self, background: Any) -> Floats:
-        if isinstance(background, fixed):
-            background = background.value
-        letters = self.alphabet.n_letters
-        if background is not None:
-            given = _numbers("background", background)
-            if given.shape != (letters,) or not np.isclose(given.sum(), 1.0, rtol=0.0, atol=1e-6):
-                raise ModelError(
-                    f"background must be a label or {letters} probabilities that sum to one, not an array of shape "
-                    f"{given.shape} with sum {given.sum():.6g}"
-                )
-            return _positive_background(given)
-        tables = self._specification.tables()["emissions"]
-        firsts = [next((s for s, kind in self.states.items() if kind == wanted), None) for wanted in ("x", "y")]
-        gaps = [tables[state] for state in firsts if state is not None]
-        mean = np.mean(gaps, axis=0) if gaps else np.full(letters, 1 / letters)
-        return mean / mean.sum() if np.all(mean > 0) else np.full(letters, 1 / letters)
-
-
-def _checked_states(states: Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(states, Mapping) or not states:
-        raise ModelError('states must map names to "xy", "x" or "y", for example {"M": "xy", "X": "x", "Y": "y"}')
-    for state, kind in states.items():
-        if kind not in KINDS:
-            raise ModelError(
-                f'state {state!r} emits from {kind!r}; it must be "xy" (both), "x" (target) or "y" (query)'
-            )
-    return dict(states)
-
-
-def _shapes(states: Mapping[str, str], alphabet: Alphabet) -> dict[str, tuple[int, ...]]:
-    letters = alphabet.n_letters
-    return {state: (letters, letters) if kind == "xy" else (letters,) for state, kind in states.items()}
-
-
-def _positive_background(background: Floats) -> Floats:
-    if not np.all(background > 0) or not np.all(np.isfinite(background)):
-        raise ModelError(
-            f"every letter of the background needs a positive probability, but it is {background.tolist()}: flanks and "
-            "log-odds divide by it"
-        )
-    return background
-
-
-def _substitution(structure: str) -> Any:
-    return substitution(structure, name="pair")
-
-
-def _identity_table(letters: int, identity: float) -> NDArray[np.float64]:
-    unequal = (1 - identity) / (letters * (letters - 1)) if letters > 1 else 0.0
-    table = np.full((letters, letters), unequal)
-    np.fill_diagonal(table, (identity if letters > 1 else 1.0) / letters)
-    return table
-
-
-def _numbers(name: str, value: Any) -> Floats:
-    try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name} must be a number or numbers, not {value!r}") from error
-
-
-def _for_classes(name: str, value: float | Sequence[float], gaps: int, second: Any) -> list[float]:
-    given = _numbers(name, value).ravel().tolist()
-    if len(given) == 1 and gaps == 2:
-        given.append(float(second(given[0])))
-    if len(given) != gaps or not all(0.0 < v < 1.0 for v in given):
-        raise ArgumentError(
-            f"{name} must be a probability between 0 and 1, one or one for each of {gaps} classes, not {value!r}"
-        )
-    return given
-
-
-def _uses(gradient: Floats, table: Floats) -> Floats:
-    """How often the entries of a table are used; what is impossible never is, whatever its derivative."""
-    return np.multiply(gradient, table, out=np.zeros_like(table), where=table > 0.0)
+    def _derivatives(self, pairs: Iterable[Pair], mode: str, strand: str) -> Derivatives:
+        """d ln P / d every number of the model's tables, summed over pairs."""
+        machine, encoded = self._machine(mode, strand), encoded_pairs(pairs, self.alphabet)
+        return machine.derivatives(encoded, np.ones(len(encoded)))[1]

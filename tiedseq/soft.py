@@ -230,6 +230,33 @@ class SoftTies:
                 total += group.strength * divergence(closest_centre(members), members)
         return total
 
+    def pseudocounts(self, specification: Specification, priors: Mapping[str, Any]) -> Vector:
+        """Return what priors add to the pooled counts of every value.
+
+        A label's prior is one pseudocount for each of its values, or an array in the shape of the label; cells that are
+        tied share the mean of theirs. Raises ModelError for a label that has none, or for what is no pseudocount.
+        """
+        pseudocounts = np.zeros(len(specification.free))
+        for label, prior in priors.items():
+            if label in self.strengths:
+                member = next(member for member, of in self.label_of.items() if of == label)
+                raise ModelError(
+                    f"priors= has the soft label {label!r}; give priors to its members, such as {member!r}."
+                )
+            places = specification.places(label)
+            try:
+                given = np.broadcast_to(np.asarray(prior, np.float64), places.shape)
+            except (TypeError, ValueError) as error:
+                raise ModelError(
+                    f"priors[{label!r}] is {prior!r}; it needs one pseudocount, or an array of shape {places.shape}."
+                ) from error
+            if not (np.isfinite(given).all() and (given >= 0.0).all()):
+                raise ModelError(f"priors[{label!r}] is {prior!r}; pseudocounts are finite and not negative.")
+            kept = places >= 0
+            cells = np.bincount(places[kept], minlength=len(pseudocounts))
+            pseudocounts += np.bincount(places[kept], given[kept], len(pseudocounts)) / np.maximum(cells, 1)
+        return pseudocounts
+
     def maximize(self, specification: Specification, counts: Vector) -> Vector:
         """Return the values that the M-step makes of pooled counts, the best centres in mind.
 

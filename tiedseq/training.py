@@ -20,11 +20,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .acceleration import DEPTH, long_step
 from .checkpoints import Checkpoint
 from .errors import ArgumentError, ConvergenceWarning, ResourceError
 from .random_state import RandomState, generators
 
 Vector = NDArray[np.float64]
+
+_PROMISES = 3  # of long steps in a row, all of which have to be small: one alone may look along the wrong directions
 
 
 class Statistics(NamedTuple):
@@ -67,6 +70,9 @@ class Trainee(Protocol):
     def redraw(self, generator: np.random.Generator) -> Vector:
         """Values for a restart: random where the user gave none."""
 
+    def slope(self, statistics: Statistics, move: Vector) -> float | None:
+        """How the objective of statistics begins to change along a move; None where values take EM's steps only."""
+
     def remarks(self) -> list[str]:
         """What the user should know of the values after training; each becomes a warning."""
 
@@ -108,6 +114,9 @@ class Options:
         Where starting values are drawn, `random_state` must be a number, so that the same ones are drawn again.
     warm_start : bool, default False
         Continue from the current values instead of the constructor's.
+    acceleration : bool, default True
+        Whether pair-HMMs without soft ties take longer steps than EM's, which crawls where classes of gaps compete.
+        Every tie is kept, and a step that loses is taken back: the log-likelihood never falls. HMMs take EM's steps.
     """
 
     max_iter: int = 500
@@ -121,6 +130,7 @@ class Options:
     executor: Any = None
     checkpoint: Any = None
     warm_start: bool = False
+    acceleration: bool = True
 
     def __post_init__(self) -> None:
         for name in ("max_iter", "n_init"):
@@ -162,6 +172,8 @@ class Run:
 
     values: list[float]
     history: list[float] = field(default_factory=list)  # the objective before each iteration
+    past: list[list[list[float]]] = field(default_factory=list)  # of long steps: values, and those after EM's step
+    expected: list[float] = field(default_factory=list)  # of long steps: the gain that each promised, in nats
     converged: bool = False
     finished: bool = False
     why: str = ""
@@ -204,16 +216,52 @@ def _iterate(
     trainee.values = np.array(current.values)
     while not current.finished:
         statistics = total(run(trainee.expect(), trainee.snapshot(), batches))
-        current.history.append(statistics.log_likelihood + trainee.log_prior())
-        now = Iteration(number, len(current.history) - 1, current.history[-1], gain_to_come(current.history))
+        objective = statistics.log_likelihood + trainee.log_prior()
+        if _has_lost(current, objective):
+            trainee.values = np.array(current.past[-1][1])  # EM's own step, which never loses
+            current.values, current.past = current.past[-1][1], current.past[-1:]
+            continue
+        current.history.append(objective)
+        next_values = _next_values(trainee, statistics, current, options)
+        now = Iteration(number, len(current.history) - 1, objective, _gain_to_come(current))
         show(now)
         _judge(current, now, options)
         if not current.finished:
-            trainee.values = trainee.maximize(statistics)
+            trainee.values = next_values
             current.values = trainee.values.tolist()
             current.finished = len(current.history) >= options.max_iter
         current.remarks = trainee.remarks() if current.finished else []
         checkpoint.write([vars(each) for each in runs])
+
+
+def _next_values(trainee: Trainee, statistics: Statistics, run: Run, options: Options) -> Vector:
+    """Return the values after an iteration: EM's, or those of a longer step."""
+    values, plain = trainee.values, trainee.maximize(statistics)
+    slope = trainee.slope(statistics, plain - values) if options.acceleration else None
+    if slope is None or len(run.history) >= options.max_iter:  # of the last step nobody would see whether it loses
+        return plain
+    run.past = [*run.past[-DEPTH:], [values.tolist(), plain.tolist()]]
+    step = long_step([(np.array(before), np.array(after)) for before, after in run.past])
+    promised = trainee.slope(statistics, step - values)
+    if promised is None or promised < slope:  # the past misleads: EM's step climbs more steeply
+        run.past, step, promised = run.past[-1:], plain, slope
+    # near the maximum the objective is a parabola, of which a slope along the way to its top promises half
+    run.expected.append(0.5 * promised)
+    return step
+
+
+def _has_lost(run: Run, objective: float) -> bool:
+    """Whether a long step was too long."""
+    return bool(run.past and run.history) and run.values != run.past[-1][1] and not objective >= run.history[-1]
+
+
+def _gain_to_come(run: Run) -> float:
+    """The gain still to come: extrapolated from EM's gains, or what long steps promise."""
+    if not run.expected:
+        return gain_to_come(run.history)
+    if len(run.expected) < _PROMISES:
+        return math.inf
+    return max(0.0, *run.expected[-_PROMISES:], run.history[-1] - run.history[-2])
 
 
 def _judge(run: Run, now: Iteration, options: Options) -> None:

@@ -103,6 +103,10 @@ class Trainee:
             found.update(b"" if batch.allowed is None else batch.allowed.tobytes())
         return found.hexdigest()
 
+    def slope(self, statistics: Statistics, move: Vector) -> float | None:
+        """HMMs take EM's steps."""
+        return None
+
     def remarks(self) -> list[str]:
         """What the user should know of the values after training."""
         remarks = []

@@ -155,3 +155,12 @@ class Recursion:
         if max(best, empty) == -math.inf:
             raise impossible(x.size, y.size, mode)
         return (best, cells) if best >= empty else (empty, cells[:0])
+
+    def best_columns(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
+        """Return ln P of the likeliest path, and its columns: int64 (2, n), positions in both, -1 for a gap."""
+        best, cells = self.viterbi(x, y, mode)
+        kinds = np.array(self.tables.kinds)[cells[:, 2]]
+        columns = cells[:, :2].T - 1
+        columns[0, kinds == "y"] = -1
+        columns[1, kinds == "x"] = -1
+        return best, columns

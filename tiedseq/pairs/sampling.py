@@ -11,27 +11,25 @@ from numpy.typing import NDArray
 from tiedseq.alphabet import Codes
 from tiedseq.errors import ArgumentError
 from tiedseq.random_state import RandomState, generator_of
-from tiedseq.specification import Tables
 
-from .tables import Floats
+from .tables import Floats, PairTables
 
 _LONGEST = 10**7  # columns of a model that hardly ends: seconds, and half a gigabyte for their letters and positions
 
 
 def sample_pair(
-    kinds: list[str], tables: Tables, has_end: bool, columns: int | None, random_state: RandomState
+    tables: PairTables, has_end: bool, columns: int | None, random_state: RandomState
 ) -> tuple[Codes, Codes, NDArray[np.int64]]:
     """Codes of a target and a query, and their columns (positions, -1 for gaps)."""
     generator = generator_of(random_state)
     states = _sample_states(tables, has_end, columns, generator)
-    named = list(tables["emissions"].values())
     letters = np.full((2, states.size), -1)
-    for s, kind in enumerate(kinds):
+    for s, (kind, emission) in enumerate(zip(tables.kinds, tables.emissions, strict=True)):
         here = np.flatnonzero(states == s)
-        weights = named[s].ravel()
+        weights = emission.ravel()
         drawn = generator.choice(weights.size, size=here.size, p=weights / weights.sum())
         if kind == "xy":
-            letters[0, here], letters[1, here] = np.divmod(drawn, named[s].shape[1])
+            letters[0, here], letters[1, here] = np.divmod(drawn, emission.shape[1])
         else:
             letters[0 if kind == "x" else 1, here] = drawn
     positions = np.where(letters >= 0, np.cumsum(letters >= 0, axis=1) - 1, -1)
@@ -40,7 +38,7 @@ def sample_pair(
 
 
 def _sample_states(
-    tables: Tables, has_end: bool, columns: int | None, generator: np.random.Generator
+    tables: PairTables, has_end: bool, columns: int | None, generator: np.random.Generator
 ) -> NDArray[np.intc]:
     """The states of all columns. Where the model has an end, fewer than `columns` may come."""
     if columns is None and not has_end:
@@ -48,9 +46,9 @@ def _sample_states(
     if columns is not None and not (isinstance(columns, int | np.integer) and columns >= 0):
         raise ArgumentError(f"columns must be a whole number, 0 or more, not {columns!r}")
     limit = _LONGEST if columns is None else int(columns)
-    end = len(tables["start"]) - 1
-    last = end + 1 if has_end else end
-    cumulated = [_cumulated(row[:last]) for row in (*tables["transitions"], tables["start"])]
+    end = len(tables.start)
+    rows = np.column_stack([np.vstack([tables.transitions, tables.start]), np.append(tables.end, tables.start_end)])
+    cumulated = [_cumulated(row if has_end else row[:end]) for row in rows]
     chosen = array("i")  # a list would take eight bytes a column
     state = len(cumulated) - 1
     while len(chosen) < limit:
