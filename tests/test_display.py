@@ -176,8 +176,9 @@ def test_a_comparison_is_a_table() -> None:
     assert text == repr(found)
     lines = {line[:16].strip(): line[16:].split() for line in text.splitlines()[1:]}
     assert lines["log-likelihood"] == [f"{log:.4f}" for log in found.log_likelihood]
-    assert lines["stay"] == [f"{found.null.parameters['stay']:.6g}"]
-    assert lines["a->b"] == [f"{found.alternative.parameters['a->b']:.6g}"]
+    assert found.errors is not None
+    for label, model, errors in zip(("stay", "a->b"), (found.null, found.alternative), found.errors, strict=True):
+        assert lines[label] == [f"{model.parameters[label]:.6g}", "\N{PLUS-MINUS SIGN}", f"{errors[label]:.2g}"]
     cells = {row[0]: row[1:] for row in Page(found._repr_html_()).rows}
     assert cells["BIC"] == [f"{bic:.4f}" for bic in found.bic]
     assert cells["a"] == ["x .90 y .10, held"] * 2 and cells["stay"][1] == ""

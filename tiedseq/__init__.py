@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .hypothesis import compare as compare
     from .pairhmm import PairHMM as PairHMM
     from .plotting import plot_posterior as plot_posterior
+    from .ready import hypotheses as hypotheses
     from .records import Record as Record
     from .records import read as read
     from .storage import load as load
@@ -63,6 +64,7 @@ _HOME = {
     "HMM": "hmm",
     "plot_posterior": "plotting",
     "compare": "hypothesis",
+    "hypotheses": "ready",
     "Comparison": "hypothesis",
     "Categorical": "distributions",
     "substitution": "distributions",

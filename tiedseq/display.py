@@ -70,24 +70,32 @@ def model_table(title: str, parameters: Iterable[Parameter], note: str) -> Table
     return Table(title, ("parameter", "value", "used in"), rows, [note])  # type: ignore[arg-type]
 
 
-def value_cell(parameter: Parameter) -> Cell:
-    """Return the value of a parameter: a number, a few numbers with their letters, or what a notebook unfolds."""
-    cell = _value_cell(parameter.value, parameter.letters)
+def value_cell(parameter: Parameter, error: Any = None) -> Cell:
+    """Return the value of a parameter: a number, a few numbers with their letters, or what a notebook unfolds.
+
+    `error` is its standard error, of the same shape; where there is none it says nothing.
+    """
+    cell = _value_cell(parameter.value, parameter.letters, error)
     if not parameter.held:
         return cell
     return f"{cell}, held" if isinstance(cell, str) else cell._replace(summary=f"{cell.summary}, held")
 
 
-def _value_cell(value: Any, letters: str) -> Cell:
+def _value_cell(value: Any, letters: str, error: Any = None) -> Cell:
     if value is None:
         return "from data"
     array = np.asarray(value)
     if array.size == 1 and not letters:
-        return f"{array.item():.6g}"
+        return f"{array.item():.6g}" + ("" if error is None else f" \N{PLUS-MINUS SIGN} {float(error):.2g}")
     number = _probability if letters else "{:.4g}".format
     heads = list(letters) or [""] * (array.shape or (1,))[-1]
     if array.ndim == 1:
         pairs = [[head, number(entry)] for head, entry in zip(heads, array, strict=True)]
+        if error is not None:
+            return Folded(
+                " ".join(" ".join(pair) for pair in pairs),
+                [[*pair, _error(e)] for pair, e in zip(pairs, np.ma.asarray(error), strict=True)],
+            )
         line = " ".join(f"{head} {entry}".strip() for head, entry in pairs)
         return line if len(line) <= _VALUE else Folded(f"{array.size} {'letters' if letters else 'numbers'}", pairs)
     lines = array.reshape(-1, array.shape[-1])
@@ -95,6 +103,11 @@ def _value_cell(value: Any, letters: str) -> Cell:
     rows = [[head, *map(number, line)] for head, line in zip(contexts, lines, strict=True)]
     summary = f"{'x'.join(map(str, array.shape))} table"
     return Folded(summary, [["", *heads], *rows] if len(rows) <= _MOST_ROWS else [])
+
+
+def _error(error: Any) -> str:
+    """A standard error; nothing where there is none."""
+    return "" if np.ma.is_masked(error) else f"\N{PLUS-MINUS SIGN} {float(error):.2g}"
 
 
 def _probability(value: float) -> str:

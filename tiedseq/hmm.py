@@ -24,7 +24,7 @@ from .distributions import Categorical
 from .errors import ArgumentError, ModelError
 from .estimator import Estimator
 from .families import Family
-from .hypothesis import Nesting
+from .nesting import Nesting
 from .options import SYMMETRIES
 from .random_state import RandomState, generator_of
 from .records import encode

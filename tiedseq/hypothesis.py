@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .display import Cell, Table, value_cell
 from .errors import ArgumentError, ConvergenceWarning, ModelError
-from .specification import Specification
+from .random_state import RandomState, generator_of
+from .resampling import bootstrapped, duration
 
 _SETTLED = 0.01  # nats still to come that a p-value can bear
 _BORDER = 1e-6  # a probability this close to zero is at its boundary
+
+
+class Permutation(NamedTuple):
+    """A test by swapping target and query, which holds whatever the law of gap lengths."""
+
+    statistic: float
+    p_value: float
+    blocks: int  # that were swapped
+    permutations: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +41,16 @@ class Comparison:
     df : int
         Free parameters that the null's ties take away.
     p_value : float or None
-        Of chi-square with `df` degrees of freedom; None if a fit did not converge to 0.01 nats.
+        By `method`; None if a fit did not converge to 0.01 nats, or if chi-square does not hold and there was no
+        bootstrap.
+    method : {"chi-square", "bootstrap"}
+        Where the p-value comes from: chi-square with `df` degrees of freedom, or data drawn from the null.
+    permutation : Permutation or None
+        The test by swapping target and query, if it was asked for.
+    errors : (dict, dict) or None
+        Standard errors of both models' parameters by label; None if they were not asked for, or there are none.
+    bootstrap : tuple of float
+        The statistics of data drawn from the null.
     log_likelihood, aic, bic : (float, float)
         Of the null and of the alternative, in nats; the smaller criterion is the better.
     n : int
@@ -46,6 +66,10 @@ class Comparison:
     p_value: float | None
     n: int
     notes: tuple[str, ...] = field(default=())
+    method: str = "chi-square"
+    permutation: Permutation | None = None
+    errors: tuple[dict[str, Any], dict[str, Any]] | None = None
+    bootstrap: tuple[float, ...] = ()
 
     @property
     def statistic(self) -> float:
@@ -71,15 +95,49 @@ class Comparison:
             ("AIC", *(f"{value:.4f}" for value in self.aic)),
             ("BIC", *(f"{value:.4f}" for value in self.bic)),
         ]
-        lines = [{line.label: value_cell(line) for line in model.describe()} for model in (self.null, self.alternative)]
+        models, errors = (self.null, self.alternative), self.errors or ({}, {})
+        lines = [
+            {line.label: value_cell(line, found.get(line.label)) for line in model.describe()}
+            for model, found in zip(models, errors, strict=True)
+        ]
         rows += [(label, *(line.get(label, "") for line in lines)) for label in {**lines[0], **lines[1]}]
         return Table(
-            f"likelihood-ratio test: statistic {self.statistic:.4f}, df {self.df}, p-value {p}",
+            "\n".join(self._titles(p)),
             ("", "null", "alternative"),
             rows,
             [f"note: {note}" for note in self.notes],
             align=">",
         )
+
+    def _titles(self, p: str) -> list[str]:
+        drawn = f", by {len(self.bootstrap)} data sets drawn from the null" if self.bootstrap else ""
+        titles = [f"likelihood-ratio test: statistic {self.statistic:.4f}, df {self.df}, p-value {p}{drawn}"]
+        if self.permutation is not None:
+            statistic, p_value, blocks, times = self.permutation
+            titles.append(
+                f"permutation test: statistic {statistic:.4f}, p-value {p_value:.4g}, target and query of {blocks:,} "
+                f"blocks swapped {times:,} times"
+            )
+        return titles
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary for JSON, models as their `to_dict` gives them."""
+        return {
+            "statistic": self.statistic,
+            "df": self.df,
+            "p_value": self.p_value,
+            "method": self.method,
+            "permutation": None if self.permutation is None else self.permutation._asdict(),
+            "log_likelihood": list(self.log_likelihood),
+            "free_parameters": [k for k, _ in self._sizes()],
+            "aic": list(self.aic),
+            "bic": list(self.bic),
+            "n": self.n,
+            "standard_errors": None if self.errors is None else [_plain(found) for found in self.errors],
+            "notes": list(self.notes),
+            "null": self.null.to_dict(),
+            "alternative": self.alternative.to_dict(),
+        }
 
     def __repr__(self) -> str:
         return self._table().text()
@@ -88,17 +146,50 @@ class Comparison:
         return self._table().html()
 
 
-def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **options: Any) -> Comparison:
+def _plain(errors: dict[str, Any]) -> dict[str, Any]:
+    """Standard errors as numbers and lists; None where there is none."""
+    return {label: np.ma.asarray(error).tolist() if np.ndim(error) else error for label, error in errors.items()}
+
+
+def compare(
+    null: Any,
+    alternative: Any,
+    data: Any,
+    lengths: Any = None,
+    *,
+    bootstrap: int = 0,
+    permutation: int = 0,
+    errors: bool = True,
+    random_state: RandomState = None,
+    announce: Callable[[str], Any] | None = None,
+    **options: Any,
+) -> Comparison:
     """Fit two nested models to the same data, and test whether the ties that only the null has hold.
 
     Parameters
     ----------
-    null, alternative : HMM
+    null, alternative : HMM or PairHMM
         The same states, letters and zeros; whatever the alternative ties or holds, so does the null. Copies are fitted.
+        The alternative of a pair-HMM may have states that the null lacks, such as a second class of gaps.
     data, lengths
         As `fit` takes them.
+    bootstrap : int, default 0
+        The p-value comes from this many data sets drawn from the null, both models fitted to each: for what chi-square
+        does not hold for. 99 tell 0.01 from 0.02. Every data set is as large as the data: a pair has as many columns as
+        are expected of it, both lengths free. For pair-HMMs, mode="global".
+    permutation : int, default 0
+        For pair-HMMs whose null is symmetric in target and query: a test besides, by this many random swaps of the two.
+        It holds whatever the law of gap lengths. 50 pairs or more are swapped whole; fewer in blocks that columns of
+        confidence above .999 separate.
+    errors : bool, default True
+        Standard errors for both models: two passes over the data for every free parameter.
+    random_state : int, Generator or None
+        Draws the bootstrap's data and the permutations.
+    announce : function of a str, default None
+        Is told what the bootstrap will cost before it starts.
     **options
-        Training options of both fits; tol is 0.001 unless given, max_iter 10,000.
+        Training options of both fits, and `mode=` and `strand=` of pairs; tol is 0.001 unless given, max_iter 10,000.
+        `executor`, a number of threads, works within the fits, and on the bootstrap's data sets.
 
     Returns
     -------
@@ -108,16 +199,19 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
     Raises
     ------
     ModelError
-        The models are not nested, or do not differ, or have soft ties; the message says in what.
+        The models are not nested, or do not differ, or have soft ties; the message says in what. A permutation test
+        whose null tells target and query apart.
     ArgumentError
         An option that does not exist, or priors or soft ties: fits with them are not at the maximum of the likelihood.
+        A permutation test of reads (mode="glocal", strand="both"), whose roles are not exchangeable.
 
     Notes
     -----
     The alternative starts from its own values and from the null's maximum, so that it never ends up the worse. Where
     the ties hold, the statistic follows chi-square with `df` degrees of freedom in the limit of much data, if no
-    parameter lies on its boundary. (Wilks, Ann. Math. Stat. 9:60, 1938; for HMMs Giudici et al.,
-    Ann. Inst. Stat. Math. 52:217, 2000.)
+    parameter lies on its boundary, and if the null is right but for the values of its parameters. Gaps seldom follow
+    the geometric law of one class, so a pair-HMM that has one is first compared with two; the notes say what came out.
+    (Wilks, Ann. Math. Stat. 9:60, 1938; for HMMs Giudici et al., Ann. Inst. Stat. Math. 52:217, 2000.)
 
     Examples
     --------
@@ -131,8 +225,47 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
     >>> compare(null, free, sequences).df
     1
     """
-    from scipy.special import gammaincc
+    data = list(data) if hasattr(data, "__next__") else data
+    settings = {"tol": 1e-3, "max_iter": 10_000, **options}
+    where: dict[str, Any] = {name: settings.pop(name) for name in ("mode", "strand") if name in settings}
+    where |= {} if lengths is None else {"lengths": lengths}
+    _check_models(null, alternative, settings)
+    _check_resampling(null, where, bootstrap, permutation)
+    generator = generator_of(random_state)
+    (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
+    logs = (fitted_null.score(data, **where), fitted.score(data, **where))
+    df = fitted.n_free_parameters - fitted_null.n_free_parameters
+    if df < 1:
+        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
+    if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
+        raise ModelError(
+            f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
+            "it was fitted from the null's maximum: the models do not nest. Compare their AIC or BIC instead."
+        )
+    statistic = max(0.0, 2.0 * (logs[1] - logs[0]))
+    settled = fitted_null.converged_ and fitted.converged_ and settings["tol"] <= _SETTLED
+    drawn = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, seconds, announce)
+    p_value, notes = _judged(fitted_null, fitted, statistic, df, settled, drawn)
+    notes += _misfit(fitted_null, fitted, data, where, settings)
+    swaps = None
+    if permutation:
+        score, p_by_swaps, blocks = fitted_null.swap_test(fitted, data, permutation, generator, **where)
+        swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
+    found, trouble = _errors(fitted_null, fitted, data, where) if errors else (None, [])
+    return Comparison(
+        *(fitted_null, fitted, logs, df, p_value, fitted_null.n_letters(data, **_lengths(where)), (*notes, *trouble)),
+        method="bootstrap" if bootstrap else "chi-square",
+        permutation=swaps,
+        errors=found,
+        bootstrap=tuple(drawn),
+    )
 
+
+# ---- what is refused -----------------------------------------------------------------------------------------------
+
+
+def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None:
+    """Raise unless the models nest, and fits with these options are at the maximum of the likelihood."""
     if type(null) is not type(alternative):
         raise ModelError(
             f"The null is a {type(null).__name__} and the alternative a {type(alternative).__name__}; they do not nest."
@@ -141,7 +274,6 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
         if not hasattr(model, "nesting"):
             raise ArgumentError(f"{name}= is a {type(model).__name__}; it must be a model that can be fitted.")
     null.nesting().check(alternative.nesting())
-    settings = {"tol": 1e-3, "max_iter": 10_000, **options}
     for name, model in (("null", null), ("alternative", alternative)):
         chosen = model.options.changed(settings)
         if chosen.priors:
@@ -153,93 +285,133 @@ def compare(null: Any, alternative: Any, data: Any, lengths: Any = None, **optio
                 f"The {name} has soft={chosen.soft!r}, and such a fit is no maximum of the likelihood; compare with "
                 "strengths of inf (tied) or 0 (untied)."
             )
-    fitted_null, fitted = null.copy(), alternative.copy()
+
+
+def _check_resampling(null: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
+    """Raise unless the null can be drawn from and swapped as often as is asked for."""
+    for name, count, needed in (("bootstrap", bootstrap, "simulated"), ("permutation", permutation, "swap_test")):
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+            raise ArgumentError(f"{name}={count!r} must be a whole number, 0 or more.")
+        if count and not hasattr(null, needed):
+            raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
+    if permutation:
+        null.check_exchangeable(**where)
+    if bootstrap and (where.get("mode", "global"), where.get("strand", "forward")) != ("global", "forward"):
+        raise ArgumentError(f'bootstrap={bootstrap} draws pairs for mode="global" and strand="forward" only.')
+
+
+# ---- fits ----------------------------------------------------------------------------------------------------------
+
+
+def _fit_both(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Return fitted copies; the alternative starts from its own values and from the null's maximum."""
+    fitted_null, fitted, second = null.copy(), alternative.copy(), alternative.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted_null.fit(data, lengths, **settings)
-        fitted.fit(data, lengths, **settings)
-        second = alternative.copy()
+        fitted_null.fit(data, **where, **settings)
+        fitted.fit(data, **where, **settings)
         second.start_from(fitted_null)
-        second.fit(data, lengths, **{**settings, "warm_start": True, "n_init": 1})
-    best = max(fitted, second, key=lambda model: model.history_[-1])
-    logs = (fitted_null.score(data, lengths), best.score(data, lengths))
-    df = best.n_free_parameters - fitted_null.n_free_parameters
-    if df < 1:
-        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
-    if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
-        raise ModelError(
-            f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
-            "it was fitted from the null's maximum: the models do not nest. Compare their AIC or BIC instead."
-        )
-    notes = _notes(fitted_null, best)
-    settled = fitted_null.converged_ and best.converged_ and settings["tol"] <= _SETTLED
-    if not settled:
-        notes = (*notes, "no p-value: a fit did not converge to 0.01 nats; raise max_iter, or lower tol")
-    statistic = max(0.0, 2.0 * (logs[1] - logs[0]))
-    p_value = float(gammaincc(df / 2.0, statistic / 2.0)) if settled else None
-    return Comparison(fitted_null, best, logs, df, p_value, fitted_null.n_letters(data, lengths), notes)
+        second.fit(data, **where, **{**settings, "warm_start": True, "n_init": 1})
+    return fitted_null, max(fitted, second, key=lambda model: model.history_[-1])
 
 
-class Nesting:
-    """What decides whether a model is a special case of another."""
+def _bootstrap(
+    null: Any,
+    alternative: Any,
+    data: Any,
+    where: Any,
+    settings: dict[str, Any],
+    count: int,
+    generator: np.random.Generator,
+    seconds: float,
+    announce: Callable[[str], Any] | None,
+) -> list[float]:
+    """Return the statistics of data drawn from the fitted null; fits start from the fitted values."""
+    if not count:
+        return []
+    executor = settings.get("executor")
+    workers = executor if isinstance(executor, int | np.integer) else 1
+    if announce is not None:
+        announce(f"bootstrap: {count} data sets, about {_clock(seconds * count)} at most")
+    inner = {**settings, "warm_start": True, "executor": None, "progress": False, "n_init": 1}
 
-    def __init__(
-        self, structure: tuple[Any, ...], specification: Specification, families: dict[Any, Any], bounded: list[str]
-    ) -> None:
-        self.structure = structure  # states and what they emit; equal in nested models
-        self.specification = specification
-        self.families = families  # by place: (label, held value or None)
-        self.bounded = bounded  # labels of families whose values are at a border
+    def statistic(drawn: Any) -> float:
+        one, other = _fit_both(null, alternative, drawn, where, inner)
+        return max(0.0, 2.0 * (other.history_[-1] - one.history_[-1]))
 
-    def check(self, alternative: Nesting) -> None:
-        """Raise ModelError unless this model has all ties and held values of `alternative`."""
-        if not isinstance(alternative, Nesting):
-            raise ModelError(
-                "The alternative has symmetry=, which the null lacks; the null must have all ties. Swap them."
-            )
-        if self.structure != alternative.structure:
-            raise ModelError(
-                "The models differ in their states, their letters or what their states emit; models nest that "
-                "differ in ties and held values only."
-            )
-        mine, theirs = self.specification.ties, alternative.specification.ties
-        if not np.array_equal(mine.labels < 0, theirs.labels < 0):
-            raise ModelError("The models differ in what is impossible; give both the same transitions and zeros.")
-        for index, label in enumerate(theirs.names):
-            here = np.unique(mine.labels[theirs.labels == index])
-            if len(here) > 1:
-                apart = ", ".join(repr(mine.names[k]) for k in here.tolist()[:3])
-                raise ModelError(
-                    f"The alternative ties by {label!r} what the null leaves apart ({apart}); the null must have all "
-                    "ties of the alternative. Swap the two, or tie the null as well."
-                )
-            if alternative.specification.is_held[index]:
-                same = abs(self.specification.free[here[0]] - alternative.specification.free[index]) <= 1e-12
-                if not (self.specification.is_held[here[0]] and same):
-                    raise ModelError(
-                        f"The alternative holds {label!r}, which the null does not hold at the same value."
-                    )
-        tied: dict[Any, set[Any]] = {}
-        for place, (label, held) in alternative.families.items():
-            tied.setdefault(label, set()).add(self.families[place][0])
-            if len(tied[label]) > 1:
-                raise ModelError(
-                    f"The alternative ties by {label!r} what the null leaves apart; the null needs this tie."
-                )
-            if held is not None and not np.array_equal(held, self.families[place][1]):
-                raise ModelError(f"The alternative holds {label!r}, which the null does not hold at the same value.")
-
-    def at_border(self, border: float) -> list[str]:
-        """Labels with a probability below `border` that is neither held nor zero by construction."""
-        specification = self.specification
-        low = (specification.free < border) & ~specification.is_held
-        places = {label: specification.places(label) for label in specification.labels}
-        return [*(label for label, found in places.items() if low[found[found >= 0]].any()), *self.bounded]
+    return bootstrapped(
+        statistic,
+        lambda each: null.simulated(data, each),
+        count,
+        generator,
+        executor if workers > 1 else None,
+        bool(settings.get("progress")),
+    )
 
 
-def _notes(null: Any, alternative: Any) -> tuple[str, ...]:
-    """Probabilities on their boundary, where chi-square does not hold; zeros by construction are no parameters."""
+def _clock(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _errors(null: Any, alternative: Any, data: Any, where: Any) -> tuple[Any, list[str]]:
+    """Return the standard errors of both models, and why there are none."""
+    found = []
+    for name, model in (("null", null), ("alternative", alternative)):
+        try:
+            found.append(model.standard_errors(data, **where))
+        except ModelError as error:
+            return None, [f"of the {name}: {error}"]
+    return tuple(found), []
+
+
+# ---- what the result is worth --------------------------------------------------------------------------------------
+
+
+def _judged(
+    null: Any, alternative: Any, statistic: float, df: int, settled: bool, drawn: list[float]
+) -> tuple[float | None, list[str]]:
+    """Return the p-value, and what makes it doubtful."""
+    from scipy.special import gammaincc
+
+    notes = []
+    is_nested_at_boundary = null.nesting().is_on_boundary_of(alternative.nesting())
     at_border = [label for model in (null, alternative) for label in model.nesting().at_border(_BORDER)]
-    if not at_border:
-        return ()
-    return (f"{', '.join(dict.fromkeys(map(repr, at_border)))} reached a boundary, where chi-square is no good guide",)
+    if at_border and not drawn:
+        labels = ", ".join(dict.fromkeys(map(repr, at_border)))
+        notes.append(f"{labels} reached a boundary, where chi-square is no good guide; bootstrap= is one")
+    if not settled:
+        return None, [*notes, "no p-value: a fit did not converge to 0.01 nats; raise max_iter, or lower tol"]
+    if drawn:
+        return (1.0 + sum(other >= statistic - 1e-9 for other in drawn)) / (1.0 + len(drawn)), notes
+    if is_nested_at_boundary:
+        return None, [
+            *notes,
+            "no p-value: the alternative has states that the null lacks, and becomes it at a boundary only, where "
+            "chi-square does not hold; bootstrap=99 gives one",
+        ]
+    return float(gammaincc(df / 2.0, statistic / 2.0)), notes
+
+
+def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> list[str]:
+    """Whether two classes of gaps explain the data better than the null's one, which chi-square relies on."""
+    wider = null.with_second_gap_class() if hasattr(null, "with_second_gap_class") else None
+    if wider is None or null.nesting().is_on_boundary_of(alternative.nesting()):
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        wider.fit(data, **where, **{**settings, "warm_start": True, "n_init": 1})
+    gain = wider.history_[-1] - null.score(data, **where)
+    more = wider.n_free_parameters - null.n_free_parameters
+    if 2.0 * gain <= more * math.log(max(2, null.n_letters(data, **_lengths(where)))):
+        return [
+            f"one class of gaps fits: two explain the data better by {max(0.0, gain):.1f} nats, with {more} more values"
+        ]
+    return [
+        f"the null itself fits badly: two classes of gaps explain the data better by {gain:.1f} nats, with {more} more "
+        "values. So gap lengths are not geometric, gaps count for more than they should, and a small p-value may mean "
+        "just that: compare models with gaps=2, and see permutation="
+    ]
+
+
+def _lengths(where: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in where.items() if name == "lengths"}

@@ -13,16 +13,18 @@ from . import storage
 from .alphabet import DNA, Alphabet
 from .errors import ArgumentError
 from .estimator import Estimator
-from .hypothesis import Nesting
-from .pairs.data import PairData, pair_data
+from .nesting import Nesting
+from .pairs.data import PairData, encoded_pairs, pair_data
+from .pairs.gap_classes import with_second_class
 from .pairs.information import standard_errors
 from .pairs.modes import check_mode
 from .pairs.parameters import PairParameters
 from .pairs.probabilities import Pair, PairProbabilities
+from .pairs.swaps import check_exchangeable, differences, sign_test
 from .pairs.tables import Floats
 from .pairs.topologies import affine_arguments
 from .pairs.trainee import PairTrainee
-from .random_state import RandomState
+from .random_state import RandomState, generator_of
 from .restating import restated
 from .soft import split_values
 from .specification import Parameter
@@ -221,6 +223,44 @@ class PairHMM(PairProbabilities, Estimator):
         parameters = self._parameters.copy()
         parameters.start_from(other._parameters)
         self._adopt(parameters)
+
+    def with_second_gap_class(self) -> PairHMM | None:
+        """Return a model with a twin for the x and the y state, rarer and longer; None if it has several of either."""
+        wider = with_second_class(self._parameters)
+        if wider is None:
+            return None
+        other = self.copy()
+        other._made = wider
+        other._adopt(wider.copy())
+        return other
+
+    def check_exchangeable(self, mode: str = "global", strand: str = "forward") -> None:
+        """Raise unless target and query may be swapped: for `permutation=` of `ts.compare`."""
+        check_exchangeable(self._parameters, mode, strand)
+
+    def swap_test(
+        self,
+        alternative: PairHMM,
+        pairs: Iterable[Pair],
+        permutations: int,
+        random_state: RandomState = None,
+        *,
+        mode: str = "global",
+        strand: str = "forward",
+    ) -> tuple[float, float, int]:
+        """Return statistic, p-value and number of blocks of the permutation test of `ts.compare`; self is the null."""
+        self.check_exchangeable(mode, strand)
+        encoded = encoded_pairs(pairs, self.alphabet)
+        found = differences(self._parameters, alternative._parameters, encoded, mode)
+        return *sign_test(found, permutations, generator_of(random_state)), len(found)
+
+    def simulated(self, pairs: Iterable[Pair], random_state: RandomState = None) -> list[tuple[str, str]]:
+        """Draw pairs like these: each with as many columns as are expected of its original, both lengths free."""
+        generator, drawn = generator_of(random_state), []
+        for x, y in encoded_pairs(pairs, self.alphabet):
+            unaligned = self.recursion.posterior(x, y, "global", 1.0).query_unaligned
+            drawn.append(self.sample(x.size + round(float(unaligned.sum())), generator)[:2])
+        return drawn
 
     def n_letters(self, pairs: Iterable[Pair]) -> int:
         """Return how many letters of both sequences are observed, as `bic` counts them; N and its like are missing."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ModelError
 from tiedseq.families import Family
-from tiedseq.hypothesis import Nesting
+from tiedseq.nesting import Nesting
 from tiedseq.random_state import RandomState
 from tiedseq.restating import restated
 from tiedseq.soft import Group, SoftTies, groups_of
@@ -353,7 +353,7 @@ class HMMParameters:
             for place in found
         }
         structure = (self.states, self.emitting, alphabet, self.order, emitted)
-        return Nesting(structure, self.specification, places, families.at_border())
+        return Nesting(structure, dict.fromkeys(self.states), self.specification, places, families.at_border())
 
     def start_from(self, other: Any) -> None:
         """Take over the values of parameters, of this kind or strand-symmetric, that are a special case of these."""

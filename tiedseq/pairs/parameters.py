@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tiedseq.alphabet import Alphabet
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ArgumentError, ModelError
-from tiedseq.hypothesis import Nesting
+from tiedseq.nesting import Nesting
 from tiedseq.random_state import RandomState
 from tiedseq.soft import SoftTies, groups_of
 from tiedseq.specification import Parameter, Specification, Tables
@@ -252,15 +252,37 @@ class PairParameters:
     def nesting(self) -> Nesting:
         """Return what decides whether this model is a special case of another. ModelError if it has soft ties."""
         self.soft.refuse("comparison of models")
-        given = tuple(self._given(state) for state in self.kinds)
         background = None if self._background is None else tuple(self._background.tolist())
-        structure = (tuple(self.kinds.items()), self.alphabet.letters, given, background is None)
-        return Nesting(structure, self.specification, {}, [])
+        emits = {state: (kind, self._given(state)) for state, kind in self.kinds.items()}
+        return Nesting((self.alphabet.letters, background), emits, self.specification)
 
     def start_from(self, other: PairParameters) -> None:
-        """Take over the values of parameters that are a special case of these."""
-        mean = self.specification.pool(other.specification.tables()) / np.maximum(self.specification.ties.uses, 1)
-        self.specification.free = np.where(self.specification.is_held, self.specification.free, mean)
+        """Take over the values of parameters that are a special case of these.
+
+        States that the other has not, keep their values: they are entered as often as before.
+        """
+        specification = self.specification
+        mine, theirs = specification.tables(), other.specification.tables()
+        shared = [list(self.kinds).index(state) for state in other.kinds]
+        with_end = [*shared, len(self.kinds)]
+        for name, rows in (("transitions", shared), ("start", None)):
+            table = mine[name] if rows is None else mine[name][rows]  # type: ignore[literal-required]
+            known = theirs[name].copy()  # type: ignore[literal-required]
+            apart = np.delete(table[..., :-1], shared, axis=-1).sum(axis=-1, keepdims=True)
+            table[..., with_end] = known * (1.0 - apart)
+            if rows is not None:
+                mine["transitions"][rows] = table
+        mine["emissions"].update(theirs["emissions"])
+        mine["extra"].update(theirs["extra"])
+        pooled = specification.pool(mine)
+        mean = (
+            pooled / np.maximum(specification.ties.uses, 1)
+            if len(shared) == len(self.kinds)
+            else (
+                specification.maximize(pooled)  # rows that are tied may disagree on how often new states are entered
+            )
+        )
+        specification.free = np.where(specification.is_held, specification.free, mean)
 
     # ---- files ----------------------------------------------------------------------------------------------------
 

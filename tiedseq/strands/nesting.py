@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tiedseq.chains.tables import Floats
 from tiedseq.errors import ModelError
-from tiedseq.hypothesis import Nesting
+from tiedseq.nesting import Nesting
 
 from .flows import Flows
 from .language import Letters

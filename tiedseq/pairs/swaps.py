@@ -1,0 +1,135 @@
+"""What swapping target and query does to a pair-HMM, and what pairs say of a difference between the two.
+
+A model is blind to a swap if its labels stay where they are when its x states change places with its y states. Under
+such a null the roles within any pair may be swapped, whatever the law of gap lengths: swapping is a symmetry of the
+data, not of a parametric family. The statistic is the score of the alternative at the null's maximum, the part of it
+that a swap turns round, block by block; swapping a block changes the sign of its part and nothing else, so that a
+thousand permutations cost no pass over the data. (Rao, Proc. Camb. Phil. Soc. 44:50, 1948; for random signs Lehmann and
+Romano, Testing Statistical Hypotheses, 2005, 15.2.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.specification import Tables
+
+from .machine import Pairs
+from .parameters import PairParameters
+from .recursion import Derivatives, Recursion
+from .tables import Floats
+
+WHOLE = 50  # pairs, from which on they are swapped as they are; fewer are cut into blocks
+SURE = 0.999  # confidence of a column that separates two blocks
+_SHORTEST = 50  # letters of the target in a block, at least: blocks should be independent of each other
+_SWAPPED = {"xy": "xy", "x": "y", "y": "x"}
+
+
+def swapped_states(parameters: PairParameters) -> NDArray[np.intp] | None:
+    """Return which state takes the place of which when target and query are swapped; None if the model then differs."""
+    kinds = list(parameters.kinds.values())
+    specification = parameters.specification
+    tables = specification.tables(np.arange(1.0, 1.0 + specification.ties.n_free))  # every value its number
+    deletions, insertions = ([s for s, kind in enumerate(kinds) if kind == wanted] for wanted in ("x", "y"))
+    if len(deletions) != len(insertions):
+        return None
+    for arrangement in permutations(insertions):
+        places = np.arange(len(kinds))
+        places[deletions], places[list(arrangement)] = arrangement, deletions
+        turned = swapped(tables, places, list(parameters.kinds))
+        pairs = [(tables[name], turned[name]) for name in ("transitions", "start")]
+        pairs += [(tables["emissions"][state], turned["emissions"][state]) for state in parameters.kinds]
+        if all(np.array_equal(one, other) for one, other in pairs):
+            return places
+    return None
+
+
+def swapped(tables: Tables, places: NDArray[np.intp], states: Sequence[str]) -> Tables:
+    """Return tables, or derivatives in them, of the pair in which target and query have changed places."""
+    with_end = np.append(places, len(places))
+    return {
+        "transitions": tables["transitions"][np.ix_(places, with_end)],
+        "start": tables["start"][with_end],
+        "emissions": {state: tables["emissions"][states[places[s]]].T for s, state in enumerate(states)},
+        "extra": tables["extra"],
+    }
+
+
+def blocks_of(recursion: Recursion, pairs: Pairs) -> Pairs:
+    """Return what is swapped: pairs as they are if there are many, else pieces of them between columns that are sure.
+
+    A block ends with such a column, so that a path has to go through an aligned pair there; what follows begins as the
+    whole does if `start` is tied to the row of the state that emits pairs, which is the default.
+    """
+    if len(pairs) >= WHOLE:
+        return pairs
+    blocks = []
+    for x, y in pairs:
+        sure = recursion.posterior(x, y, "global", SURE).pairs.tocoo()
+        first = (0, 0)
+        for i, j in sorted(zip(sure.row.tolist(), sure.col.tolist(), strict=True)):
+            if i + 1 - first[0] >= _SHORTEST and j + 1 - first[1] >= _SHORTEST:
+                blocks.append((x[first[0] : i + 1], y[first[1] : j + 1]))
+                first = (i + 1, j + 1)
+        blocks.append((x[first[0] :], y[first[1] :]))
+    return [(x, y) for x, y in blocks if x.size or y.size]
+
+
+def check_exchangeable(null: PairParameters, mode: str, strand: str) -> NDArray[np.intp]:
+    """Return `swapped_states`. ArgumentError or ModelError where target and query play roles that cannot be swapped."""
+    if mode == "glocal" or strand == "both":
+        raise ArgumentError(
+            f"permutation= with mode={mode!r}, strand={strand!r}: reads and what they are reads of are not "
+            'exchangeable; it needs mode="global", "local" or "overlap", and strand="forward".'
+        )
+    places = swapped_states(null)
+    if places is None:
+        raise ModelError(
+            "permutation= swaps target and query, but the null itself tells them apart: its labels change places "
+            "with its x and y states, or a pair table is not symmetric. Use PairHMM.affine(symmetric=True)."
+        )
+    return places
+
+
+def differences(null: PairParameters, alternative: PairParameters, pairs: Pairs, mode: str) -> Floats:
+    """Return (blocks, k): half of what a swap changes in the score of the alternative, in its k free directions.
+
+    The null, which target and query may be swapped in, is at its maximum.
+    """
+    places = check_exchangeable(null, mode, "forward")
+    at_null = alternative.copy()
+    at_null.start_from(null)
+    specification, states = at_null.specification, list(at_null.kinds)
+    recursion = Recursion(null.tables())
+    directions = specification.simplex.directions(specification.free, 0.0)
+    found = []
+    for block in blocks_of(recursion, pairs) if mode == "global" else pairs:
+        derivatives: Derivatives = recursion.derivatives([block], mode)[1]
+        here = at_null.gradient(derivatives)
+        change = specification.pool(here) - specification.pool(swapped(here, places, states))
+        found.append(0.5 * directions.T @ change)
+    return np.array(found).reshape(-1, directions.shape[1])
+
+
+def sign_test(differences: Floats, permutations: int, generator: np.random.Generator) -> tuple[float, float]:
+    """Return the statistic of differences whose signs are random under the null, and its p-value by random signs.
+
+    The statistic is H' V^-1 H, where H is the sum of the differences and V that of their squares, which no sign
+    changes. The p-value counts the data as one of the permutations.
+    """
+    scale = np.sqrt((differences**2).sum(axis=0))
+    scaled = differences / np.where(scale > 0.0, scale, 1.0)
+    inverse = np.linalg.pinv(scaled.T @ scaled, rcond=1e-9, hermitian=True)
+
+    def statistic(sums: Floats) -> Floats:
+        return np.einsum("ij,jk,ik->i", sums, inverse, sums)
+
+    observed = float(statistic(scaled.sum(axis=0)[None])[0])
+    signs = generator.integers(0, 2, (permutations, len(scaled))) * 2.0 - 1.0
+    others = statistic(signs @ scaled)
+    return observed, (1.0 + float((others >= observed * (1.0 - 1e-9)).sum())) / (1.0 + permutations)

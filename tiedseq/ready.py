@@ -1,0 +1,87 @@
+"""Hypotheses about pairs of sequences, ready to be compared: each a null and the alternative that gives up its ties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .distributions import Categorical
+from .errors import ArgumentError
+from .pairhmm import PairHMM
+
+Models = tuple[PairHMM, PairHMM]
+
+
+def _insertion(*aspects: str) -> Callable[..., Models]:
+    """Whether these aspects of insertion and deletion are one thing, the others being so."""
+    others = [aspect for aspect in ("opening", "extension", "letters") if aspect not in aspects]
+    return lambda **options: (PairHMM.affine(symmetric=True, **options), PairHMM.affine(symmetric=others, **options))
+
+
+def _substitution(kind: str) -> Callable[..., Models]:
+    """Whether the pair table has these ties."""
+    return lambda **options: (
+        PairHMM.affine(**{**options, "substitution": kind}),
+        PairHMM.affine(**{**options, "substitution": "general"}),
+    )
+
+
+def _strand_symmetry(**options: Any) -> Models:
+    """Whether both strands are alike: pairs, and the letters of gaps."""
+    values = dict(options.pop("values", None) or {})
+    suffixes = ("", "2")[: options.get("gaps", 1)]
+    tied = {f"gap{suffix}": Categorical(labels=[0, 1, 1, 0], values=[0.25] * 4) for suffix in suffixes}
+    return (
+        PairHMM.affine(**{**options, "substitution": "strand-symmetric", "values": {**values, **tied}}),
+        PairHMM.affine(**{**options, "substitution": "general", "values": values}),
+    )
+
+
+def _one_gap_class(**options: Any) -> Models:
+    """Whether gaps have one law of lengths, a geometric one, or a mixture of two."""
+    return PairHMM.affine(**{**options, "gaps": 1}), PairHMM.affine(**{**options, "gaps": 2})
+
+
+READY: dict[str, Callable[..., Models]] = {
+    "symmetric-insertion": _insertion("opening", "extension", "letters"),
+    "symmetric-opening": _insertion("opening"),
+    "symmetric-extension": _insertion("extension"),
+    "symmetric-letters": _insertion("letters"),
+    "reversibility": _substitution("symmetric"),
+    "strand-symmetry": _strand_symmetry,
+    "kimura": _substitution("kimura"),
+    "jukes-cantor": _substitution("jukes-cantor"),
+    "one-gap-class": _one_gap_class,
+}
+
+
+def hypotheses(name: str, **options: Any) -> Models:
+    """Return the null and the alternative of a ready hypothesis, for `ts.compare`.
+
+    Parameters
+    ----------
+    name : str
+        - "symmetric-insertion": insertion and deletion are one thing; or only in one aspect, "symmetric-opening",
+          "symmetric-extension", "symmetric-letters".
+        - "reversibility": P(a, b) = P(b, a) in the pair table.
+        - "strand-symmetry": pairs and gap letters are alike on both strands. DNA only.
+        - "kimura", "jukes-cantor": the pair table has these few values.
+        - "one-gap-class": gap lengths are geometric, against a mixture of two. Not nested as chi-square wants it; its
+          p-value needs `bootstrap=`.
+    **options
+        As :meth:`tiedseq.PairHMM.affine` takes them, for both models: gaps, substitution, alphabet, ...
+
+    Raises
+    ------
+    ArgumentError
+        There is no such hypothesis.
+
+    Examples
+    --------
+    >>> null, alternative = hypotheses("symmetric-opening")
+    >>> alternative.n_free_parameters - null.n_free_parameters
+    1
+    """
+    if not isinstance(name, str) or name not in READY:
+        raise ArgumentError(f"hypotheses({name!r}) is unknown; there are {', '.join(map(repr, READY))}.")
+    return READY[name](**options)
