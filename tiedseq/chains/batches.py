@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tiedseq.errors import ArgumentError
 from tiedseq.kernels.layout import LANES
 
+from .cuts import Spans
 from .emissions import Batch
 from .observations import Index, Observations
 
@@ -43,7 +44,8 @@ def batches_of(
         part = slice(int(data.ends[first]), int(data.ends[last + 1]))
         ends = data.ends[first : last + 2] - data.ends[first]
         limits = None if allowed is None else allowed[part]
-        batches.append(Batch(observe(data.values[part], ends), ends, weights[first : last + 1], first, limits))
+        spans = Spans(ends, weights[first : last + 1])
+        batches.append(Batch(observe(data.values[part], ends), spans, first, limits))
         first = last + 1
     return batches
 
