@@ -7,6 +7,7 @@ the recursions are compared, the fast one in lanes and the slow one in logarithm
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -699,6 +700,42 @@ def test_the_same_bits_whatever_runs_the_tasks(turn: float) -> None:
         assert_array_equal(found, case.recursion.log_likelihoods(likelihoods, case.spans))
         posterior = case.recursion.posterior(likelihoods, few, executor.map)[2]
         assert_array_equal(posterior, case.recursion.posterior(likelihoods, few)[2])
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", ROW_TYPES)
+@pytest.mark.parametrize("rows", [1, 5, 300])
+def test_what_scales_add_whether_rows_are_counted_or_not(rows: int, dtype: Any) -> None:
+    """Counts of a few rows are kept, but not for other data, nor for another table."""
+    rng, ends = np.random.default_rng(rows), np.array([0, 400, 1, 900]).cumsum()
+    for first, last in ((0, 200), (0, 3)):
+        spans = Spans(ends[first : last + 1])
+        for _ in range(2):
+            numbers = rng.integers(0, rows, int(spans.ends[-1])).astype(dtype)
+            for _ in range(2):
+                found = Likelihoods.of_logarithms(rng.normal(size=(rows, 3)), numbers)
+                expected = [math.fsum(part) for part in np.split(found.log_scale[numbers], spans.ends[1:-1])]
+                assert_allclose(spans.scales(found), expected, rtol=1e-13, atol=1e-13)
+            wider = Likelihoods.of_logarithms(rng.normal(size=(rows + 1, 3)), numbers)
+            assert_allclose(spans.scales(wider).sum(), math.fsum(wider.log_scale[numbers]), rtol=1e-13)
+
+
+@pytest.mark.small
+def test_cuts_are_kept_with_the_data_but_not_sent_with_it() -> None:
+    spans = Spans(np.array([0, 10_000, 10_300]), np.array([0.0, 2.0]))
+    kept = spans.cuts(256)
+    assert spans.cuts(256) is kept
+    assert spans.cuts(0) is not kept
+    assert_array_equal(kept.tasks[0].pieces.weight[: kept.n_pieces], [1.0] * 5 + [2.0])
+    other = kept.weighted(np.array([3.0, 0.0]))
+    assert_array_equal(other.tasks[0].pieces.weight[: kept.n_pieces], [3.0] * 5 + [0.0])
+    assert_array_equal(spans.cuts(256).tasks[0].pieces.weight[: kept.n_pieces], [1.0] * 5 + [2.0])
+
+    sent = pickle.dumps(spans)
+    assert len(sent) < 1000
+    back = pickle.loads(sent)
+    assert_array_equal(back.ends, spans.ends)
+    assert_array_equal(back.weights, spans.weights)
 
 
 @pytest.mark.slow

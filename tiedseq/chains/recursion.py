@@ -31,8 +31,14 @@ class ChainRecursion:
     def __init__(self, tables: ChainTables) -> None:
         self.tables = tables
         self.lanes = ChainLanes(tables)
-        self.logarithms = ChainLogarithms(tables)
-        self.paths = ChainPaths(self.lanes, self.logarithms)
+
+    @cached_property
+    def logarithms(self) -> ChainLogarithms:
+        return ChainLogarithms(self.tables)
+
+    @cached_property
+    def paths(self) -> ChainPaths:
+        return ChainPaths(self.lanes, self.logarithms)
 
     @cached_property
     def is_mixing(self) -> bool:
