@@ -7,6 +7,7 @@ the recursions are compared, the fast one in lanes and the slow one in logarithm
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 import chain_twin as twin
 from tiedseq.chains import cuts, lanes, paths, recursion
-from tiedseq.chains.cuts import Cuts
+from tiedseq.chains.cuts import Cuts, Spans
 from tiedseq.chains.logarithms import ChainLogarithms
 from tiedseq.chains.recursion import ChainRecursion
 from tiedseq.chains.tables import ChainTables, Derivatives, Likelihoods
@@ -46,6 +47,10 @@ class Case(NamedTuple):
     @property
     def ends(self) -> NDArray[np.int64]:
         return np.cumsum([0, *(len(codes) for codes in self.sequences)])
+
+    @property
+    def spans(self) -> Spans:
+        return Spans(self.ends, self.weights)
 
     @property
     def recursion(self) -> ChainRecursion:
@@ -127,29 +132,29 @@ def check_sums(case: Case, rtol: float = 1e-9, atol: float = 1e-11, dtype: Any =
         twin.first_impossible(case.model, case.logs[codes]) if value == -math.inf else -1
         for codes, value in zip(case.sequences, logs, strict=True)
     ]
-    derivatives, likelihoods, ends, chosen = summed(case, each), case.likelihoods(dtype), case.ends, case.recursion
-    assert_allclose(chosen.log_likelihoods(likelihoods, ends), logs, rtol=1e-11, atol=1e-11)
+    derivatives, likelihoods, spans, chosen = summed(case, each), case.likelihoods(dtype), case.spans, case.recursion
+    assert_allclose(chosen.log_likelihoods(likelihoods, spans), logs, rtol=1e-11, atol=1e-11)
 
-    found_logs, found_stuck, found = chosen.expect(likelihoods, ends, case.weights)
+    found_logs, found_stuck, found = chosen.expect(likelihoods, spans)
     assert_allclose(found_logs, logs, rtol=1e-11, atol=1e-11)
     assert_array_equal(found_stuck, stuck)
     assert_derivatives(found, derivatives, rtol, atol)
 
-    found_logs, found_stuck, posterior = chosen.posterior(likelihoods, ends)
+    found_logs, found_stuck, posterior = chosen.posterior(likelihoods, spans)
     assert_allclose(found_logs, logs, rtol=1e-11, atol=1e-11)
     assert_array_equal(found_stuck, stuck)
     assert_allclose(posterior, np.concatenate([sums.posterior for sums in each]), rtol=rtol, atol=atol)
 
     numbers = np.arange(len(logs))
-    found_logs, found_stuck, found = chosen.logarithms.expect(likelihoods, ends, numbers, case.weights)
-    scales = np.add.reduceat(likelihoods.log_scale[likelihoods.rows], ends[:-1])
+    found_logs, found_stuck, found = chosen.logarithms.expect(likelihoods, case.ends, numbers, case.weights)
+    scales = np.add.reduceat(likelihoods.log_scale[likelihoods.rows], case.ends[:-1])
     assert_allclose(found_logs + scales, logs, rtol=1e-11, atol=1e-11)
     assert_array_equal(found_stuck, stuck)
     assert_derivatives(found, derivatives, rtol, atol)
 
 
 def check_paths(case: Case, dtype: Any = np.int64) -> None:
-    logs, states, found = case.recursion.paths.viterbi(case.likelihoods(dtype), case.ends)
+    logs, states, found = case.recursion.paths.viterbi(case.likelihoods(dtype), case.spans)
     parts = np.split(states, case.ends[1:-1])
     for codes, path, value, there in zip(case.sequences, parts, logs, found, strict=True):
         best = twin.viterbi(case.model, case.logs[codes]).log_probability
@@ -252,7 +257,7 @@ def test_weights_multiply() -> None:
     check(case)
     alone = case._replace(weights=np.array([0.0, 0.0, 0.0, 1e-12]))
     check(alone, atol=1e-24)
-    _, _, nothing = case.recursion.expect(case.likelihoods(), case.ends, np.zeros(4))
+    _, _, nothing = case.recursion.expect(case.likelihoods(), Spans(case.ends, np.zeros(4)))
     assert not any(part.any() for part in nothing)
 
 
@@ -285,9 +290,10 @@ def test_impossible_sequences_say_where_and_count_nothing() -> None:
     sequences = [np.array(letters) for letters in ([0, 1, 1], [0, 1, 0, 1, 1, 0], [2, 1], [1, 1, 2], [0], [0, 1])]
     sequences.append(np.array([0, 0, 0, 2, 0, 1]))
     case = case_of(model, logs, sequences)
-    _, stuck, derivatives = case.recursion.expect(case.likelihoods(), case.ends, case.weights)
+    _, stuck, derivatives = case.recursion.expect(case.likelihoods(), case.spans)
     assert_array_equal(stuck, [-1, 6, 0, 2, 1, -1, 3])
-    _, _, possible = case.recursion.expect(case.likelihoods(), case.ends, np.array([1.0, 0, 0, 0, 0, 1.0, 0]))
+    only = Spans(case.ends, np.array([1.0, 0, 0, 0, 0, 1.0, 0]))
+    _, _, possible = case.recursion.expect(case.likelihoods(), only)
     assert_derivatives(derivatives, possible, rtol=1e-14, atol=0)
     check(case)
 
@@ -304,7 +310,7 @@ def test_derivatives_are_finite_differences() -> None:
         case = random_case(rng, [6, 3], end=True, zeros=0.2)
         case = case._replace(weights=np.ones(2), logs=twin.random_letters(rng, len(case.logs), case.logs.shape[1], 0.0))
         model, h = case.model, 1e-7
-        logs, _, derivatives = case.recursion.expect(case.likelihoods(), case.ends, case.weights)
+        logs, _, derivatives = case.recursion.expect(case.likelihoods(), case.spans)
         possible = logs > -math.inf
         for name in at_zero:
             table = getattr(model, name)
@@ -312,7 +318,7 @@ def test_derivatives_are_finite_differences() -> None:
                 moved = table.copy()
                 moved[tuple(index)] += h
                 likelier = case._replace(model=model._replace(**{name: moved}))
-                after = likelier.recursion.log_likelihoods(likelier.likelihoods(), likelier.ends)
+                after = likelier.recursion.log_likelihoods(likelier.likelihoods(), likelier.spans)
                 slope = np.expm1(after[possible] - logs[possible]).sum() / h
                 found = getattr(derivatives, name)[tuple(index)]
                 assert_allclose(found, slope, rtol=1e-4, atol=1e-6, err_msg=name)
@@ -345,7 +351,7 @@ def test_what_seems_lost_wins_in_the_end(small: float, behind: int) -> None:
     case = case_of(model, logs, [sequence, sequence[: behind + 2], sequence[1:]])
     assert not case.recursion.is_mixing
     check(case)
-    _, _, posterior = case.recursion.posterior(case.likelihoods(), case.ends)
+    _, _, posterior = case.recursion.posterior(case.likelihoods(), case.spans)
     assert_allclose(posterior[: len(sequence) - 1, 1].min(), 1.0, rtol=0, atol=1e-5)
 
 
@@ -369,11 +375,11 @@ def test_a_likely_state_that_nothing_reaches(bits: float) -> None:
         sequence[dead] = 1
         case = case_of(model, logs, [sequence])
         each = twin.expect(model, logs[sequence])
-        found_logs, stuck, posterior = case.recursion.posterior(case.likelihoods(), case.ends)
+        found_logs, stuck, posterior = case.recursion.posterior(case.likelihoods(), case.spans)
         assert stuck[0] == -1
         assert_allclose(found_logs, [each.log_likelihood], rtol=1e-12)
         assert_allclose(posterior, each.posterior, rtol=1e-9, atol=1e-12)
-        transitions = case.recursion.expect(case.likelihoods(), case.ends, case.weights)[2].transitions
+        transitions = case.recursion.expect(case.likelihoods(), case.spans)[2].transitions
         assert_allclose(transitions, each.transitions, rtol=1e-9, atol=1e-12)
 
 
@@ -385,7 +391,7 @@ def test_a_first_letter_at_the_edge_of_the_range(start: float) -> None:
     model = chain([start, 1 - start, 0.0], np.full((3, 3), 1 / 3))
     case = case_of(model, log([[1e-300, 0.0, 1.0], [0.3, 0.2, 0.1]]), [np.array([0, 1, 0]), np.array([0])])
     expected = [twin.log_likelihood(model, case.logs[codes]) for codes in case.sequences]
-    assert_allclose(case.recursion.log_likelihoods(case.likelihoods(), case.ends), expected, rtol=1e-12)
+    assert_allclose(case.recursion.log_likelihoods(case.likelihoods(), case.spans), expected, rtol=1e-12)
     check_sums(case._replace(model=model._replace(start=np.array([start, 1 - start - 1e-9, 1e-9]))))
 
 
@@ -414,7 +420,7 @@ def test_a_weight_of_zero_where_the_fast_passes_fail() -> None:
         check(case_of(model, logs, [sequence, np.array([0, 1, 0])], weights), atol=1e-60)
     model = model._replace(start=np.array([1.0, 0.0]))
     case = case_of(model, logs, [np.array([1] * 9), np.array([0, 0])], [0.0, 1.0])
-    _, _, derivatives = case.recursion.expect(case.likelihoods(), case.ends, case.weights)
+    _, _, derivatives = case.recursion.expect(case.likelihoods(), case.spans)
     assert_allclose(derivatives.start, [1.0, 1e-100], rtol=1e-12)
 
 
@@ -453,12 +459,12 @@ def test_the_slow_passes_serve_only_where_they_must(monkeypatch: pytest.MonkeyPa
     sequences = [np.full(6, 2)] * 40
     sequences[23] = np.array([0] * 14 + [1] * 18)
     case = case_of(chain([0.5, 0.5], np.eye(2)), logs, sequences)
-    case.recursion.expect(case.likelihoods(), case.ends, case.weights)
+    case.recursion.expect(case.likelihoods(), case.spans)
     assert done == [23]
     mixing = case._replace(model=chain([0.5, 0.5], [[1 - 1e-30, 1e-30], [1e-30, 1 - 1e-30]]))
     check_expected = summed(mixing, [twin.expect(mixing.model, logs[codes]) for codes in sequences])
     done.clear()
-    _, _, found = mixing.recursion.expect(mixing.likelihoods(), mixing.ends, mixing.weights)
+    _, _, found = mixing.recursion.expect(mixing.likelihoods(), mixing.spans)
     assert done == []
     assert_derivatives(found, check_expected, rtol=1e-9, atol=1e-11)
 
@@ -507,7 +513,7 @@ def test_a_profile_of_60_nodes() -> None:
     logs = np.log(rng.dirichlet(np.full(20, 0.3), 120).T + 1e-4)
     case = case_of(model, logs, random_sequences(rng, [60, 1, 45, 80, 200, 3], 20))
     check(case, atol=1e-10)
-    deletes = case.recursion.expect(case.likelihoods(), case.ends, case.weights)[2].transitions[:, model.silent]
+    deletes = case.recursion.expect(case.likelihoods(), case.spans)[2].transitions[:, model.silent]
     assert (model.transitions[:, model.silent] * deletes).sum() > 60
 
 
@@ -549,7 +555,7 @@ def test_a_state_in_common_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> Non
     case = case_of(chain([0.5, 0.5], np.eye(2)), np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]]), [codes, codes[:9]])
     assert Cuts(case.ends, case.weights, 20).n_pieces == 3
     check_paths(case)
-    _, states, _ = case.recursion.paths.viterbi(case.likelihoods(), case.ends)
+    _, states, _ = case.recursion.paths.viterbi(case.likelihoods(), case.spans)
     assert_array_equal(states[:200], np.ones(200))
 
 
@@ -582,9 +588,9 @@ def test_a_sequence_of_100_000_letters_in_pieces() -> None:
     assert_derivatives(in_pieces, uncut, rtol=1e-11, atol=0)
 
     expected, sums = long_sums(case)
-    logs, stuck, derivatives = chosen.expect(likelihoods, case.ends, case.weights)
+    logs, stuck, derivatives = chosen.expect(likelihoods, case.spans)
     assert stuck[0] == -1
-    for value in (*logs, *chosen.log_likelihoods(likelihoods, case.ends)):
+    for value in (*logs, *chosen.log_likelihoods(likelihoods, case.spans)):
         assert_allclose(value, expected, rtol=1e-13)
     assert_derivatives(derivatives, sums, rtol=1e-11, atol=0)
 
@@ -592,8 +598,8 @@ def test_a_sequence_of_100_000_letters_in_pieces() -> None:
 def test_the_posterior_and_path_of_a_long_sequence() -> None:
     """Letter by letter against the twin on windows: what is further away than 300 letters is forgotten."""
     case = mixing_case(40_000, turn=0.2)
-    _, _, posterior = case.recursion.posterior(case.likelihoods(), case.ends)
-    _, states, _ = case.recursion.paths.viterbi(case.likelihoods(), case.ends)
+    _, _, posterior = case.recursion.posterior(case.likelihoods(), case.spans)
+    _, states, _ = case.recursion.paths.viterbi(case.likelihoods(), case.spans)
     letters = case.logs[case.sequences[0]]
     for low in (0, 2200, 20_000, 39_000):
         near = slice(max(low - 300, 0), min(low + 1000, 40_000))
@@ -611,9 +617,9 @@ def test_a_model_that_mixes_too_slowly_to_be_cut() -> None:
     passed, _ = case.recursion.lanes.expect(case.likelihoods(), Cuts(case.ends, case.weights, 4096), 8)
     assert not passed.agrees
     expected, sums = long_sums(case)
-    logs, _, derivatives = case.recursion.expect(case.likelihoods(), case.ends, case.weights)
+    logs, _, derivatives = case.recursion.expect(case.likelihoods(), case.spans)
     assert_allclose(logs, [expected], rtol=1e-13)
-    assert_allclose(case.recursion.log_likelihoods(case.likelihoods(), case.ends), [expected], rtol=1e-13)
+    assert_allclose(case.recursion.log_likelihoods(case.likelihoods(), case.spans), [expected], rtol=1e-13)
     assert_derivatives(derivatives, sums, rtol=1e-10, atol=0)
 
 
@@ -627,7 +633,7 @@ def test_a_periodic_model_never_forgets() -> None:
     paths = np.array([math.fsum(np.log(emissions[codes, (first + time) % states])) for first in range(states)])
     for start in ([1.0, 0.0, 0.0], [0.2, 0.3, 0.5]):
         case = case_of(chain(start, transitions), np.log(emissions), [codes])
-        logs, _, derivatives = case.recursion.expect(case.likelihoods(), case.ends, case.weights)
+        logs, _, derivatives = case.recursion.expect(case.likelihoods(), case.spans)
         expected = float(twin.log_sum(log(start) + paths))
         assert_allclose(logs, [expected], rtol=1e-13)
         share = np.exp(log(start) + paths - expected)
@@ -648,13 +654,13 @@ def test_an_impossible_letter_within_a_long_sequence() -> None:
         broken[position] = 4
         both = case._replace(logs=log(table), sequences=[broken, short], weights=np.ones(2))
         alone = both._replace(sequences=[short], weights=np.ones(1))
-        logs, stuck, derivatives = both.recursion.expect(both.likelihoods(), both.ends, both.weights)
+        logs, stuck, derivatives = both.recursion.expect(both.likelihoods(), both.spans)
         expected, sums = long_sums(alone)
         assert_array_equal(stuck, [position, -1])
         assert logs[0] == -math.inf
         assert_allclose(logs[1], expected, rtol=1e-13)
         assert_derivatives(derivatives, sums, rtol=1e-11, atol=0)
-        assert both.recursion.log_likelihoods(both.likelihoods(), both.ends)[0] == -math.inf
+        assert both.recursion.log_likelihoods(both.likelihoods(), both.spans)[0] == -math.inf
 
 
 @pytest.mark.parametrize("turn", [0.05, 1e-4])
@@ -666,11 +672,11 @@ def test_cut_and_whole_sequences_side_by_side(turn: float) -> None:
     case = case_of(model, logs, [codes[:24_000]] * 32 + [codes, codes[:5]])
     pieces = Cuts(case.ends, case.weights, 256)
     assert pieces.n_pieces == 35
-    assert len(list(pieces.tasks())) > 1
+    assert len(pieces.tasks) > 1
     passed, _ = case.recursion.lanes.expect(case.likelihoods(np.uint8), pieces, 8)
     assert passed.agrees == (turn > 0.01)
     each = [twin.expect_scaled(model, np.exp(logs), part) for part in (codes[:24_000], codes, codes[:5])]
-    found, _, derivatives = case.recursion.expect(case.likelihoods(np.uint8), case.ends, case.weights)
+    found, _, derivatives = case.recursion.expect(case.likelihoods(np.uint8), case.spans)
     assert_allclose(found[31:], [sums.log_likelihood for sums in each], rtol=1e-13)
     transitions = 32 * each[0].transitions + each[1].transitions + each[2].transitions
     assert_allclose(derivatives.transitions, transitions, rtol=1e-10)
@@ -680,20 +686,56 @@ def test_cut_and_whole_sequences_side_by_side(turn: float) -> None:
 def test_the_same_bits_whatever_runs_the_tasks(turn: float) -> None:
     case = mixing_case(30_000, states=5, turn=turn)
     case = case_of(case.model, case.logs, [np.roll(case.sequences[0], k)[: 30_000 - k] for k in range(40)])
-    likelihoods, ends = case.likelihoods(np.uint8), case.ends
-    assert len(list(Cuts(ends, case.weights, 256).tasks())) > 1
-    logs, stuck, derivatives = case.recursion.expect(likelihoods, ends, case.weights)
+    likelihoods, spans, few = case.likelihoods(np.uint8), case.spans, Spans(case.ends[:5])
+    assert len(Cuts(case.ends, case.weights, 256).tasks) > 1
+    logs, stuck, derivatives = case.recursion.expect(likelihoods, spans)
     with ThreadPoolExecutor(3) as executor:
         for _ in range(3):
-            other_logs, other_stuck, other = case.recursion.expect(likelihoods, ends, case.weights, executor.map)
+            other_logs, other_stuck, other = case.recursion.expect(likelihoods, spans, executor.map)
             assert_array_equal(other_logs, logs)
             assert_array_equal(other_stuck, stuck)
             for a, b in zip(other, derivatives, strict=True):
                 assert_array_equal(a, b)
-        found = case.recursion.log_likelihoods(likelihoods, ends, executor.map)
-        assert_array_equal(found, case.recursion.log_likelihoods(likelihoods, ends))
-        posterior = case.recursion.posterior(likelihoods, ends[:5], executor.map)[2]
-        assert_array_equal(posterior, case.recursion.posterior(likelihoods, ends[:5])[2])
+        found = case.recursion.log_likelihoods(likelihoods, spans, executor.map)
+        assert_array_equal(found, case.recursion.log_likelihoods(likelihoods, case.spans))
+        posterior = case.recursion.posterior(likelihoods, few, executor.map)[2]
+        assert_array_equal(posterior, case.recursion.posterior(likelihoods, few)[2])
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", ROW_TYPES)
+@pytest.mark.parametrize("rows", [1, 5, 300])
+def test_what_scales_add_whether_rows_are_counted_or_not(rows: int, dtype: Any) -> None:
+    """Counts of a few rows are kept, but not for other data, nor for another table."""
+    rng, ends = np.random.default_rng(rows), np.array([0, 400, 1, 900]).cumsum()
+    for first, last in ((0, 200), (0, 3)):
+        spans = Spans(ends[first : last + 1])
+        for _ in range(2):
+            numbers = rng.integers(0, rows, int(spans.ends[-1])).astype(dtype)
+            for _ in range(2):
+                found = Likelihoods.of_logarithms(rng.normal(size=(rows, 3)), numbers)
+                expected = [math.fsum(part) for part in np.split(found.log_scale[numbers], spans.ends[1:-1])]
+                assert_allclose(spans.scales(found), expected, rtol=1e-13, atol=1e-13)
+            wider = Likelihoods.of_logarithms(rng.normal(size=(rows + 1, 3)), numbers)
+            assert_allclose(spans.scales(wider).sum(), math.fsum(wider.log_scale[numbers]), rtol=1e-13)
+
+
+@pytest.mark.small
+def test_cuts_are_kept_with_the_data_but_not_sent_with_it() -> None:
+    spans = Spans(np.array([0, 10_000, 10_300]), np.array([0.0, 2.0]))
+    kept = spans.cuts(256)
+    assert spans.cuts(256) is kept
+    assert spans.cuts(0) is not kept
+    assert_array_equal(kept.tasks[0].pieces.weight[: kept.n_pieces], [1.0] * 5 + [2.0])
+    other = kept.weighted(np.array([3.0, 0.0]))
+    assert_array_equal(other.tasks[0].pieces.weight[: kept.n_pieces], [3.0] * 5 + [0.0])
+    assert_array_equal(spans.cuts(256).tasks[0].pieces.weight[: kept.n_pieces], [1.0] * 5 + [2.0])
+
+    sent = pickle.dumps(spans)
+    assert len(sent) < 1000
+    back = pickle.loads(sent)
+    assert_array_equal(back.ends, spans.ends)
+    assert_array_equal(back.weights, spans.weights)
 
 
 @pytest.mark.slow
@@ -702,9 +744,9 @@ def test_no_drift_over_a_million_letters(states: int) -> None:
     case = mixing_case(1_000_000, states=states, turn=0.01)
     expected, sums = long_sums(case)
     likelihoods = case.likelihoods(np.uint8)
-    logs, _, derivatives = case.recursion.expect(likelihoods, case.ends, case.weights)
+    logs, _, derivatives = case.recursion.expect(likelihoods, case.spans)
     assert_allclose(logs, [expected], rtol=1e-13)
-    assert_allclose(case.recursion.log_likelihoods(likelihoods, case.ends), [expected], rtol=1e-13)
+    assert_allclose(case.recursion.log_likelihoods(likelihoods, case.spans), [expected], rtol=1e-13)
     assert_derivatives(derivatives, sums, rtol=1e-10, atol=0)
     whole, uncut = case.recursion.lanes.expect(likelihoods, Cuts(case.ends, case.weights, 0), 64)
     scale = math.fsum(likelihoods.log_scale[likelihoods.rows])

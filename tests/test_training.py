@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
+from tiedseq import training
 from tiedseq.chains import batches
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.training import Iteration, gain_to_come
@@ -254,6 +256,28 @@ def test_batches_of_short_sequences_fill_the_lanes(monkeypatch: pytest.MonkeyPat
     for count, length, expected in ((90, 30, [16, 32, 16, 26]), (40, 20, [40]), (3, 5000, [1, 1, 1])):
         data = gaussian._observations([np.zeros(length)] * count, None)
         assert [len(batch.ends) - 1 for batch in gaussian._batches(data)] == expected
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_who_has_nothing_to_do_helps_within_a_batch(slow: int) -> None:
+    """The tasks of one batch wait for each other, so that one thread alone would not get past them."""
+    both, begun = threading.Barrier(2), threading.Event()
+
+    def task(number: int) -> int:
+        begun.set()
+        both.wait(timeout=60)
+        return number
+
+    def expect(snapshot: int, batch: int, run: Any) -> list[int]:
+        if batch == slow:
+            return list(run(task, range(4)))
+        assert begun.wait(timeout=60)
+        return [snapshot, batch]
+
+    with training._mapping(2) as run:
+        found: list[Any] = list(run(expect, 7, range(2)))
+    assert found[slow] == [0, 1, 2, 3]
+    assert found[1 - slow] == [7, 1 - slow]
 
 
 @pytest.mark.parametrize("executor", [None, 2, 3, 30])

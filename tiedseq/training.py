@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from itertools import repeat
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -189,7 +189,7 @@ def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
     seeds = generators(options.random_state, options.n_init)
     starts = [trainee.values, *(trainee.redraw(generator) for generator in seeds[1:])]
     runs = [Run(**state) for state in checkpoint.read()] or [Run(start.tolist()) for start in starts]
-    with _progress(options) as show, _mapping(options.executor, len(batches)) as run:
+    with _progress(options) as show, _mapping(options.executor) as run:
         for number in range(len(runs)):
             if not runs[number].finished:
                 _iterate(trainee, batches, options, runs, number, run, checkpoint, show)
@@ -329,18 +329,17 @@ def total(parts: Iterator[Statistics]) -> Statistics:
 
 
 @contextmanager
-def _mapping(executor: Any, n_batches: int) -> Iterator[Callable[..., Iterator[Statistics]]]:
+def _mapping(executor: Any) -> Iterator[Callable[..., Iterator[Statistics]]]:
     """Yield (expect, snapshot, batches) -> statistics in the order of the batches."""
     from concurrent.futures import ThreadPoolExecutor
 
     try:
         if executor is None or (isinstance(executor, int | np.integer) and executor == 1):
-            yield _one_by_one(map)
+            yield _spread(map)
         elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
             with ThreadPoolExecutor(int(executor) - 1) as others:
-                shared = partial(_shared, others, int(executor) - 1)
-                # few batches leave threads idle, unless they share the work within a batch
-                yield _one_by_one(shared) if n_batches < executor else _spread(shared)
+                crew = _Crew(others, int(executor) - 1)
+                yield _spread(crew.map, repeat(crew.map))
         elif isinstance(executor, Executor):
             yield _spread(executor.map)
         elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
@@ -353,35 +352,58 @@ def _mapping(executor: Any, n_batches: int) -> Iterator[Callable[..., Iterator[S
         raise ResourceError(f"A worker died while training: {error}") from error
 
 
-def _one_by_one(inner: Any) -> Callable[..., Iterator[Statistics]]:
-    return lambda expect, snapshot, batches: (expect(snapshot, batch, inner) for batch in batches)
+def _spread(outer: Any, *more: Any) -> Callable[..., Iterator[Statistics]]:
+    return lambda expect, snapshot, batches: outer(expect, repeat(snapshot), batches, *more)
 
 
-def _spread(outer: Any) -> Callable[..., Iterator[Statistics]]:
-    return lambda expect, snapshot, batches: outer(expect, repeat(snapshot), batches)
+class _Crew:
+    """Threads that share work, the one that asks among them: a thread less to start, and none that only waits.
 
-
-def _shared(others: Executor, n_others: int, function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
-    """Map as `others` would, with this thread at work as well: a thread less to start, and none that only waits.
-
-    Tasks are begun in their order, so that of several that fail the first is the one whose error is seen.
+    Work may ask again: who has finished his own batch takes on tasks of a batch that another has begun. Few batches
+    leave nobody idle then, nor does a core that is slower than others.
     """
-    tasks = [(Future[Any](), arguments) for arguments in zip(*iterables, strict=False)]
-    waiting = iter(tasks)
 
-    def work() -> None:
-        for result, arguments in waiting:
-            try:
-                result.set_result(function(*arguments))
-            except BaseException as error:
-                result.set_exception(error)
-                for left, _ in waiting:
-                    left.cancel()
+    def __init__(self, others: Executor, n_others: int) -> None:
+        self.others, self.n_others = others, n_others
+        self.offered: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
-    for _ in range(min(n_others, len(tasks) - 1)):
-        others.submit(work)
-    work()
-    return (result.result() for result, _ in tasks)
+    def map(self, function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
+        """Map as the built-in does.
+
+        Tasks are begun in their order, so that of several that fail the first is the one whose error is seen.
+        """
+        tasks = [(Future[Any](), arguments) for arguments in zip(*iterables, strict=False)]
+        waiting = iter(tasks)
+
+        def work() -> None:
+            for result, arguments in waiting:
+                try:
+                    result.set_result(function(*arguments))
+                except BaseException as error:
+                    result.set_exception(error)
+                    for left, _ in waiting:
+                        left.cancel()
+
+        for _ in range(min(self.n_others, len(tasks) - 1)):
+            self.offered.put(work)
+            self.others.submit(self.help)
+        work()
+        return (self._awaited(result) for result, _ in tasks)
+
+    def _awaited(self, result: Future[Any]) -> Any:
+        """The result; at work elsewhere while another thread is at it."""
+        while not result.done() and self.help():
+            pass
+        return result.result()
+
+    def help(self) -> bool:
+        """Take on the work that was offered first; return whether there was any."""
+        try:
+            work = self.offered.get_nowait()
+        except Empty:
+            return False
+        work()
+        return True
 
 
 def _on_cluster(client: Any) -> Callable[..., Iterator[Statistics]]:

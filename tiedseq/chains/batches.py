@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from tiedseq.errors import ArgumentError
 from tiedseq.kernels.layout import LANES
 
+from .cuts import Spans
 from .emissions import Batch
 from .observations import Index, Observations
 
-_BATCH_LETTERS = 1 << 18  # at most, but for a longer sequence
+_BATCH_LETTERS = 1 << 19  # at most, but for a longer sequence; enough that what is done once a batch costs little
 _BATCH_NUMBERS = 1 << 16  # every one has a row in a table of its own, and these are to be reused while they are warm
 
 Observe = Callable[[NDArray[Any], Index], Any]
@@ -33,7 +34,8 @@ def batches_of(
     sequences, their number fills the lanes of the kernels.
     """
     batches, first, total = [], 0, int(data.ends[-1])
-    size = _BATCH_NUMBERS if data.values.dtype.kind == "f" else _BATCH_LETTERS
+    has_rows_of_their_own = data.values.dtype.kind == "f" or allowed is not None
+    size = _BATCH_NUMBERS if has_rows_of_their_own else _BATCH_LETTERS
     count = 1 if total <= size else 2 * -(-total // (2 * size))
     number = (data.ends[1:] - 1) * count // total  # of the run that a sequence's last letter falls in
     lasts = np.flatnonzero(np.diff(number))
@@ -43,7 +45,8 @@ def batches_of(
         part = slice(int(data.ends[first]), int(data.ends[last + 1]))
         ends = data.ends[first : last + 2] - data.ends[first]
         limits = None if allowed is None else allowed[part]
-        batches.append(Batch(observe(data.values[part], ends), ends, weights[first : last + 1], first, limits))
+        spans = Spans(ends, weights[first : last + 1])
+        batches.append(Batch(observe(data.values[part], ends), spans, first, limits))
         first = last + 1
     return batches
 

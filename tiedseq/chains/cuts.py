@@ -6,8 +6,11 @@ That is not taken on trust: at every seam the values of both sides are compared.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +19,13 @@ from numpy.typing import NDArray
 from tiedseq.kernels.hmm_layout import STEEPEST, TOTAL, TOTAL_BEFORE, UNIT, UNIT_BEFORE, Pieces, Sums
 from tiedseq.kernels.layout import LANES
 
-from .tables import Floats, Index
+from .tables import Floats, Index, Likelihoods
 
 _SHORTEST, _LONGEST = 2048, 16384  # letters of a piece
 _AGREEMENT = 1e-11  # how closely both sides of a seam must agree: relative, state by state
 _NOTHING = 1e-290  # what may differ at a seam without a trace in the sums
-_TASK_LETTERS = 1 << 17  # of one call of a kernel
+_TASK_LETTERS = 1 << 17  # of one call of a kernel, at most but for what one batch of lanes has
+_LETTERS_OF_A_COUNT = 32  # at least: counts of rows, which are kept, take a quarter of the letters' memory at most
 _LN2 = math.log(2.0)
 WARMUPS = (256, 1024, 4096, 0)  # letters, one after the other until all seams agree; 0: no sequence is cut
 
@@ -41,6 +45,14 @@ class Side(NamedTuple):
     second: NDArray[Any]
 
 
+class Task(NamedTuple):
+    """Whole batches of lanes, enough work for one call of a kernel."""
+
+    pieces: Pieces  # with a place for the seams of each that is cut
+    n_seams: int
+    longest: int  # letters of a piece
+
+
 class Cuts:
     """Pieces of sequences, sorted by length into batches of lanes.
 
@@ -57,6 +69,7 @@ class Cuts:
         lengths = np.diff(ends)
         self.n_sequences = len(lengths)
         counts = _piece_counts(lengths) if warmup else np.ones(len(lengths), np.int64)
+        self.has_seams = bool((counts > 1).any())
         sequence = np.repeat(np.arange(len(lengths)), counts)
         number = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
         low = lengths[sequence] * number // counts[sequence]
@@ -81,37 +94,38 @@ class Cuts:
             seam=np.full(len(order) + idle, -1, np.int64),
         )
 
-    def tasks(self) -> Iterator[slice]:
-        """Runs of whole batches, each enough work for one call."""
-        longest = self._pieces.stop[::LANES]
-        first, letters = 0, 0
-        for batch, length in enumerate(longest.tolist()):
-            letters += length * LANES
-            if letters >= _TASK_LETTERS or batch == len(longest) - 1:
-                yield slice(first * LANES, (batch + 1) * LANES)
-                first, letters = batch + 1, 0
+    def weighted(self, weights: Floats) -> Cuts:
+        """The same with other weights of the sequences."""
+        other = copy.copy(self)
+        other.__dict__.pop("tasks", None)
+        placed = np.zeros(len(self.sequence))
+        placed[: self.n_pieces] = weights[self.sequence[: self.n_pieces]]
+        other._pieces = self._pieces._replace(weight=placed)
+        return other
 
-    def pieces(self, task: slice) -> Pieces:
-        """The pieces of a task, with a place for the seams of each that is cut."""
-        part = Pieces(*(array[task] for array in self._pieces))
-        cut = self.is_cut[task]
-        part.seam[cut] = np.arange(int(cut.sum()))
-        return part
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """Runs of batches, alike, and an even number of them if there are several: two threads have the same to do."""
+        letters = np.cumsum(self._pieces.stop[::LANES] * LANES)
+        total = max(1, int(letters[-1])) if len(letters) else 1
+        count = 1 if total <= _TASK_LETTERS else 2 * -(-total // (2 * _TASK_LETTERS))
+        firsts = np.flatnonzero(np.diff((letters - 1) * count // total, prepend=-2)) * LANES
+        return [self._task(slice(*ends)) for ends in pairwise([*firsts.tolist(), len(self.sequence)])]
 
-    def n_seams(self, task: slice) -> int:
-        return int(self.is_cut[task].sum())
+    def _task(self, part: slice) -> Task:
+        pieces, cut = Pieces(*(array[part] for array in self._pieces)), self.is_cut[part]
+        pieces.seam[cut] = np.arange(int(cut.sum()))
+        return Task(pieces, int(cut.sum()), int(pieces.stop[0]))
 
-    def longest(self, task: slice) -> int:
-        return int(self._pieces.stop[task.start])
-
-    def passed(self, parts: list[Sums]) -> Passed:
+    def passed(self, parts: Sequence[Sums]) -> Passed:
         """Put together what the kernels wrote about the pieces of every task."""
         summary = np.concatenate([sums.summary for sums in parts])[: self.n_pieces]
         sequence = self.sequence[: self.n_pieces]
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(summary[:, TOTAL]) + summary[:, UNIT] * _LN2
-            before = np.log(summary[:, TOTAL_BEFORE]) + summary[:, UNIT_BEFORE] * _LN2
-            logs = np.where(self._pieces.first[: self.n_pieces] > 0, logs - before, logs)
+            if self.has_seams:
+                before = np.log(summary[:, TOTAL_BEFORE]) + summary[:, UNIT_BEFORE] * _LN2
+                logs = np.where(self._pieces.first[: self.n_pieces] > 0, logs - before, logs)
         logs[~(summary[:, TOTAL] > 0.0)] = -np.inf
         steepest = np.zeros(self.n_sequences)
         np.maximum.at(steepest, sequence, summary[:, STEEPEST])
@@ -128,8 +142,8 @@ class Cuts:
             first[order][before + 1], second[order][before + 1]
         )
 
-    def _agree(self, parts: list[Sums]) -> bool:
-        if not self.is_cut.any():
+    def _agree(self, parts: Sequence[Sums]) -> bool:
+        if not self.has_seams:
             return True
         seams = np.concatenate([sums.seams for sums in parts])
         before, after = self.joined(seams, seams)
@@ -149,3 +163,62 @@ def _alike(a: Floats, b: Floats) -> bool:
     """Whether vectors are multiples of each other."""
     a, b = (x / np.maximum(x.max(axis=1, keepdims=True), 1e-300) for x in (a, b))
     return bool((np.abs(a - b) <= _AGREEMENT * np.minimum(a, b) + _NOTHING).all())
+
+
+class Spans:
+    """Where sequences begin and end that stand one after the other, and how often each counts.
+
+    What follows from the data alone is kept, as every iteration asks for it again. It is not sent to other processes.
+    Threads that ask at once may both make it, and make the same.
+
+    Parameters
+    ----------
+    ends : int64 array (n + 1,)
+        Sequence k holds the letters from ends[k] to before ends[k + 1].
+    weights : float64 array (n,), default 1
+    """
+
+    def __init__(self, ends: Index, weights: Floats | None = None) -> None:
+        self.ends, self.weights = ends, np.ones(len(ends) - 1) if weights is None else weights
+        self._cuts: dict[int, Cuts] = {}
+        self._counted: tuple[NDArray[Any], Floats] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Spans, (self.ends, self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @cached_property
+    def seen(self) -> Floats:
+        """The weights, but 1 for 0: without a weight there is nothing to see the steepness by."""
+        return np.where(self.weights == 0.0, 1.0, self.weights)
+
+    def cuts(self, warmup: int) -> Cuts:
+        """The pieces, with the weights `seen`."""
+        found = self._cuts.get(warmup)
+        if found is None:
+            found = self._cuts[warmup] = Cuts(self.ends, self.seen, warmup)
+        return found
+
+    def scales(self, likelihoods: Likelihoods) -> Floats:
+        """Return what the scales of the likelihoods' rows add to ln P of every sequence."""
+        from tiedseq.kernels.hmm import sum_scales
+
+        log_scale, rows = likelihoods.log_scale, likelihoods.rows
+        if len(self) * len(log_scale) * _LETTERS_OF_A_COUNT <= len(rows):
+            return np.einsum("kr,r->k", self._counts(rows, len(log_scale)), log_scale)
+        totals = np.empty(len(self))
+        sum_scales(log_scale, rows, self.ends, totals)
+        return totals
+
+    def _counts(self, rows: NDArray[np.integer], n_rows: int) -> Floats:
+        """How often each row stands in each sequence, (n, n_rows); kept while it is the same array that is counted."""
+        from tiedseq.kernels.hmm import count_rows
+
+        kept = self._counted
+        if kept is None or kept[0] is not rows or kept[1].shape[1] != n_rows:
+            kept = rows, np.zeros((len(self), n_rows))
+            count_rows(rows, self.ends, kept[1])
+            self._counted = kept
+        return kept[1]

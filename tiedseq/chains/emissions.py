@@ -12,18 +12,26 @@ from numpy.typing import NDArray
 from tiedseq.errors import ModelError
 from tiedseq.families import Family
 
+from .cuts import Spans
 from .tables import Floats, Index, Likelihoods
 from .words import Words
 
 
 class Batch(NamedTuple):
-    """Sequences that are worked on together: sequence k holds observations ends[k] to before ends[k + 1]."""
+    """Sequences that are worked on together."""
 
     observations: Any  # Words of letters, or float64 (observations, dims)
-    ends: Index
-    weights: Floats  # of the sequences
+    spans: Spans  # which observations are whose, and the sequences' weights
     first: int  # number of the first sequence among all
     allowed: NDArray[np.bool_] | None  # (observations, emitting states), or None: all states everywhere
+
+    @property
+    def ends(self) -> Index:
+        return self.spans.ends
+
+    @property
+    def weights(self) -> Floats:
+        return self.spans.weights
 
 
 class Emissions(Protocol):

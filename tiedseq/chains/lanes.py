@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,21 @@ from tiedseq.kernels.hmm_layout import FOUR, SUMMARY, Chain, Edges, Sums, Work
 from tiedseq.kernels.layout import LANES
 from tiedseq.kernels.memory import aligned_zeros
 
-from .cuts import Cuts, Passed
+from .cuts import Cuts, Passed, Task
 from .tables import ChainTables, Derivatives, Floats, Index, Likelihoods
 
-Map = Callable[[Callable[[slice], Sums], Iterable[slice]], Iterator[Sums]]
+Map = Callable[[Callable[[Task], Any], Iterable[Task]], Iterator[Any]]
 """The built-in `map`, or an executor's: results come in the order of the tasks."""
 
 _HISTORY_BYTES = 1 << 18  # of forward's values in a chunk: with what else a chunk holds, it stays in a core's cache
 _KEPT_BYTES = 16 << 20  # of memory that is kept for the next call, for each of the threads that ever worked at once
-_ADDED = ("incoming", "silent_incoming", "began", "finished", "used")
+
+
+class Counted(NamedTuple):
+    """What a task is counted in."""
+
+    sums: Sums
+    by_lane: Floats  # those of the sums that are lane by lane, one after the other
 
 
 class ChainLanes:
@@ -70,13 +77,13 @@ class ChainLanes:
 
         letters = likelihoods.letters
 
-        def passed(task: slice) -> Sums:
-            sums = self._sums(cuts, task, 0)
-            with self._work(cuts, task, period, keep=False) as (work, chunk):
-                forward(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
+        def passed(task: Task) -> Sums:
+            sums = self._counted(task, 0).sums
+            with self._work(task, period, keep=False) as (work, chunk):
+                forward(self.chain, letters, task.pieces, period, chunk, self.size, work, sums)
             return sums
 
-        return cuts.passed(list(run(passed, cuts.tasks())))
+        return cuts.passed(list(run(passed, cuts.tasks)))
 
     def expect(self, likelihoods: Likelihoods, cuts: Cuts, period: int, run: Map = map) -> tuple[Passed, Derivatives]:
         """Return ln P of every sequence, and its derivatives summed over sequences times their weights."""
@@ -84,31 +91,40 @@ class ChainLanes:
 
         letters = likelihoods.letters
 
-        def passed(task: slice) -> Sums:
-            sums = self._sums(cuts, task, letters.table.size)
-            with self._work(cuts, task, period, keep=True) as (work, chunk):
-                expect(self.chain, letters, cuts.pieces(task), period, chunk, self.size, work, sums)
-            return sums
+        def passed(task: Task) -> Counted:
+            counted = self._counted(task, letters.table.size)
+            with self._work(task, period, keep=True) as (work, chunk):
+                expect(self.chain, letters, task.pieces, period, chunk, self.size, work, counted.sums)
+            return counted
 
-        parts = list(run(passed, cuts.tasks()))
-        return cuts.passed(parts), self._derivatives(parts)
+        parts = list(run(passed, cuts.tasks))
+        return cuts.passed([part.sums for part in parts]), self._derivatives(parts)
 
-    def _sums(self, cuts: Cuts, task: slice, used: int) -> Sums:
-        pieces = task.stop - task.start
-        return Sums(
-            np.zeros((pieces, SUMMARY)),
-            np.zeros((cuts.n_seams(task), 4, self.size)),
-            vectors(self.chain.incoming.weight.size),
-            vectors(self.chain.silent_incoming.weight.size),
-            vectors(self.emitting),
-            vectors(self.size),
-            np.zeros(used),
+    @cached_property
+    def _places_by_lane(self) -> list[int]:
+        """Where the sums that are lane by lane begin: incoming, silent_incoming, began, finished; and their end."""
+        edges = self.chain.incoming.weight.size, self.chain.silent_incoming.weight.size
+        return [*accumulate((*edges, self.emitting, self.size), initial=0)]
+
+    def _counted(self, task: Task, used: int) -> Counted:
+        """Zeros, in one piece of memory."""
+        by_lane, pieces = self._places_by_lane[-1] * LANES, len(task.pieces.begin)
+        summary = by_lane + used
+        seams = summary + pieces * SUMMARY
+        memory = aligned_zeros(seams + task.n_seams * 4 * self.size)
+        incoming, silent, began, finished = (memory[a * LANES : b * LANES] for a, b in pairwise(self._places_by_lane))
+        sums = Sums(
+            memory[summary:seams].reshape(pieces, SUMMARY),
+            memory[seams:].reshape(task.n_seams, 4, self.size),
+            *(incoming, silent, began, finished),
+            memory[by_lane:summary],
         )
+        return Counted(sums, memory[:by_lane])
 
     @contextmanager
-    def _work(self, cuts: Cuts, task: slice, period: int, keep: bool) -> Iterator[tuple[Work, int]]:
+    def _work(self, task: Task, period: int, keep: bool) -> Iterator[tuple[Work, int]]:
         """Memory for a task, and the number of times in a chunk."""
-        length = cuts.longest(task)
+        length = task.longest
         fitting = _HISTORY_BYTES // (self.size * LANES * 8) if keep else 64
         chunk = max(1, min(length, max(16, fitting)))
         with scratch(
@@ -126,25 +142,31 @@ class ChainLanes:
 
     # ---- from the kernels -----------------------------------------------------------------------------------------
 
-    def _derivatives(self, parts: list[Sums]) -> Derivatives:
-        """What the kernels added up, in the order of the model's states; silent edges before and after all letters."""
-        tables, chain = self.tables, self.chain
-        total = [sum((getattr(sums, name) for sums in parts[1:]), getattr(parts[0], name)) for name in _ADDED]
-        incoming, silent, began, finished = (part.reshape(-1, LANES).sum(axis=1) for part in total[:4])
-        square = np.zeros((self.size, self.size))
+    @cached_property
+    def _origins(self) -> tuple[Index, Index, Index]:
+        """Where in the sums over lanes are the derivatives by transitions (S, S), start and end; -1 for nothing."""
+        tables, chain, (_, silent, began, finished, _) = self.tables, self.chain, self._places_by_lane
+        square = np.full((self.size, self.size), -1)
         fours = FOUR * _groups(chain.incoming)[:, None] + np.arange(FOUR)
-        square[chain.incoming.other[:, None], fours] = incoming.reshape(-1, FOUR)  # what comes twice is twice the same
-        square[chain.silent_incoming.other, self.emitting + _groups(chain.silent_incoming)] = silent
-        transitions = np.where(tables.possible, square[np.ix_(self.place, self.place)], 0.0)
-        began, finished = np.append(began, np.zeros(self.size - self.emitting))[self.place], finished[self.place]
-        start = np.where(tables.silent, 0.0, began)
+        square[chain.incoming.other[:, None], fours] = np.arange(silent).reshape(-1, FOUR)  # what comes twice is alike
+        ones = self.emitting + _groups(chain.silent_incoming)
+        square[chain.silent_incoming.other, ones] = np.arange(silent, began)
+        transitions = np.where(tables.possible, square[np.ix_(self.place, self.place)], -1)
+        return transitions, np.where(tables.silent, -1, began + self.place), finished + self.place
+
+    def _derivatives(self, parts: list[Counted]) -> Derivatives:
+        """What the kernels added up, in the order of the model's states; silent edges before and after all letters."""
+        tables = self.tables
+        by_lane = sum((part.by_lane for part in parts[1:]), parts[0].by_lane)
+        summed = np.append(by_lane.reshape(-1, LANES).sum(axis=1), 0.0)
+        transitions, start, finished = (summed[origin] for origin in self._origins)
         for s in tables.order[: tables.n_emitting - 1 : -1] if tables.silent.any() else []:
             start[s] = tables.transitions[s] @ start
         for s in tables.order[tables.n_emitting :]:  # edges of silent states before the first letter and after the last
             transitions[s] += np.where(tables.possible[s], tables.entered[s] * start, 0.0)
             transitions[:, s] += np.where(tables.possible[:, s], finished * tables.finish[s], 0.0)
-        used = total[4].reshape(-1, self.emitting)[:-1, : tables.n_emitting]
-        return Derivatives(start, transitions, finished, np.ascontiguousarray(used))
+        used = sum((part.sums.used for part in parts[1:]), parts[0].sums.used).reshape(-1, self.emitting)
+        return Derivatives(start, transitions, finished, np.ascontiguousarray(used[:-1, : tables.n_emitting]))
 
 
 def four_edges(possible: NDArray[np.bool_], weight: Floats, groups: list[slice]) -> Edges:

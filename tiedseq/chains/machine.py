@@ -32,26 +32,26 @@ class Machine:
 
     def log_likelihoods(self, batch: Batch, run: Map = map) -> Floats:
         """ln P of every sequence; -inf where there is no path."""
-        return self.recursion.log_likelihoods(self.emissions.likelihoods(batch), batch.ends, run)
+        return self.recursion.log_likelihoods(self.emissions.likelihoods(batch), batch.spans, run)
 
     def derivatives(self, batch: Batch, run: Map = map) -> tuple[Floats, Derivatives]:
         """ln P of every sequence, and its derivatives. Raises SequenceError for one that no path explains."""
-        found = self.recursion.expect(self.emissions.likelihoods(batch), batch.ends, batch.weights, run)
+        found = self.recursion.expect(self.emissions.likelihoods(batch), batch.spans, run)
         check_explained(batch, np.where(batch.weights > 0.0, found[1], -1))
         return found[0], found[2]
 
     def posterior(self, batch: Batch, run: Map = map) -> Floats:
         """P(state | sequence) of every letter, (letters, emitting states)."""
-        _, stuck, posterior = self.recursion.posterior(self.emissions.likelihoods(batch), batch.ends, run)
+        _, stuck, posterior = self.recursion.posterior(self.emissions.likelihoods(batch), batch.spans, run)
         check_explained(batch, stuck)
         return posterior
 
     def likeliest(self, batch: Batch, out: NDArray[np.int64] | None = None) -> tuple[Floats, NDArray[np.int64]]:
         """ln P of the likeliest path of every sequence, and the states of all letters, in `out` or a new array."""
         likelihoods = self.emissions.likelihoods(batch)
-        logs, path, found = self.recursion.paths.viterbi(likelihoods, batch.ends, out)
+        logs, path, found = self.recursion.paths.viterbi(likelihoods, batch.spans, out)
         if not found[batch.weights > 0.0].all():
-            check_explained(batch, self.recursion.expect(likelihoods, batch.ends, batch.weights)[1])
+            check_explained(batch, self.recursion.expect(likelihoods, batch.spans)[1])
         return logs, path
 
     def best_paths(self, batch: Batch, k: int) -> list[tuple[float, NDArray[np.int64]]]:
@@ -63,7 +63,7 @@ class Machine:
         likelihoods, length = self.emissions.likelihoods(batch), int(batch.ends[1])
         paths = list(self.recursion.logarithms.samples(likelihoods, 0, length, count, generator))
         if len(paths) < count:
-            check_explained(batch, self.recursion.expect(likelihoods, batch.ends, batch.weights)[1])
+            check_explained(batch, self.recursion.expect(likelihoods, batch.spans)[1])
         return paths
 
 

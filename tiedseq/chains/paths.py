@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tiedseq.kernels.hmm_layout import FOUR, Chain, Letters, PathWork
 from tiedseq.kernels.layout import LANES
 
-from .cuts import WARMUPS, Cuts
+from .cuts import WARMUPS, Cuts, Spans
 from .lanes import ChainLanes, four_edges, scratch
 from .logarithms import ChainLogarithms
-from .tables import Floats, Index, Likelihoods, scales
+from .tables import Floats, Likelihoods
 
 _CHOICES_BYTES = 1 << 21  # of what is kept at a time
 _BLOCK = 64  # times whose likelihoods are looked up at a time
@@ -45,15 +45,16 @@ class ChainPaths:
         return Chain(incoming, incoming, silent, silent, start[: lanes.emitting], guess, finish)
 
     def viterbi(
-        self, likelihoods: Likelihoods, ends: Index, out: NDArray[np.int64] | None = None
+        self, likelihoods: Likelihoods, spans: Spans, out: NDArray[np.int64] | None = None
     ) -> tuple[Floats, NDArray[np.int64], NDArray[np.bool_]]:
         """Return ln P of the likeliest paths, the states of all letters, and whether each sequence has a path.
 
         The states are written to `out` (letters,), or to a new array. A sequence without a path has any states.
         """
-        path, n = np.empty(int(ends[-1]), np.int64) if out is None else out, len(ends) - 1
+        ends, n = spans.ends, len(spans)
+        path = np.empty(int(ends[-1]), np.int64) if out is None else out
         for warmup in WARMUPS:
-            cuts = Cuts(ends, np.ones(n), warmup)
+            cuts = spans.cuts(warmup)
             best, agree = self._passes(likelihoods, cuts, path)
             if agree:
                 break
@@ -61,7 +62,7 @@ class ChainPaths:
         found = np.bincount(sequence, best == -np.inf, n) == 0
         logs, whole = np.full(n, -np.inf), ~cuts.is_cut[: cuts.n_pieces]
         logs[sequence[whole]] = best[whole]
-        logs += scales(likelihoods, ends)
+        logs += spans.scales(likelihoods)
         for k in np.flatnonzero(found & (logs == -np.inf)).tolist():  # cut: pieces do not say what the whole is worth
             places = self.lanes.place[path[ends[k] : ends[k + 1]]]
             logs[k] = self.logarithms.log_path(likelihoods, int(ends[k]), places)
@@ -76,12 +77,11 @@ class ChainPaths:
         table[:-1, : self.logarithms.n_emitting] = likelihoods.logs
         letters, names = Letters(table.ravel(), likelihoods.rows), lanes.states[: self.logarithms.n_emitting]
         all_seams, all_ends, all_best = [], [], []
-        for task in cuts.tasks():
-            pieces, count = cuts.pieces(task), task.stop - task.start
-            seams = np.zeros((cuts.n_seams(task), 2, lanes.size))
+        for task in cuts.tasks:
+            count, seams = len(task.pieces.begin), np.zeros((task.n_seams, 2, lanes.size))
             ends, best = np.zeros((count, 3), np.int64), np.full(count, -np.inf)
-            with self._work(cuts.longest(task)) as (work, chunk):
-                viterbi(chain, letters, pieces, chunk, _BLOCK, lanes.size, names, work, seams, path, ends, best)
+            with self._work(task.longest) as (work, chunk):
+                viterbi(chain, letters, task.pieces, chunk, _BLOCK, lanes.size, names, work, seams, path, ends, best)
             all_best.append(best)
             all_seams.append(seams)
             all_ends.append(ends)

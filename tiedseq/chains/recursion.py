@@ -15,27 +15,30 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .cuts import WARMUPS, Cuts
+from .cuts import WARMUPS, Spans
 from .lanes import ChainLanes, Map, smallest_positive
 from .logarithms import ChainLogarithms
 from .paths import ChainPaths
-from .tables import ChainTables, Derivatives, Floats, Index, Likelihoods, scales
+from .tables import ChainTables, Derivatives, Floats, Likelihoods
 
 _RANGE_BITS = 400.0  # that a lane's values may lose between two renewals
 _STEEP = 1e180  # a larger backward value makes something of values that forward has lost
 
 
 class ChainRecursion:
-    """An HMM's transitions at one set of values, and the passes over encoded sequences.
-
-    Sequences stand one after the other: sequence k holds the letters from ends[k] to before ends[k + 1].
-    """
+    """An HMM's transitions at one set of values, and the passes over encoded sequences."""
 
     def __init__(self, tables: ChainTables) -> None:
         self.tables = tables
         self.lanes = ChainLanes(tables)
-        self.logarithms = ChainLogarithms(tables)
-        self.paths = ChainPaths(self.lanes, self.logarithms)
+
+    @cached_property
+    def logarithms(self) -> ChainLogarithms:
+        return ChainLogarithms(self.tables)
+
+    @cached_property
+    def paths(self) -> ChainPaths:
+        return ChainPaths(self.lanes, self.logarithms)
 
     @cached_property
     def is_mixing(self) -> bool:
@@ -59,22 +62,22 @@ class ChainRecursion:
                 return 0
         return min(64, int(_RANGE_BITS / max(bits, 1.0)))
 
-    def log_likelihoods(self, likelihoods: Likelihoods, ends: Index, run: Map = map) -> Floats:
+    def log_likelihoods(self, likelihoods: Likelihoods, spans: Spans, run: Map = map) -> Floats:
         """Return ln P of every sequence; -inf where the model cannot emit it."""
         if not self.is_mixing or not self._period(likelihoods):
-            return self.expect(likelihoods, ends, np.ones(len(ends) - 1), run)[0]
-        period = self._period(likelihoods)
+            return self.expect(likelihoods, spans, run)[0]
+        period, ends = self._period(likelihoods), spans.ends
         for warmup in WARMUPS:
-            passed = self.lanes.forward(likelihoods, Cuts(ends, np.ones(len(ends) - 1), warmup), period, run)
+            passed = self.lanes.forward(likelihoods, spans.cuts(warmup), period, run)
             if passed.agrees:
                 break
         logs = passed.log_likelihood
         for k in np.flatnonzero(logs == -np.inf).tolist():
             logs[k] = self.logarithms.forward(likelihoods, int(ends[k]), int(ends[k + 1] - ends[k]))[1]
-        return logs + scales(likelihoods, ends)
+        return logs + spans.scales(likelihoods)
 
     def expect(
-        self, likelihoods: Likelihoods, ends: Index, weights: Floats, run: Map = map
+        self, likelihoods: Likelihoods, spans: Spans, run: Map = map
     ) -> tuple[Floats, NDArray[np.int64], Derivatives]:
         """Return what the E-step needs.
 
@@ -86,37 +89,37 @@ class ChainRecursion:
         derivatives : Derivatives
             Summed over sequences, each times its weight; sequences of probability zero count nothing.
         """
-        n, period = len(ends) - 1, self._period(likelihoods)
+        n, period = len(spans), self._period(likelihoods)
         stuck = np.full(n, -1, np.int64)
         if period:
-            logs, steep, derivatives = self._fast(likelihoods, ends, weights, period, run)
+            logs, steep, derivatives = self._fast(likelihoods, spans, period, run)
         else:
             logs, steep, derivatives = np.zeros(n), np.ones(n, bool), None
         slow = np.flatnonzero(steep)
         if len(slow):
-            logs[slow], stuck[slow], rest = self.logarithms.expect(likelihoods, ends, slow, weights)
+            logs[slow], stuck[slow], rest = self.logarithms.expect(likelihoods, spans.ends, slow, spans.weights)
             derivatives = rest if derivatives is None else Derivatives(*map(np.add, derivatives, rest))
         assert derivatives is not None
-        return logs + scales(likelihoods, ends), stuck, derivatives
+        return logs + spans.scales(likelihoods), stuck, derivatives
 
     def _fast(
-        self, likelihoods: Likelihoods, ends: Index, weights: Floats, period: int, run: Map
+        self, likelihoods: Likelihoods, spans: Spans, period: int, run: Map
     ) -> tuple[Floats, NDArray[np.bool_], Derivatives]:
         """ln P, which sequences have to be done in logarithms, and the derivatives of the others."""
-        seen = np.where(weights == 0.0, 1.0, weights)  # without a weight there is nothing to see the steepness by
         for warmup in WARMUPS:
-            passed, derivatives = self.lanes.expect(likelihoods, Cuts(ends, seen, warmup), period, run)
+            cuts = spans.cuts(warmup)
+            passed, derivatives = self.lanes.expect(likelihoods, cuts, period, run)
             if passed.agrees:
                 break
-        lost = ~(passed.steepest < _STEEP * np.maximum(seen, 1e-30))
-        counted = np.where(lost, 0.0, weights)
-        if (counted != seen).any():
-            passed, derivatives = self.lanes.expect(likelihoods, Cuts(ends, counted, warmup), period, run)
+        lost = ~(passed.steepest < _STEEP * np.maximum(spans.seen, 1e-30))
+        counted = np.where(lost, 0.0, spans.weights)
+        if (counted != spans.seen).any():
+            passed, derivatives = self.lanes.expect(likelihoods, cuts.weighted(counted), period, run)
         return passed.log_likelihood, lost | (passed.log_likelihood == -np.inf), derivatives
 
     def posterior(
-        self, likelihoods: Likelihoods, ends: Index, run: Map = map
+        self, likelihoods: Likelihoods, spans: Spans, run: Map = map
     ) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Return ln P and `stuck` of every sequence, and P(state | sequence) of every letter (letters, emitting)."""
-        found, stuck, derivatives = self.expect(likelihoods.letter_by_letter(), ends, np.ones(len(ends) - 1), run)
+        found, stuck, derivatives = self.expect(likelihoods.letter_by_letter(), Spans(spans.ends), run)
         return found, stuck, derivatives.used

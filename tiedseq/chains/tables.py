@@ -150,12 +150,3 @@ class Derivatives(NamedTuple):
     transitions: Floats  # (S, S)
     end: Floats  # (S,)
     used: Floats  # (R, emitting states): how often a row's letter was emitted by a state; not a derivative
-
-
-def scales(likelihoods: Likelihoods, ends: Index) -> Floats:
-    """Return what the rows' scales add to ln P of every sequence."""
-    from tiedseq.kernels.hmm import sum_scales
-
-    totals = np.empty(len(ends) - 1)
-    sum_scales(likelihoods.log_scale, likelihoods.rows, ends, totals)
-    return totals

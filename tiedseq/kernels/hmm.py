@@ -409,3 +409,11 @@ def sum_scales(log_scale, rows, ends, totals):
                 a += log_scale[rows[n]]
             total += (a + b) + (c + d)
         totals[k] = total
+
+
+@kernel
+def count_rows(rows, ends, counts):
+    """counts[k, r] += the number of letters of sequence k that have row r."""
+    for k in range(counts.shape[0]):
+        for n in range(ends[k], ends[k + 1]):
+            counts[k, rows[n]] += 1.0
