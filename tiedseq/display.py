@@ -91,7 +91,7 @@ def _value_cell(value: Any, letters: str, error: Any = None) -> Cell:
     heads = list(letters) or [""] * (array.shape or (1,))[-1]
     if array.ndim == 1:
         pairs = [[head, number(entry)] for head, entry in zip(heads, array, strict=True)]
-        if error is not None:
+        if error is not None and not np.ma.getmaskarray(error).all():
             return Folded(
                 " ".join(" ".join(pair) for pair in pairs),
                 [[*pair, _error(e)] for pair, e in zip(pairs, np.ma.asarray(error), strict=True)],

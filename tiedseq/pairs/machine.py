@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Codes
+from tiedseq.chains.cuts import Spans
 from tiedseq.chains.recursion import ChainRecursion
 from tiedseq.chains.tables import ChainTables, Likelihoods
 from tiedseq.errors import SequenceError
@@ -98,7 +99,7 @@ class PairMachine:
         chain = ChainTables(
             tables.start, tables.transitions, tables.end, np.zeros(states, bool), np.ones((states, states), bool)
         )
-        logs, stuck, found = ChainRecursion(chain).expect(likelihoods, ends, batch.weights)
+        logs, stuck, found = ChainRecursion(chain).expect(likelihoods, Spans(ends, batch.weights))
         outside = np.zeros(letters)
         for number, (pair, columns) in enumerate(zip(batch.pairs, batch.columns, strict=True)):
             flanks = _flanks(pair, columns, self.mode, batch.first + number)
