@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "options": {"errors"},
     "alphabet": {"errors"},
+    "qualities": {"errors", "alphabet"},
     "records": {"errors", "alphabet"},
     "ties": {"errors"},
     "interior": set(),
@@ -48,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimator": {"errors", "specification", "display"},
     "information": {"errors"},
     "nesting": {"errors", "specification"},
-    "resampling": {"errors"},
+    "workers": {"errors"},
+    "resampling": {"errors", "workers"},
     "hypothesis": {"errors", "random_state", "specification", "display", "resampling"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
@@ -63,14 +65,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "biopython": {"errors", "alphabet", "records", "columns"},
     "pairs": {
         *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "kernels"),
-        *("training", "information", "nesting", "soft", "biopython", "chains", "restating"),
+        *("training", "information", "nesting", "soft", "biopython", "chains", "restating", "workers"),
     },
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},
     "hmm": {
         "options",
         *("errors", "alphabet", "records", "distributions", "families", "random_state", "training", "estimator"),
-        *("chains", "strands", "storage", "nesting", "specification", "soft"),
+        *("chains", "strands", "storage", "nesting", "specification", "soft", "workers"),
     },
     "pairhmm": {
         *("errors", "options", "alphabet", "records", "random_state", "specification", "estimator", "training"),
@@ -84,6 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "options", "alphabet", "records", "columns", "biopython", "alignment"),
         *("pairs", "pairhmm", "default", "decoding", "pairing"),
     },
+    "placing": {"errors", "records", "alignment", "aligning", "pairhmm"},
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }
 # The commands may import everything, and nothing imports it but `python -m tiedseq`.
@@ -91,7 +94,7 @@ MAY_IMPORT["commands"] = set(MAY_IMPORT)
 MAY_IMPORT["cli"] = {"errors", "commands"}
 MAY_IMPORT["__main__"] = {"cli"}
 # Imports that only run when the function is called, and so close no cycle while the package is being loaded.
-MAY_IMPORT_WHEN_CALLED = {"storage": {"pairhmm", "hmm"}}
+MAY_IMPORT_WHEN_CALLED = {"storage": {"pairhmm", "hmm"}, "alphabet": {"qualities"}}
 
 
 def part_of(module: str) -> str | None:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .hypothesis import Comparison as Comparison
     from .hypothesis import compare as compare
     from .pairhmm import PairHMM as PairHMM
+    from .placing import Placement as Placement
+    from .placing import place as place
     from .plotting import plot_posterior as plot_posterior
     from .ready import hypotheses as hypotheses
     from .records import Record as Record
@@ -65,6 +67,8 @@ _HOME = {
     "plot_posterior": "plotting",
     "compare": "hypothesis",
     "hypotheses": "ready",
+    "place": "placing",
+    "Placement": "placing",
     "Comparison": "hypothesis",
     "Categorical": "distributions",
     "substitution": "distributions",

@@ -85,7 +85,12 @@ class Alphabet:
             self.complement_symbols = _complement_symbols(self.symbols, self.observation, self.complement_index)
             self._text_complement = self._text_complement_table()
         readings = (tuple(self._ambiguity.items()), frozenset(self._aliases.items()))
-        self._key = (letters, complement, readings, self._case_sensitive)  # the last one: see __setattr__
+        self._key: tuple[Any, ...] = (
+            letters,
+            complement,
+            readings,
+            self._case_sensitive,
+        )  # the last one: see __setattr__
 
     @staticmethod
     def of(alphabet: Alphabet | str) -> Alphabet:
@@ -172,6 +177,25 @@ class Alphabet:
             raise self._unknown(chr(data[position]), position, data)
         return complement[::-1].decode("ascii")
 
+    def with_qualities(self) -> Alphabet:
+        """The same letters, with a symbol for each at every quality that FASTQ files know.
+
+        A base of error p = 10**(-Q / 10) is observed as a mixture of the letters, 1 - p of its own and the rest of the
+        others; from p = .75 on it is missing, as N. A model of such an alphabet reads the qualities of records (Record,
+        SeqRecord). They are off by default, since a trained pair table holds the rate of errors already. Raises
+        ArgumentError for an alphabet without a symbol for a missing letter.
+
+        >>> DNA.with_qualities().observation[-4].round(6).tolist()  # A of quality 50 or more
+        [0.99999, 3e-06, 3e-06, 3e-06]
+        """
+        from tiedseq.qualities import QualityAlphabet
+
+        return QualityAlphabet(self)
+
+    def without_qualities(self) -> Alphabet:
+        """The alphabet that `with_qualities` was asked of; itself if it knows none."""
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """What a model file keeps: the name of a ready-made alphabet, else everything that defines this one.
 
@@ -193,6 +217,8 @@ class Alphabet:
         """The alphabet that `to_dict` wrote; ArgumentError if the document is not of that form."""
         try:
             entries = dict(document)
+            if entries.pop("qualities", False):
+                return Alphabet.from_dict(entries).with_qualities()
             return Alphabet(**entries) if "letters" in entries else _BUILT_IN[entries.pop("name")]
         except ArgumentError:
             raise

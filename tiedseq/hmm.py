@@ -32,6 +32,7 @@ from .soft import split_values
 from .specification import Parameter
 from .strands.parameters import StrandParameters
 from .training import Options, train
+from .workers import mapping
 
 Floats = NDArray[np.float64]
 Paths = NDArray[np.int64]
@@ -471,8 +472,10 @@ class HMM(HmmlearnAttributes, Estimator):
         path = drawn_path(self.states, start, transitions, self._is_emitting, n, generator)
         return self._parameters.emitted(path, generator), path
 
-    def standard_errors(self, X: Any, lengths: ArrayLike | None = None) -> dict[str, Any]:
+    def standard_errors(self, X: Any, lengths: ArrayLike | None = None, *, executor: Any = None) -> dict[str, Any]:
         """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
+
+        `executor` is a number of threads or a ThreadPoolExecutor.
 
         Returns
         -------
@@ -491,7 +494,8 @@ class HMM(HmmlearnAttributes, Estimator):
         to one leave free: two passes over the data for every free parameter. Priors are not in it.
         """
         data = self._observations(X, lengths)
-        return self._parameters.standard_errors(self._batches(data))
+        with mapping(executor) as run:
+            return self._parameters.standard_errors(self._batches(data), run)
 
     def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""

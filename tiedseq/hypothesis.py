@@ -251,7 +251,7 @@ def compare(
     if permutation:
         score, p_by_swaps, blocks = fitted_null.swap_test(fitted, data, permutation, generator, **where)
         swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
-    found, trouble = _errors(fitted_null, fitted, data, where) if errors else (None, [])
+    found, trouble = _errors(fitted_null, fitted, data, where, settings) if errors else (None, [])
     return Comparison(
         *(fitted_null, fitted, logs, df, p_value, fitted_null.n_letters(data, **_lengths(where)), (*notes, *trouble)),
         method="bootstrap" if bootstrap else "chi-square",
@@ -353,12 +353,13 @@ def _clock(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _errors(null: Any, alternative: Any, data: Any, where: Any) -> tuple[Any, list[str]]:
+def _errors(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> tuple[Any, list[str]]:
     """Return the standard errors of both models, and why there are none."""
+    threads = {"executor": settings["executor"]} if isinstance(settings.get("executor"), int) else {}
     found = []
     for name, model in (("null", null), ("alternative", alternative)):
         try:
-            found.append(model.standard_errors(data, **where))
+            found.append(model.standard_errors(data, **where, **threads))
         except ModelError as error:
             return None, [f"of the {name}: {error}"]
     return tuple(found), []

@@ -224,6 +224,14 @@ class PairHMM(PairProbabilities, Estimator):
         parameters.start_from(other._parameters)
         self._adopt(parameters)
 
+    def with_qualities(self) -> PairHMM:
+        """Return a copy that reads the qualities of records: see `Alphabet.with_qualities`."""
+        other, alphabet = self.copy(), self.alphabet.with_qualities()
+        other.alphabet, other._made = alphabet, self._made.with_alphabet(alphabet)
+        other._arguments = {**self._arguments, "alphabet": alphabet}
+        other._adopt(self._parameters.with_alphabet(alphabet))
+        return other
+
     def with_second_gap_class(self) -> PairHMM | None:
         """Return a model with a twin for the x and the y state, rarer and longer; None if it has several of either."""
         wider = with_second_class(self._parameters)
@@ -363,9 +371,11 @@ class PairHMM(PairProbabilities, Estimator):
         return found
 
     def standard_errors(
-        self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward"
+        self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward", executor: Any = None
     ) -> dict[str, Any]:
         """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
+
+        `executor` is a number of threads or a ThreadPoolExecutor.
 
         Returns
         -------
@@ -384,7 +394,7 @@ class PairHMM(PairProbabilities, Estimator):
         to one leave free: two passes over the data for every free parameter. Priors are not in it.
         """
         check_mode(mode)
-        return standard_errors(self._parameters, self._data(pairs), mode, self._complement(strand))
+        return standard_errors(self._parameters, self._data(pairs), mode, self._complement(strand), executor)
 
     def aic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
         """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""

@@ -44,6 +44,7 @@ def _one_gap_class(**options: Any) -> Models:
 
 READY: dict[str, Callable[..., Models]] = {
     "symmetric-insertion": _insertion("opening", "extension", "letters"),
+    "symmetric-gaps": _insertion("opening", "extension"),
     "symmetric-opening": _insertion("opening"),
     "symmetric-extension": _insertion("extension"),
     "symmetric-letters": _insertion("letters"),
@@ -61,8 +62,10 @@ def hypotheses(name: str, **options: Any) -> Models:
     Parameters
     ----------
     name : str
-        - "symmetric-insertion": insertion and deletion are one thing; or only in one aspect, "symmetric-opening",
-          "symmetric-extension", "symmetric-letters".
+        - "symmetric-insertion": insertion and deletion are one thing: as often, as long, of the same letters.
+          "symmetric-gaps" leaves the letters out, which differ already if the two sequences' composition does. In one
+          aspect alone: "symmetric-opening", "symmetric-extension", "symmetric-letters"; the others are symmetric in
+          both models.
         - "reversibility": P(a, b) = P(b, a) in the pair table.
         - "strand-symmetry": pairs and gap letters are alike on both strands. DNA only.
         - "kimura", "jukes-cantor": the pair table has these few values.

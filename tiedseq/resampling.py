@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from .errors import ArgumentError
+from .workers import mapping
 
 
 def bootstrapped(
@@ -36,13 +35,13 @@ def bootstrapped(
     count : int
     generator : Generator
         Every data set has a generator of its own, spawned from this one.
-    executor : int, concurrent.futures.Executor or None
+    executor : int, ThreadPoolExecutor or None
         Who works on the data sets, several at a time.
     progress : bool
         Show a bar (tqdm).
     """
     generators = generator.spawn(count)
-    with _mapping(executor) as mapped:
+    with mapping(executor) as mapped:
         found = mapped(lambda each: statistic(draw(each)), generators)
         return list(_shown(found, count) if progress else found)
 
@@ -60,18 +59,3 @@ def _shown(found: Iterator[float], count: int) -> Iterator[float]:
     except ImportError as error:
         raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
     yield from tqdm(found, total=count, unit="data set", desc="bootstrap")
-
-
-@contextmanager
-def _mapping(executor: Any) -> Iterator[Callable[..., Iterator[float]]]:
-    if executor is None or (isinstance(executor, int | np.integer) and executor == 1):
-        yield map
-    elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
-        with ThreadPoolExecutor(int(executor)) as threads:
-            yield threads.map
-    elif isinstance(executor, ThreadPoolExecutor):
-        yield executor.map
-    elif isinstance(executor, Executor):
-        raise ArgumentError("executor= of a bootstrap is a number of threads or a ThreadPoolExecutor.")
-    else:
-        raise ArgumentError(f"executor={executor!r} must be a number of threads or a ThreadPoolExecutor.")

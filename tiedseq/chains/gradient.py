@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from .parameters import HMMParameters
 
 
-def gradient(parameters: HMMParameters, batches: Sequence[Batch]) -> Floats:
+def gradient(parameters: HMMParameters, batches: Sequence[Batch], run: Any = map) -> Floats:
     """Return d ln P / d value at the current values, every value taken as free of the others."""
     machine, n = parameters.machine(), len(parameters.states)
     transitions, start = np.zeros((n, n + 1)), np.zeros(n + 1)
     letters: Any = 0.0
     numbers = {label: np.zeros(np.shape(value)) for label, value in parameters.families.values.items()}
-    for batch in batches:
-        _, found = machine.derivatives(batch)
+    for batch, (_, found) in zip(batches, run(machine.derivatives, batches), strict=True):
         transitions[:, :-1] += found.transitions
         start[:-1] += found.start
         if parameters.specification.has_end:
@@ -56,7 +55,7 @@ def _add_family_gradient(
                 total[label] += group.family.derivative(name, batch.observations, used[:, place], values)
 
 
-def standard_errors(parameters: HMMParameters, batches: Sequence[Batch]) -> dict[str, Any]:
+def standard_errors(parameters: HMMParameters, batches: Sequence[Batch], run: Any = map) -> dict[str, Any]:
     """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
     specification, families = parameters.specification, parameters.families
     parameters.soft.refuse("standard error")
@@ -84,7 +83,7 @@ def standard_errors(parameters: HMMParameters, batches: Sequence[Batch]) -> dict
 
     def at(values: Floats) -> Floats:
         other.vector = values
-        return gradient(other, batches)
+        return gradient(other, batches, run)
 
     directions = np.array(columns).reshape(-1, len(vector)).T
     found = standard_deviations(at, vector, directions, np.array(reach), names)

@@ -282,11 +282,11 @@ class HMMParameters:
         """Labels whose values have run into a bound of their family."""
         return self.families.at_floor()
 
-    def standard_errors(self, batches: Sequence[Batch]) -> dict[str, Any]:
+    def standard_errors(self, batches: Sequence[Batch], run: Any = map) -> dict[str, Any]:
         """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
         from .gradient import standard_errors
 
-        return standard_errors(self, batches)
+        return standard_errors(self, batches, run)
 
     def emitted(self, path: NDArray[np.int64], generator: np.random.Generator) -> Any:
         """Draw the letters or numbers of a path of states."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from tiedseq.alphabet import Codes
 from tiedseq.information import BORDER, reach_of, standard_deviations
+from tiedseq.workers import mapping
 
 from .data import PairData
 from .machine import PairMachine, sum_of
@@ -18,17 +19,19 @@ def standard_errors(parameters: PairParameters, data: PairData, mode: str, compl
     """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
     parameters.soft.refuse("standard error")
     specification, other = parameters.specification, parameters.copy()
+    batches = data.batches()
     directions = specification.simplex.directions(specification.free, BORDER)
 
     def gradient(values: Vector) -> Vector:
         other.vector = values
         machine = PairMachine(other.tables(), mode, complement)
-        parts = [machine.derivatives(batch.pairs, batch.weights)[1] for batch in data.batches()]
+        parts = list(run(lambda batch: machine.derivatives(batch.pairs, batch.weights)[1], batches))
         return specification.pool(other.gradient(sum_of(parts)))
 
     names = [str(name) for name in specification.ties.names]
     reach = reach_of(specification.free, directions)
-    found = standard_deviations(gradient, parameters.vector, directions, reach, names)
+    with mapping(executor) as run:
+        found = standard_deviations(gradient, parameters.vector, directions, reach, names)
     moving = np.abs(directions).max(axis=1, initial=0.0) > 0.0
     errors: dict[str, Any] = {}
     for label in specification.labels:

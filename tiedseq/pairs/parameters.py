@@ -103,6 +103,12 @@ class PairParameters:
         other.specification = self.specification.copy()
         return other
 
+    def with_alphabet(self, alphabet: Alphabet) -> PairParameters:
+        """Return the parameters for another way to observe the same letters."""
+        other = self.copy()
+        other.alphabet = alphabet
+        return other
+
     def reset(self) -> None:
         """Return to the values of the constructor."""
         self.specification.free = self.specification.initial.copy()

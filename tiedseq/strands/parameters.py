@@ -372,14 +372,14 @@ class StrandParameters:
 
     # ---- how sure -------------------------------------------------------------------------------------------------
 
-    def gradient(self, batches: Sequence[Batch]) -> Vector:
+    def gradient(self, batches: Sequence[Batch], run: Any = map) -> Vector:
         """Return d ln P / d value at the current values, every value taken as free of the others."""
         machine = self.machine()
-        counts = np.sum([expect(machine, batch).counts for batch in batches], axis=0)
+        counts = np.sum(list(run(lambda batch: expect(machine, batch).counts, batches)), axis=0)
         counted = self._counted(counts)
         return np.concatenate([self.flows[label].gradient(self._table(label), counted[label]) for label in self.values])
 
-    def standard_errors(self, batches: Sequence[Batch]) -> dict[str, Any]:
+    def standard_errors(self, batches: Sequence[Batch], run: Any = map) -> dict[str, Any]:
         """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
         vector, sizes = self.vector, [len(part) for part in self.values.values()]
         first, columns = 0, []
@@ -395,7 +395,7 @@ class StrandParameters:
 
         def at(values: Vector) -> Vector:
             other.vector = values
-            return other.gradient(batches)
+            return other.gradient(batches, run)
 
         found = standard_deviations(at, vector, directions, reach_of(vector, directions), names)
         moving = np.abs(directions).max(axis=1, initial=0.0) > 0.0
