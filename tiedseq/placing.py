@@ -73,7 +73,7 @@ def place(
     --------
     >>> found = place(["GATTACAGGCTTACCGATTCTTGACAC"], ["CCCCGATTACAGGCTTACCGTTGACACGGGG", "ACACACAC"], min_log_odds=5)
     >>> [read.sequence for _, read in found.pairs], found.unmapped
-    (['GATTACAGGCTTACCG'], ['query2'])
+    (['GATTACAGGCTTACCGTTGACAC'], ['query2'])
     """
     if isinstance(min_log_odds, bool) or not isinstance(min_log_odds, int | float):
         raise ArgumentError(f"min_log_odds={min_log_odds!r} must be a number of bits")

@@ -15,7 +15,9 @@ from .machine import PairMachine, sum_of
 from .parameters import PairParameters, Vector
 
 
-def standard_errors(parameters: PairParameters, data: PairData, mode: str, complement: Codes | None) -> dict[str, Any]:
+def standard_errors(
+    parameters: PairParameters, data: PairData, mode: str, complement: Codes | None, executor: Any
+) -> dict[str, Any]:
     """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
     parameters.soft.refuse("standard error")
     specification, other = parameters.specification, parameters.copy()

@@ -57,6 +57,10 @@ class StrandNesting:
             if held and not same:
                 raise ModelError(f"The alternative holds {label!r}, which the null does not hold at the same value.")
 
+    def is_on_boundary_of(self, alternative: Any) -> bool:
+        """Whether the alternative becomes this model only at a boundary: never, as both have the same states."""
+        return False
+
     def _check_free(self, alternative: Nesting) -> None:
         """Raise ModelError unless a model without symmetry has no ties, and the same states, letters and zeros."""
         specification, order = alternative.specification, self.structure[2]
