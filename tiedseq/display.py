@@ -73,7 +73,8 @@ def model_table(title: str, parameters: Iterable[Parameter], note: str) -> Table
 def value_cell(parameter: Parameter, error: Any = None) -> Cell:
     """Return the value of a parameter: a number, a few numbers with their letters, or what a notebook unfolds.
 
-    `error` is its standard error, of the same shape; where there is none it says nothing.
+    `error` is its standard error, of the same shape, masked where a parameter is on its boundary and has none; None
+    says nothing.
     """
     cell = _value_cell(parameter.value, parameter.letters, error)
     if not parameter.held:
@@ -86,12 +87,12 @@ def _value_cell(value: Any, letters: str, error: Any = None) -> Cell:
         return "from data"
     array = np.asarray(value)
     if array.size == 1 and not letters:
-        return f"{array.item():.6g}" + ("" if error is None else f" \N{PLUS-MINUS SIGN} {float(error):.2g}")
+        return f"{array.item():.6g}" if error is None else f"{array.item():.6g} {_error(error)}"
     number = _probability if letters else "{:.4g}".format
     heads = list(letters) or [""] * (array.shape or (1,))[-1]
     if array.ndim == 1:
         pairs = [[head, number(entry)] for head, entry in zip(heads, array, strict=True)]
-        if error is not None and not np.ma.getmaskarray(error).all():
+        if error is not None:
             return Folded(
                 " ".join(" ".join(pair) for pair in pairs),
                 [[*pair, _error(e)] for pair, e in zip(pairs, np.ma.asarray(error), strict=True)],
@@ -106,8 +107,8 @@ def _value_cell(value: Any, letters: str, error: Any = None) -> Cell:
 
 
 def _error(error: Any) -> str:
-    """A standard error; nothing where there is none."""
-    return "" if np.ma.is_masked(error) else f"\N{PLUS-MINUS SIGN} {float(error):.2g}"
+    """A standard error, or that the parameter is on its boundary, where there is none."""
+    return "(boundary)" if np.ma.is_masked(error) else f"\N{PLUS-MINUS SIGN} {float(error):.2g}"
 
 
 def _probability(value: float) -> str:

@@ -14,6 +14,7 @@ from .display import Cell, Table, value_cell
 from .errors import ArgumentError, ConvergenceWarning, ModelError
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
+from .specification import Parameter
 
 _SETTLED = 0.01  # nats still to come that a p-value can bear
 _BORDER = 1e-6  # a probability this close to zero is at its boundary
@@ -97,7 +98,7 @@ class Comparison:
         ]
         models, errors = (self.null, self.alternative), self.errors or ({}, {})
         lines = [
-            {line.label: value_cell(line, found.get(line.label)) for line in model.describe()}
+            {line.label: value_cell(line, _shown(line, found)) for line in model.describe()}
             for model, found in zip(models, errors, strict=True)
         ]
         rows += [(label, *(line.get(label, "") for line in lines)) for label in {**lines[0], **lines[1]}]
@@ -144,6 +145,13 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return self._table().html()
+
+
+def _shown(line: Parameter, errors: dict[str, Any]) -> Any:
+    """The standard error of a parameter as tables show it: masked on its boundary, None where none is expected."""
+    if line.held or line.label not in errors:
+        return None
+    return np.ma.masked if errors[line.label] is None else errors[line.label]
 
 
 def _plain(errors: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .recursion import Derivatives
 from .tables import Floats, PairTables
 
 KINDS = ("xy", "x", "y")
+_LEAST = 1e-15  # of the largest count of a transition
 Vector = NDArray[np.float64]
 
 
@@ -126,6 +128,7 @@ class PairParameters:
         other = self.copy()
         groups = groups_of(self.soft.tied, soft)
         other.specification, other.soft = self.soft.changed(self.specification, groups, given or {}, random_state)
+        other.__dict__.pop("_in_rows", None)
         return other
 
     def is_soft_by(self, soft: Mapping[str, float]) -> bool:
@@ -226,7 +229,28 @@ class PairParameters:
     def maximize(self, counts: Vector, priors: Mapping[str, Any]) -> Vector:
         """Return the values that the M-step makes of flat counts."""
         pooled = self.specification.pool(self.counted(counts)) + self._pseudocounts(priors)
-        return self.soft.maximize(self.specification, pooled)
+        return self.soft.maximize(self.specification, self._not_vanishing(pooled))
+
+    def _not_vanishing(self, pooled: Vector) -> Vector:
+        """Counts of transitions that are no zeros, none of them below 1e-15 of the largest.
+
+        Where the data have no gaps, EM squares the probability of one at every step. What is lost is below rounding,
+        and the fast recursions, which suit probabilities above some 1e-26, go on to be the right ones.
+        """
+        kept = pooled.copy()
+        rows = self._in_rows & (pooled > 0.0)
+        kept[rows] = np.maximum(pooled[rows], _LEAST * pooled[rows].max(initial=0.0))
+        return kept
+
+    @cached_property
+    def _in_rows(self) -> NDArray[np.bool_]:
+        """Which values are transitions."""
+        found = np.zeros(self.specification.ties.n_free, bool)
+        for label in self.specification.labels:
+            if label not in self.specification.reading.tables:
+                places = np.ravel(self.specification.places(label))
+                found[places[places >= 0]] = True
+        return found
 
     def log_prior(self, priors: Mapping[str, Any]) -> float:
         """ln of the priors' density at the current values, but for a constant, less the penalty of soft ties."""
