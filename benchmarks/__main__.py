@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from . import cases, hmm_cases  # noqa: F401  (they make their cases known)
+from . import cases, hmm_cases, training_cases  # noqa: F401  (they make their cases known)
 from .harness import CASES, measure, table
 
 
