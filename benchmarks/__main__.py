@@ -29,7 +29,9 @@ def main() -> int:
     )
     for name in arguments.cases or names:
         if name in REPORTS:
-            print(f"\n[{name}]", *REPORTS[name](arguments.pairs), sep="\n", flush=True)
+            print(f"\n[{name}]", flush=True)
+            for paragraph in REPORTS[name](arguments.pairs):
+                print(paragraph, flush=True)
             continue
         case = CASES[name]()
         print(f"\n[{name}] {table(case, *measure(case, arguments.repeat))}", flush=True)

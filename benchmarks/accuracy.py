@@ -89,10 +89,11 @@ def accuracy_report(pairs: int) -> Iterator[str]:
 def _simulated(pairs: int) -> Iterator[str]:
     import msasim  # noqa: F401 - so that nothing is promised if it is missing
 
+    letters = ", ".join(f"{letter} {share}" for letter, share in zip("ACGT", HKY, strict=False))
     yield (
-        f"Simulated by msasim: {LENGTH} letters at the root; HKY with A, C, G, T at {HKY[:4]} and {HKY[4]:g} transitions a "
-        f"transversion;\n{INSERTION_RATE} insertions and {DELETION_RATE} deletions a substitution, lengths by Zipf's "
-        f"law (exponent {ZIPF_EXPONENT}, {ZIPF_LONGEST} at most).\nNumbers are recall/precision of aligned letters."
+        f"Simulated by msasim: {LENGTH} letters at the root; HKY with {letters}, transitions to transversions as "
+        f"{HKY[4]:g} to 1;\n{INSERTION_RATE} insertions and {DELETION_RATE} deletions a substitution, lengths by the law "
+        f"of Zipf (exponent {ZIPF_EXPONENT}, {ZIPF_LONGEST} at most).\nNumbers are recall/precision of aligned letters."
     )
     for divergence in DIVERGENCES:
         title = f"{pairs} pairs, {divergence} substitutions a site"
@@ -120,7 +121,7 @@ def comparison(title: str, truth: list[TruePair], least_gain: float | None) -> I
             yield f"  {name:<{_WIDTH}}  skipped: {_reason(error)}"
         else:
             above = margin(curves[BEST], points[name])
-            place = "beyond the curve" if above == -np.inf else f"{above:+.3f} from its precision to the curve"
+            place = "beyond the curve" if above == -np.inf else f"the curve at its recall: precision {above:+.3f}"
             yield f"  {name:<{_WIDTH}}  {points[name]}  {place}"
     yield from verdicts(curves[BEST], points, least_gain)
 
@@ -135,7 +136,7 @@ def _reason(error: Exception) -> str:
 
 def verdicts(curve: list[Accuracy], points: dict[str, Accuracy], least_gain: float | None) -> Iterator[str]:
     ahead = [name for name, point in points.items() if margin(curve, point) < 0]
-    yield f"  the curve lies nowhere below a peer: {f'MISSED: {chr(44).join(ahead)}' if ahead else 'yes'}"
+    yield f"  the curve lies nowhere below a peer: {'MISSED: ' + ', '.join(ahead) if ahead else 'yes'}"
     if "ProbCons" in points:
         gains = [ours - theirs for ours, theirs in zip(curve[0], points["ProbCons"], strict=True)]
         line = f"  above ProbCons at gap weight 0: recall {gains[0]:+.3f}, precision {gains[1]:+.3f}"

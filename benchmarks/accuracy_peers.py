@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from .truth import Partners, partners_of_blocks, partners_of_columns, partners_o
 Pairs = list[tuple[str, str]]
 Aligner = Callable[[Pairs], list[Partners]]
 
-TIMEOUT = 120.0  # seconds a call of a program
+TIMEOUT = 60.0  # seconds a call of a program
 
 
 def biopython(pairs: Pairs) -> list[Partners]:
@@ -78,11 +80,23 @@ PEERS: dict[str, Aligner] = {
 
 
 def _output(command: list[str]) -> str:
-    """What a program prints; a failure is an error, with what it said."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")
-    return done.stdout
+    """What a program prints; a failure is an error, with what it said. Its children end with it."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, complaint = process.communicate(timeout=TIMEOUT)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: exit status {process.returncode}\n{complaint}")
+    return output
 
 
 def _by_program(command: list[str], pairs: Pairs) -> list[Partners]:
