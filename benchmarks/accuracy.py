@@ -92,8 +92,8 @@ def _simulated(pairs: int) -> Iterator[str]:
     letters = ", ".join(f"{letter} {share}" for letter, share in zip("ACGT", HKY, strict=False))
     yield (
         f"Simulated by msasim: {LENGTH} letters at the root; HKY with {letters}, transitions to transversions as "
-        f"{HKY[4]:g} to 1;\n{INSERTION_RATE} insertions and {DELETION_RATE} deletions a substitution, lengths by the law "
-        f"of Zipf (exponent {ZIPF_EXPONENT}, {ZIPF_LONGEST} at most).\nNumbers are recall/precision of aligned letters."
+        f"{HKY[4]:g} to 1;\n{INSERTION_RATE} insertions and {DELETION_RATE} deletions a substitution, Zipf lengths "
+        f"(exponent {ZIPF_EXPONENT}, {ZIPF_LONGEST} at most).\nNumbers are recall/precision of aligned letters."
     )
     for divergence in DIVERGENCES:
         title = f"{pairs} pairs, {divergence} substitutions a site"

@@ -48,7 +48,7 @@ def test_margin_is_read_off_the_curve_between_its_points() -> None:
 
 
 def test_calibration_counts_columns_by_kind_and_tenth() -> None:
-    # right: the letter 0 alone, and the last two pairs; wrong: letter 1 alone, letters 0 and 1 of the query alone or not
+    # target letters 0 and 1 and query letters 0 and 1 stand alone; in truth only 0 of the target and 1 of the query do
     results = [result([[0, 1, -1, -1, 2, 3], [-1, -1, 0, 1, 2, 3]], [0.95, 0.45, 0.41, 0.92, 1.0, 0.75])]
     residues, gaps = calibration([TRUTH], results, True), calibration([TRUTH], results, False)
     assert [k for k, decile in enumerate(residues) if decile] == [7, 9]
