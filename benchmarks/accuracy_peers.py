@@ -72,10 +72,10 @@ def last(pairs: Pairs) -> list[Partners]:
 PEERS: dict[str, Aligner] = {
     "ProbCons": probcons,
     "FSA": fsa,
-    "LAST, trained": last,
+    "LAST (trained)": last,
     "MAFFT G-INS-i": mafft,
-    "parasail, blastn scores": parasail,
-    "Biopython, blastn scores": biopython,
+    "parasail (blastn scores)": parasail,
+    "Biopython (blastn scores)": biopython,
 }
 
 
