@@ -7,26 +7,32 @@ import os
 import platform
 import sys
 
-from . import cases, hmm_cases, training_cases  # noqa: F401  (they make their cases known)
-from .harness import CASES, measure, table
+from . import accuracy, cases, hmm_cases, training_cases  # noqa: F401  (they make their cases known)
+from .harness import CASES, REPORTS, measure, table
 
 
 def main() -> int:
+    names = [*CASES, *REPORTS]
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measure tiedseq and its peers side by side.", epilog="; ".join(CASES)
+        prog="python -m benchmarks", description="Measure tiedseq and its peers side by side.", epilog="; ".join(names)
     )
     parser.add_argument("cases", nargs="*", metavar="CASE", help="cases to run (default: all)")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="counted calls of every run (default: 5)")
+    parser.add_argument("--pairs", type=int, default=12, metavar="N", help="accuracy: pairs a table (default: 12)")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.cases if name not in CASES]
-    if unknown or arguments.repeat < 1:
-        parser.error(
-            f"no case {', '.join(unknown)}; there are {', '.join(CASES)}" if unknown else "--repeat is at least 1"
-        )
+    if unknown := [name for name in arguments.cases if name not in names]:
+        parser.error(f"no case {', '.join(unknown)}; there are {', '.join(names)}")
+    if arguments.repeat < 1 or arguments.pairs < 1:
+        parser.error("--repeat and --pairs are at least 1")
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load {_load()}; ratios to each table's first line"
     )
-    for name in arguments.cases or CASES:
+    for name in arguments.cases or names:
+        if name in REPORTS:
+            print(f"\n[{name}]", flush=True)
+            for paragraph in REPORTS[name](arguments.pairs):
+                print(paragraph, flush=True)
+            continue
         case = CASES[name]()
         print(f"\n[{name}] {table(case, *measure(case, arguments.repeat))}", flush=True)
     return 0

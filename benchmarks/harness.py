@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -54,6 +54,20 @@ def case(function: Callable[[], Case]) -> Callable[[], Case]:
     """Make a function that returns a Case known by its name."""
     CASES[function.__name__.replace("_", "-")] = function
     return function
+
+
+REPORTS: dict[str, Callable[[int], Iterator[str]]] = {}
+"""What is no matter of time, by name: a number of simulated pairs to paragraphs of text."""
+
+
+def report(name: str) -> Callable[[Callable[[int], Iterator[str]]], Callable[[int], Iterator[str]]]:
+    """Make a function that yields paragraphs known by a name."""
+
+    def known(function: Callable[[int], Iterator[str]]) -> Callable[[int], Iterator[str]]:
+        REPORTS[name] = function
+        return function
+
+    return known
 
 
 def measure(case: Case, repeat: int) -> tuple[dict[str, Measured], dict[str, str]]:
