@@ -40,7 +40,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "alphabet", "ties", "simplex", "distributions", "language", "random_state", "restating"),
     },
     "centres": set(),
-    "soft": {"errors", "alphabet", "distributions", "language", "random_state", "specification", "centres"},
+    "pseudocounts": {"errors"},
+    "soft": {
+        *("errors", "alphabet", "distributions", "language", "random_state", "specification", "centres"),
+        "pseudocounts",
+    },
     "sink": {"errors"},
     "checkpoints": {"errors", "sink"},
     "acceleration": set(),
@@ -51,14 +55,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nesting": {"errors", "specification"},
     "workers": {"errors"},
     "resampling": {"errors", "workers"},
-    "hypothesis": {"errors", "random_state", "specification", "display", "resampling"},
+    "hypothesis": {"errors", "random_state", "specification", "display", "information", "resampling"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
-        *("information", "nesting", "soft", "restating"),
+        *("information", "nesting", "soft", "restating", "records", "workers"),
     },
     "strands": {
         *("errors", "alphabet", "ties", "distributions", "language", "random_state", "specification", "information"),
-        *("nesting", "chains"),
+        *("options", "pseudocounts", "nesting", "chains"),
     },
     "storage": {"errors", "sink"},
     "columns": set(),
@@ -70,9 +74,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},
     "hmm": {
-        "options",
-        *("errors", "alphabet", "records", "distributions", "families", "random_state", "training", "estimator"),
-        *("chains", "strands", "storage", "nesting", "specification", "soft", "workers"),
+        *("errors", "options", "alphabet", "random_state", "training", "estimator"),
+        *("chains", "strands", "storage", "specification", "soft"),
     },
     "pairhmm": {
         *("errors", "options", "alphabet", "records", "random_state", "specification", "estimator", "training"),

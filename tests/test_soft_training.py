@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
 from tiedseq import cli
+from tiedseq.chains.parameters import HMMParameters
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ModelError, SequenceError
 from tiedseq.training import Iteration
 
@@ -321,6 +322,7 @@ def test_restarts_draw_what_was_not_given() -> None:
     again = ts.HMM("xyz", rows, entries, values=stay, random_state=1)
     again.fit(DATA, soft={"e": 5}, max_iter=1, tol=0.0)
     for model, drawn in ((made, {"e@b", "f"}), (again, {"e@a", "e@b", "f"})):
+        assert isinstance(model._parameters, HMMParameters)
         specification = model._parameters.specification
         before, after = specification.by_label(specification.initial), specification.by_label(specification.redraw(5))
         changed = {label for label, value in before.items() if not np.array_equal(value, after[label])}

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tiedseq.alphabet import Alphabet
-
+from .model import ChainModel
 from .tables import Floats
 
 
-class HmmlearnAttributes:
+class HmmlearnAttributes(ChainModel):
     """Arrays in the order of `states`; AttributeError where a model has no such thing."""
-
-    _parameters: Any
-    alphabet: Alphabet | None
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        return tuple(self._parameters.states)
 
     @property
     def n_components(self) -> int:

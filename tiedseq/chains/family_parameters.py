@@ -211,6 +211,12 @@ class FamilyParameters:
                 groups.setdefault(key, (family, []))[1].append(state)
         return list(groups.values())
 
+    def observations(self, sequence: Any) -> Vector:
+        """Return one sequence as every family takes it. SequenceError where one does not."""
+        for family, _ in self.groups(list(self.families)):
+            sequence = family.observations(sequence)
+        return np.asarray(sequence)
+
     def copy(self) -> FamilyParameters:
         """Return parameters with the same structure and values of their own."""
         other = FamilyParameters.__new__(FamilyParameters)

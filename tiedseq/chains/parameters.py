@@ -22,6 +22,7 @@ from tiedseq.specification import Parameter, Specification, Tables
 from .emissions import Batch, Emissions, FamilyEmissions, FamilyStates, LetterEmissions
 from .family_parameters import FamilyParameters
 from .machine import Machine
+from .protocol import Written
 from .sampling import dependent_letters
 from .tables import ChainTables, Index
 from .words import words_of
@@ -30,7 +31,7 @@ Vector = NDArray[np.float64]
 
 
 class HMMParameters:
-    """The parameters of an HMM. The arguments are those of :class:`tiedseq.hmm.HMM`.
+    """The parameters of an HMM without symmetry.
 
     Attributes
     ----------
@@ -44,16 +45,8 @@ class HMMParameters:
         All states, and those that emit something.
     """
 
-    def __init__(
-        self,
-        alphabet: Alphabet | None,
-        transitions: Mapping[str, Mapping[str, Any]],
-        emissions: Mapping[str, Any],
-        start: Mapping[str, Any] | None,
-        values: Mapping[str, Any],
-        order: int,
-        random_state: RandomState,
-    ) -> None:
+    def __init__(self, written: Written) -> None:
+        alphabet, transitions, emissions, start, values, order, random_state = written
         self.alphabet, self.order = alphabet, order
         values = dict(values)
         letters, numbers = _told_apart(transitions, emissions, values, alphabet)
@@ -304,29 +297,9 @@ class HMMParameters:
         return any_family.restored(numbers)
 
     def _pseudocounts(self, priors: Mapping[str, Any]) -> Vector:
-        """Where in the values of rows and letters priors add what."""
-        pseudocounts = np.zeros(len(self.specification.free))
-        for label, prior in priors.items():
-            if label in self.families.uses:
-                continue
-            if label in self.soft.strengths:
-                member = next(member for member, of in self.soft.label_of.items() if of == label)
-                raise ModelError(
-                    f"priors= has the soft label {label!r}; give priors to its members, such as {member!r}."
-                )
-            places = self.specification.places(label)
-            try:
-                given = np.broadcast_to(np.asarray(prior, np.float64), places.shape)
-            except (TypeError, ValueError) as error:
-                raise ModelError(
-                    f"priors[{label!r}] is {prior!r}; it needs one pseudocount, or an array of shape {places.shape}."
-                ) from error
-            if not (np.isfinite(given).all() and (given >= 0.0).all()):
-                raise ModelError(f"priors[{label!r}] holds {np.min(given)}; pseudocounts are finite and not negative.")
-            where, first = np.unique(places.ravel(), return_index=True)  # tied cells: once a value
-            kept = where >= 0
-            pseudocounts[where[kept]] += given.ravel()[first[kept]]
-        return pseudocounts
+        """What priors add to the counts of rows and letters."""
+        of_rows = {label: prior for label, prior in priors.items() if label not in self.families.uses}
+        return self.soft.pseudocounts(self.specification, of_rows)
 
     def log_prior(self, priors: Mapping[str, Any]) -> float:
         """ln of the priors' density at the current values, but for a constant, less the penalty of soft ties."""
