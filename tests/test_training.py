@@ -288,6 +288,26 @@ def test_the_first_error_ends_an_iteration(monkeypatch: pytest.MonkeyPatch, exec
         rigid.fit(["a" * 10] * 3 + ["b" * 10] * 5, executor=executor)
 
 
+@pytest.mark.small
+def test_an_executor_that_is_shut_down_is_named() -> None:
+    executor = ThreadPoolExecutor(2)
+    executor.shutdown()
+    fitted = model()
+    with pytest.raises(ArgumentError, match=r"executor=.*has been shut down, and takes no more work"):
+        fitted.fit(["xyz"], executor=executor)
+    with pytest.raises(ArgumentError, match="has been shut down"):
+        fitted.standard_errors(["xyz"], executor=executor)
+
+
+@pytest.mark.small
+def test_a_callback_keeps_its_own_error() -> None:
+    def callback(now: Iteration) -> None:
+        raise RuntimeError("shutdown of my own")
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(RuntimeError, match="of my own"):
+        model().fit(["xyz"], executor=executor, callback=callback)
+
+
 class Dying(Executor):
     def map(self, fn: Any, *iterables: Any, **ignored: Any) -> Iterator[Any]:
         from concurrent.futures.process import BrokenProcessPool

@@ -341,7 +341,9 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
     def sample(self, n: int | None = None, random_state: RandomState = None) -> tuple[Any, Paths]:
         """Draw a sequence of n letters (a str; numbers as float64 (n, D); channels by name) and its path of states.
 
-        With an "end" in the model `n` may be left out, and is then no limit.
+        With an "end" in the model `n` may be left out, and is then no limit. A sequence has one letter at least: where
+        the model may end before the first, what is drawn follows P(sequence | model), as `score` has it, divided by the
+        probability that there is a letter. ModelError if there never is.
 
         Examples
         --------

@@ -24,6 +24,7 @@ from .acceleration import DEPTH, long_step
 from .checkpoints import Checkpoint
 from .errors import ArgumentError, ConvergenceWarning, ResourceError
 from .random_state import RandomState, generators
+from .workers import submitting
 
 Vector = NDArray[np.float64]
 
@@ -341,7 +342,7 @@ def _mapping(executor: Any) -> Iterator[Callable[..., Iterator[Statistics]]]:
                 crew = _Crew(others, int(executor) - 1)
                 yield _spread(crew.map, repeat(crew.map))
         elif isinstance(executor, Executor):
-            yield _spread(executor.map)
+            yield _spread(submitting(executor))
         elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
             yield _on_cluster(executor)
         else:

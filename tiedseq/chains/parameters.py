@@ -24,7 +24,7 @@ from .family_parameters import FamilyParameters
 from .machine import Machine
 from .protocol import Written
 from .sampling import dependent_letters
-from .tables import ChainTables, Index
+from .tables import ChainTables, Index, circular, silent_order
 from .words import words_of
 
 Vector = NDArray[np.float64]
@@ -74,6 +74,16 @@ class HMMParameters:
         self._check_namespace()
         self.states = self.specification.states
         self.emitting = tuple(state for state in self.states if state in letters or state in numbers)
+        self._check_silent()
+
+    @property
+    def _is_silent(self) -> NDArray[np.bool_]:
+        return np.array([state not in self.emitting for state in self.states])
+
+    def _check_silent(self) -> None:
+        _, circle = silent_order(self._is_silent, self.specification.possible())
+        if circle:
+            raise circular(repr(self.states[k]) for k in circle)
 
     def _check_namespace(self) -> None:
         for label in self.families.labels:
@@ -194,7 +204,7 @@ class HMMParameters:
         """Return the model at its current values, ready to work. ModelError if one has no value yet."""
         self.check_values()
         tables, possible = self.specification.tables(), self.specification.possible()
-        silent, end = np.array([state not in self.emitting for state in self.states]), tables["transitions"][:, -1]
+        silent, end = self._is_silent, tables["transitions"][:, -1]
         if not self.specification.has_end:
             end = np.where(silent, 0.0, end)  # a path ends with its last letter, whatever silent states come then
         chain = ChainTables(
@@ -379,6 +389,7 @@ class HMMParameters:
             )
             raise ModelError(f"The description of the model has {what}.")
         other.emitting = tuple(s for s in other.states if s in with_letters or s in other.families.families)
+        other._check_silent()
         return other
 
     def restated(self, document: Mapping[str, Any]) -> dict[str, Any]:
