@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ModelError
-from tiedseq.families import Family
 from tiedseq.nesting import Nesting
 from tiedseq.random_state import RandomState
 from tiedseq.restating import restated
@@ -23,6 +22,7 @@ from .emissions import Batch, Emissions, FamilyEmissions, FamilyStates, LetterEm
 from .family_parameters import FamilyParameters
 from .machine import Machine
 from .protocol import Written
+from .reading import told_apart
 from .sampling import dependent_letters
 from .tables import ChainTables, Index, circular, silent_order
 from .words import words_of
@@ -49,7 +49,7 @@ class HMMParameters:
         alphabet, transitions, emissions, start, values, order, random_state = written
         self.alphabet, self.order = alphabet, order
         values = dict(values)
-        letters, numbers = _told_apart(transitions, emissions, values, alphabet)
+        letters, numbers = told_apart(transitions, emissions, values, alphabet)
         if numbers and order:
             raise ModelError(f"order={order} is for letters that depend on those before them; numbers have order=0.")
         of_families = {}
@@ -404,49 +404,3 @@ class HMMParameters:
             "values": {**given["values"], **soft["values"], **self.families.given},
             "soft": soft["strengths"],
         }
-
-
-def _told_apart(
-    transitions: Mapping[str, Any], emissions: Mapping[str, Any], values: dict[str, Any], alphabet: Alphabet | None
-) -> tuple[dict[str, Any], dict[str, tuple[Family, str]]]:
-    """Return the states that emit letters, and those that emit numbers with their families; the others are silent.
-
-    Families among `values` are taken out of it.
-    """
-    letters: dict[str, Any] = {}
-    numbers: dict[str, tuple[Family, str]] = {}
-    shared = {label: values.pop(label) for label in list(values) if isinstance(values[label], Family)}
-    for state in emissions:
-        if state not in transitions:
-            raise ModelError(f"emissions= has the state {state!r}, which transitions= lacks; every state needs a row.")
-    for state in transitions:
-        if state not in emissions:
-            raise ModelError(f"emissions= lacks the state {state!r}; give it one, or None if it is silent.")
-        entry = emissions[state]
-        if isinstance(entry, Family):
-            numbers[state] = entry, state
-        elif isinstance(entry, str) and entry in shared:
-            numbers[state] = shared[entry], entry
-        elif entry is not None:
-            letters[state] = entry
-    unused = [label for label in shared if label not in {owner for _, owner in numbers.values()}]
-    if unused:
-        raise ModelError(f"values= has a family for {unused[0]!r}, a label that no state emits by.")
-    if letters and numbers:
-        raise ModelError(
-            f"State {next(iter(letters))!r} emits letters and state {next(iter(numbers))!r} numbers; all states see "
-            "the same sequence, so they emit the same kind of thing."
-        )
-    if not letters and not numbers:
-        raise ModelError("All states are silent; one at least must emit something.")
-    if len({family.layout for family, _ in numbers.values()}) > 1:
-        layouts = "; ".join(f"{state!r}: {family.layout}" for state, (family, _) in numbers.items())
-        raise ModelError(
-            f"The states observe different things ({layouts}); they see the same sequence, so give all families the "
-            "same dims=, or the same channels in one order."
-        )
-    if letters and alphabet is None:
-        raise ModelError("emissions= has tables of letters; name the letters with alphabet=.")
-    if numbers and alphabet is not None:
-        raise ModelError("emissions= has families of numbers; alphabet= is for letters, leave it out.")
-    return letters, numbers
