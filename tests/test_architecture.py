@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pairing": {"errors", "alphabet", "records", "biopython"},
     "hmm": {
         *("errors", "options", "alphabet", "random_state", "training", "estimator"),
-        *("chains", "strands", "storage", "specification", "soft"),
+        *("chains", "strands", "storage", "nesting", "specification", "soft"),
     },
     "pairhmm": {
         *("errors", "options", "alphabet", "records", "random_state", "specification", "estimator", "training"),

@@ -20,6 +20,7 @@ from .chains.topologies import Topologies, check_count
 from .chains.trainee import Trainee
 from .errors import ArgumentError, ModelError
 from .estimator import Estimator
+from .nesting import Nests
 from .options import SYMMETRIES, checked_order
 from .random_state import RandomState, generator_of
 from .soft import split_values
@@ -166,7 +167,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         """Labels that training leaves alone."""
         return self._parameters.held
 
-    def nesting(self) -> Any:
+    def nesting(self) -> Nests:
         """Return what decides whether this model is a special case of another; see `ts.compare`."""
         return self._parameters.nesting()
 

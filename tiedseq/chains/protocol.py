@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
+from tiedseq.nesting import Nests
 from tiedseq.random_state import RandomState
 from tiedseq.specification import Parameter
 
@@ -88,7 +89,7 @@ class Parameters(Protocol):
 
     def start_from(self, other: Any) -> None: ...
 
-    def nesting(self) -> Any: ...
+    def nesting(self) -> Nests: ...
 
     # ---- at work
 
