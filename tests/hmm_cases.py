@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import chain_twin as twin
 import tiedseq as ts
+from tiedseq.training import Iteration
 
 Floats = NDArray[np.float64]
 
@@ -103,3 +107,51 @@ def maximum(problem: Problem, starts: int = 4, seed: int = 0) -> tuple[float, Fl
         found = minimize(loss, rng.normal(0.0, 1.0, problem.size), method="BFGS", options={"gtol": 1e-6})
         best = max(best, (-float(found.fun), found.x), key=lambda pair: pair[0])
     return best
+
+
+# ---- what training has to keep ---------------------------------------------------------------------------------------
+
+
+def assert_same(one: ts.HMM, other: ts.HMM, renamed: Mapping[str, str] | None = None) -> None:
+    """The same bits in history and values; labels of `other` may be called something else in `one`."""
+    assert one.history_ == other.history_
+    for label, value in other.parameters.items():
+        assert_array_equal(one.parameters[(renamed or {}).get(label, label)], value)
+
+
+def assert_training_rose(model: ts.HMM, held: Mapping[str, Any]) -> None:
+    """The likelihood never fell, every value is finite, and what is held stayed."""
+    history = np.array(model.history_)
+    assert np.isfinite(history).all()
+    assert (np.diff(history) >= -1e-9 * (1.0 + np.abs(history[1:]))).all(), model
+    for label, value in model.parameters.items():
+        assert np.isfinite(value).all(), label
+        if label in held:
+            assert_array_equal(value, held[label])
+
+
+class Interruption(Exception):
+    """Of a training."""
+
+
+def assert_resumes_to_the_same_bits(
+    fresh: Callable[[], ts.HMM], data: Any, file: Path, options: Mapping[str, Any]
+) -> None:
+    """Interrupted before any iteration of any restart, a training goes on from its file as if nothing had been."""
+    expected = fresh().fit(data, **options)
+    total = options["max_iter"] * options["n_init"]
+    for stop in range(total):
+        calls: list[Iteration] = []
+
+        def interrupt(now: Iteration, calls: list[Iteration] = calls, stop: int = stop) -> None:
+            calls.append(now)
+            if len(calls) > stop:
+                raise Interruption
+
+        with pytest.raises(Interruption):
+            fresh().fit(data, checkpoint=file, callback=interrupt, **options)
+        assert file.exists() == (stop > 0)
+        rest: list[Iteration] = []
+        assert_same(fresh().fit(data, checkpoint=file, callback=rest.append, **options), expected)
+        assert len(rest) == total - stop
+        assert not file.exists()

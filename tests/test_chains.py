@@ -222,7 +222,7 @@ def test_silent_states_in_a_circle_are_refused() -> None:
         np.array([False, True, True]),
         np.ones((3, 3), bool),
     )
-    with pytest.raises(ModelError, match="silent states number 1, 2 lead back to themselves"):
+    with pytest.raises(ModelError, match="silent states 1, 2 lead back to themselves"):
         ChainRecursion(tables)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 from collections import Counter
@@ -614,3 +615,111 @@ def test_a_file_whose_letters_have_no_alphabet_is_damaged(tmp_path: Path) -> Non
     document = small().to_dict()
     with pytest.raises(ModelError, match="alphabet"):
         ts.HMM.from_dict({**document, "alphabet": None})
+
+
+# ---- sequences have a letter at least --------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("start", "some_letter"),
+    [
+        ({"a": 0.5, "end": 0.5}, 0.5),
+        ({"a": 0.25, "last": 0.5, "end": 0.25}, 0.25 + 0.5 * 0.7),
+        ({"a": 0.25, "first": 0.5, "end": 0.25}, 0.25 + 0.5 * (0.3 + 0.4 * 0.7)),
+    ],
+)
+def test_what_is_drawn_can_be_scored(start: dict[str, float], some_letter: float) -> None:
+    """Ways from the start to the end without a letter: frequencies against P, by hand."""
+    rows = {
+        "a": {"a": 0.2, "end": 0.8},
+        "first": {"a": 0.3, "last": 0.4, "end": 0.3},
+        "last": {"a": 0.7, "end": 0.3},
+    }
+    model = ts.HMM("xy", rows, {"a": [0.6, 0.4], "first": None, "last": None}, start)
+    generator, total = np.random.default_rng(5), 4000
+    counts = Counter(model.sample(random_state=generator)[0] for _ in range(total))
+    assert not counts[""]
+    for text in ("x", "y", "xx", "xy", "yx", "yy"):
+        letters = np.prod([{"x": 0.6, "y": 0.4}[letter] for letter in text])
+        by_hand = letters * 0.2 ** (len(text) - 1) * 0.8  # given that there is a letter
+        assert_allclose(np.exp(model.score(text)), some_letter * by_hand, rtol=1e-12, atol=0)
+        assert_allclose(counts[text] / total, by_hand, rtol=0, atol=4 * np.sqrt(0.25 / total))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("seed", range(6))
+def test_drawn_sequences_follow_all_paths(seed: int) -> None:
+    """Random models with silent states and an end, whose short sequences are listed with the twin."""
+    rng = np.random.default_rng(seed)
+    reference = twin.random_model(rng, emitting=2, silent=2, zeros=0.3, end=True)
+    tables = [np.array([0.7, 0.3]), np.array([0.2, 0.8])]
+    model = hmm_of(reference, tables, "xy")
+    firsts = np.random.default_rng(1)
+    try:
+        drawn = [model.sample(random_state=firsts)[0] for _ in range(1500)]
+    except ModelError:  # it has no letters
+        assert not np.isfinite(model.score("x"))
+        return
+    probability = {
+        text: float(np.exp(twin.log_likelihood(reference, log([[t["xy".index(c)] for t in tables] for c in text]))))
+        for length in (1, 2, 3)
+        for text in map("".join, itertools.product("xy", repeat=length))
+    }
+    kept = [text for text in drawn if len(text) <= 3]
+    assert min(map(len, drawn)) == 1 or sum(probability[text] for text in "xy") < 0.01
+    among = sum(probability.values())
+    for text, p in probability.items():
+        assert_allclose(kept.count(text) / len(kept), p / among, rtol=0, atol=4 * np.sqrt(0.25 / len(kept)))
+
+
+@pytest.mark.small
+def test_nothing_can_be_drawn_without_a_letter() -> None:
+    model = ts.HMM("xy", {"a": {"a": 1.0, "end": 0.0}, "s": {"end": 1.0}}, {"a": [0.5, 0.5], "s": None}, {"s": 1.0})
+    with pytest.raises(ModelError, match="No letter can come before the end"):
+        model.sample(random_state=0)
+
+
+# ---- what is wrong, by name ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+def test_silent_states_in_a_circle_are_named() -> None:
+    rows = {
+        "a": {"a": 0.5, "in": 0.5},
+        "before": {"in": 1.0},
+        "in": {"out": 0.5, "a": 0.5},
+        "out": {"in": 0.5, "behind": 0.5},
+        "behind": {"a": 1.0},
+    }
+    emissions = {"a": [0.5, 0.5], **dict.fromkeys(["before", "in", "out", "behind"])}
+    with pytest.raises(ModelError, match="The silent states 'in', 'out' lead back to themselves"):
+        ts.HMM("xy", rows, emissions)
+
+
+# ---- hmmlearn's names ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+def test_score_samples_and_features_and_the_monitor() -> None:
+    model, texts = small(max_iter=4, tol=0.0), ["xyxx", "yyx"]
+    assert (model.n_features, model.monitor_.iter, model.monitor_.converged) == (2, 0, False)
+    log_probability, posteriors = model.score_samples(texts)
+    assert log_probability == model.score(texts)
+    for found, expected in zip(posteriors, model.predict_proba(texts), strict=True):
+        assert_array_equal(found, expected)
+    log_probability, stacked = model.score_samples("xyxxyyx", [4, 3])
+    assert_allclose(log_probability, model.score(texts), rtol=1e-14, atol=0)
+    assert_allclose(stacked, np.concatenate(posteriors), rtol=1e-14, atol=0)
+    model.fit(texts)
+    assert (model.monitor_.iter, model.monitor_.history) == (4, model.history_)
+    assert model.fit(texts, tol=1.0).monitor_.converged
+    numbers = ts.HMM(None, ROWS, {"a": ts.Gaussian([0.0] * 3, 1.0), "b": ts.Gaussian([1.0] * 3, 1.0)})
+    assert numbers.n_features == 3
+
+
+@pytest.mark.small
+def test_the_strand_of_a_state() -> None:
+    names = ["g+", "g-", "h+", "+", "-", "x"]
+    model = ts.HMM("xy", {name: dict.fromkeys(names, 1 / 6) for name in names}, {name: [0.5, 0.5] for name in names})
+    assert model.strands == ("+", "-", ".", "+", "-", ".")

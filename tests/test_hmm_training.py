@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hmm_cases import Floats, Problem, letter_logs, maximum, softmax, total_log_likelihood
+from hmm_cases import Floats, Problem, assert_training_rose, letter_logs, maximum, softmax, total_log_likelihood
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -456,13 +456,7 @@ def test_the_likelihood_never_falls(seed: int) -> None:
             model.fit(data, weights=weights, max_iter=15, tol=0.0)
         except SequenceError:  # of probability 0
             assume(False)
-    history = np.array(model.history_)
-    assert np.isfinite(history).all()
-    assert (np.diff(history) >= -1e-9 * (1.0 + np.abs(history[1:]))).all(), model
-    for label, value in model.parameters.items():
-        assert np.isfinite(value).all(), label
-        if label in held:
-            assert_array_equal(value, held[label])
+    assert_training_rose(model, held)
     totals = model.transmat_.sum(axis=1)
     assert (totals <= 1.0 + 1e-9).all() and (model.transmat_ >= 0.0).all()
 
@@ -636,6 +630,9 @@ def test_all_states_known_is_supervised(kind: str) -> None:
         ({"priors": {"a": -1.0}}, ModelError, r"priors\['a'\] holds -1.0"),
         ({"priors": {"a": np.inf}}, ModelError, "finite"),
         ({"priors": {"a": "x"}}, ModelError, r"priors\['a'\]"),
+        ({"priors": {"a": None}}, ModelError, r"priors\['a'\] is None; it needs one pseudocount, or an array"),
+        ({"priors": {"a->b": None}}, ModelError, r"priors\['a->b'\] is None; it needs one pseudocount\."),
+        ({"weights": [1.0, 1e300]}, ArgumentError, r"weights= holds 1e\+300; a weight is 1e\+100 at most"),
         ({"priors": [1.0]}, ArgumentError, "priors="),
     ],
 )
@@ -799,3 +796,48 @@ def test_a_model_stays_as_it_was_when_something_fails() -> None:
             call()
         assert model.to_dict() == before and model.history_ == history
         assert model.get_params()["order"] == 0
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("kind", ["letters", "strands", "gaussian", "poisson"])
+def test_the_heaviest_weights(kind: str) -> None:
+    rows = {"a": {"a": 0.5, "b": 0.5}, "b": {"a": 0.4, "b": 0.6}}
+    entries: dict[str, Any] = {"a": [0.4, 0.3, 0.1, 0.2], "b": [0.1, 0.2, 0.5, 0.2]}
+    data: Any = ["ACGT", "CCG"]
+    if kind == "gaussian":
+        entries, data = {"a": ts.Gaussian([0.0], 1.0), "b": ts.Gaussian([1.0], 1.0)}, [[0.5, 1.5, 2.0], [1.0, 0.0]]
+    if kind == "poisson":
+        entries, data = {"a": ts.Poisson(1.0), "b": ts.Poisson(2.0)}, [[0.0, 3.0, 2.0], [1.0, 1.0]]
+    alphabet = ts.DNA if kind in ("letters", "strands") else None
+    symmetry = "reverse-complement" if kind == "strands" else None
+    one, heavy = (ts.HMM(alphabet, rows, entries, symmetry=symmetry) for _ in range(2))
+    one.fit(data, max_iter=1, tol=0.0)
+    heavy.fit(data, max_iter=1, tol=0.0, weights=[1e100, 1e100])
+    for label, value in one.parameters.items():
+        assert_allclose(heavy.parameters[label], value, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("symmetry", [None, "reverse-complement"])
+def test_cells_that_are_tied_share_the_mean_of_an_array_of_pseudocounts(symmetry: str | None) -> None:
+    """A and T are one value, C and G another: c ln p + d ln q with 2 p + 2 q = 1 has its maximum at c : d."""
+    entry: Any = "w"
+    if symmetry is None:
+        entry = ts.Categorical(ts.DNA, labels=[0, 1, 1, 0], name="w")
+    model = ts.HMM(ts.DNA, {"s": {"s": 1.0}}, {"s": entry}, symmetry=symmetry, random_state=0)
+    model.fit("AATCGCC", priors={"w": [4.0, 1.0, 3.0, 9.0]}, max_iter=1 if symmetry is None else 200, tol=0.0)
+    c, d = 3 + 6.5, 4 + 2.0
+    assert_allclose(model.parameters["w"], np.array([c, d, d, c]) / (2 * (c + d)), rtol=1e-7, atol=0)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("wrong", "message"), [(np.nan, "not finite"), ("x", "numbers"), ([1.0, 2.0], "shape")])
+def test_a_family_whose_update_returns_nonsense_is_named(wrong: Any, message: str) -> None:
+    class Broken(ts.Poisson):
+        def update(self, name: str, uses: Any, value: Any, prior: Any = None) -> Any:
+            return np.array([wrong]) if np.ndim(wrong) == 0 else np.array(wrong)
+
+    model = ts.HMM(None, {"a": {"a": 1.0}}, {"a": Broken(2.0)})
+    with pytest.raises(ModelError, match=rf"Broken\.update returned .* for its rate.*{message}"):
+        model.fit([1.0, 2.0])
+    assert model.parameters["a.rate"] == 2.0 and not model.history_

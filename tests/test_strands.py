@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 import tiedseq as ts
-from tiedseq.errors import ArgumentError, ConvergenceWarning, ModelError
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ModelError
 
 Floats = NDArray[np.float64]
 SYMMETRY = "reverse-complement"
@@ -534,3 +534,52 @@ def test_mirror_images_must_emit_by_one_label() -> None:
     assert_array_equal(same.parameters["a"], same.parameters["a"][::-1])  # both strands alike: its own image
     with pytest.raises(ModelError, match="priors= has 'x'"):
         genes(1).fit("ACGT", priors={"x": 1.0})
+
+
+# ---- damaged files ---------------------------------------------------------------------------------------------------
+
+
+def edited(document: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    document = json.loads(json.dumps(document))
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return document
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("alphabet",), {"letters": "xy"}, "symmetry, but no alphabet whose letters have complements"),
+        (("emissions", "sea"), None, r"the states \['island', 'sea'\], but letters for \['island'\]"),
+        (("emissions", "sea"), "other", r"but states that emit by \['in', 'other'\]"),
+        (("values", "out"), None, r"values of \['in'\], but states that emit by \['in', 'out'\]"),
+        (("values", "out"), [[0.25] * 4] * 3, r"a table 'out' of shape \(3, 4\), not \(4, 4\)"),
+        (("values", "out"), [[0.25] * 4] * 4, "a table 'out' that holds no frequencies"),
+        (("values", "out"), [[1.0, 0.0, 0.0, 0.0]] + [[0.0] * 4] * 3, "a word of 'out' that is possible on one strand"),
+        (("flow",), [[1.0]], r"a table 'flow' of shape \(1, 1\), not \(2, 2\)"),
+        (("flow",), None, "'flow'"),
+        (("values", "out"), "text", "could not convert"),
+    ],
+)
+def test_damaged_files_speak_of_the_file(path: tuple[str, ...], value: Any, message: str, tmp_path: Path) -> None:
+    islands(1).save(tmp_path / "m.json")
+    document = edited(json.loads((tmp_path / "m.json").read_text()), path, value)
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=message) as caught:
+        ts.load(tmp_path / "m.json")
+    assert "m.json: the model in the file is damaged" in str(caught.value)
+    assert "emissions=" not in str(caught.value) and "values=" not in str(caught.value)
+
+
+@pytest.mark.small
+def test_a_file_whose_mirror_images_differ_is_damaged() -> None:
+    document = genes(0).to_dict()
+    document["emissions"]["gene-"] = {"complement": "other"}
+    with pytest.raises(ModelError, match="two tables for 'gene\\+' and 'gene-', which are mirror images"):
+        ts.HMM.from_dict(document)

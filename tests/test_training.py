@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hmm_cases import Interruption, assert_resumes_to_the_same_bits, assert_same
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
@@ -32,13 +33,6 @@ def model(**options: Any) -> ts.HMM:
 def sequences() -> list[str]:
     source = ts.HMM("xyz", TWO, {"a": [0.7, 0.2, 0.1], "b": [0.1, 0.3, 0.6]})
     return [source.sample(20 + k % 13, random_state=k)[0] for k in range(60)]
-
-
-def assert_same(one: ts.HMM, other: ts.HMM) -> None:
-    """To the last bit."""
-    assert one.history_ == other.history_
-    for label, value in one.parameters.items():
-        assert_array_equal(value, other.parameters[label])
 
 
 # ---- when it stops ---------------------------------------------------------------------------------------------------
@@ -288,6 +282,26 @@ def test_the_first_error_ends_an_iteration(monkeypatch: pytest.MonkeyPatch, exec
         rigid.fit(["a" * 10] * 3 + ["b" * 10] * 5, executor=executor)
 
 
+@pytest.mark.small
+def test_an_executor_that_is_shut_down_is_named() -> None:
+    executor = ThreadPoolExecutor(2)
+    executor.shutdown()
+    fitted = model()
+    with pytest.raises(ArgumentError, match=r"executor=.*has been shut down, and takes no more work"):
+        fitted.fit(["xyz"], executor=executor)
+    with pytest.raises(ArgumentError, match="has been shut down"):
+        fitted.standard_errors(["xyz"], executor=executor)
+
+
+@pytest.mark.small
+def test_a_callback_keeps_its_own_error() -> None:
+    def callback(now: Iteration) -> None:
+        raise RuntimeError("shutdown of my own")
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(RuntimeError, match="of my own"):
+        model().fit(["xyz"], executor=executor, callback=callback)
+
+
 class Dying(Executor):
     def map(self, fn: Any, *iterables: Any, **ignored: Any) -> Iterator[Any]:
         from concurrent.futures.process import BrokenProcessPool
@@ -308,10 +322,6 @@ def test_executors_that_are_none(sequences: list[str]) -> None:
 # ---- going on after an interruption ----------------------------------------------------------------------------------
 
 
-class Interruption(Exception):
-    pass
-
-
 @pytest.mark.parametrize("kind", ["letters", "numbers", "viterbi"])
 def test_interrupted_anywhere_and_resumed(sequences: list[str], tmp_path: Path, kind: str) -> None:
     """At every iteration of both restarts, once just before the file is written and once just after."""
@@ -328,23 +338,7 @@ def test_interrupted_anywhere_and_resumed(sequences: list[str], tmp_path: Path, 
 
     options: dict[str, Any] = {"max_iter": 4, "tol": 0.0, "n_init": 2, "random_state": 7}
     options["algorithm"] = "viterbi" if kind == "viterbi" else "baum-welch"
-    expected = fresh().fit(data, **options)
-    file = tmp_path / "checkpoint"
-    for stop in range(8):
-        calls: list[Iteration] = []
-
-        def interrupt(now: Iteration, calls: list[Iteration] = calls, stop: int = stop) -> None:
-            calls.append(now)
-            if len(calls) > stop:
-                raise Interruption
-
-        with pytest.raises(Interruption):
-            fresh().fit(data, checkpoint=file, callback=interrupt, **options)
-        assert file.exists() == (stop > 0)
-        rest: list[Iteration] = []
-        assert_same(fresh().fit(data, checkpoint=file, callback=rest.append, **options), expected)
-        assert len(rest) == 8 - stop
-        assert not file.exists()
+    assert_resumes_to_the_same_bits(fresh, data, tmp_path / "checkpoint", options)
 
 
 def test_interrupted_again_and_again(sequences: list[str], tmp_path: Path) -> None:

@@ -11,34 +11,29 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import storage
 from .alphabet import Alphabet
+from .chains.assessment import Assessment
 from .chains.attributes import HmmlearnAttributes
-from .chains.batches import allowed_by_paths, allowed_of, batches_of, weights_of
-from .chains.emissions import Batch
-from .chains.machine import Machine
-from .chains.observations import Observations, is_one_of_letters, is_one_of_numbers, is_scalar_list, observations_of
 from .chains.parameters import HMMParameters
+from .chains.protocol import Parameters, Written
 from .chains.sampling import drawn_path, stationary
-from .chains.topologies import check_count, equal_emissions, ergodic_rows, left_to_right_rows, state_names
+from .chains.topologies import Topologies, check_count
 from .chains.trainee import Trainee
-from .distributions import Categorical
 from .errors import ArgumentError, ModelError
 from .estimator import Estimator
-from .families import Family
-from .nesting import Nesting
-from .options import SYMMETRIES
+from .nesting import Nests
+from .options import SYMMETRIES, checked_order
 from .random_state import RandomState, generator_of
-from .records import encode
 from .soft import split_values
 from .specification import Parameter
+from .strands.language import partner
 from .strands.parameters import StrandParameters
 from .training import Options, train
-from .workers import mapping
 
 Floats = NDArray[np.float64]
 Paths = NDArray[np.int64]
 
 
-class HMM(HmmlearnAttributes, Estimator):
+class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
     """A hidden Markov model whose parameters belong to labels: the same label anywhere is the same parameter.
 
     Parameters
@@ -146,91 +141,21 @@ class HMM(HmmlearnAttributes, Estimator):
         if symmetry is not None and symmetry not in SYMMETRIES:
             raise ArgumentError(f'symmetry={symmetry!r} is unknown; it is None or "reverse-complement".')
         values, of_members = split_values(values or {}, transitions) if soft else (values or {}, {})
-        self._made = _PARAMETERS[symmetry](
-            self.alphabet, transitions, emissions, start, values, _checked_order(order), random_state
-        ).softened(soft or {}, random_state, of_members)  # as made; `fit` changes a copy
+        order = checked_order(order)
+        written = Written(self.alphabet, transitions, emissions, start, values, order, random_state)
+        # as made; `fit` changes a copy
+        self._made = _PARAMETERS[symmetry](written).softened(soft or {}, random_state, of_members)
         self._parameters = self._made.copy()
         self.history_: list[float] = []
         self.converged_ = False
         self.provenance: dict[str, Any] | None = None  # where the values come from, as model files record it
-
-    # ---- constructors ---------------------------------------------------------------------------------------------
-
-    @classmethod
-    def ergodic(
-        cls,
-        n_states: int,
-        *,
-        alphabet: Alphabet | str | None = None,
-        emission: Family | Categorical | None = None,
-        order: int = 0,
-        stay: float | None = None,
-        **options: Any,
-    ) -> HMM:
-        """Return a model in which every state may follow every other, all of it free.
-
-        Parameters
-        ----------
-        n_states : int
-        alphabet : Alphabet or str, default None
-            For states that emit letters; their distributions are drawn from `random_state`.
-        emission : Family or Categorical, default None
-            What every state emits, such as `ts.Gaussian(dims=2)`, whose starting values come from the data.
-        order : int, default 0
-        stay : float, default None
-            Starting probability of staying in a state; None draws the rows from `random_state`, with a preference to
-            stay, as equal rows would be a stationary point of training.
-        **options
-            Further arguments of the constructor.
-
-        Examples
-        --------
-        >>> HMM.ergodic(3, alphabet="ACGT", random_state=0).n_free_parameters
-        17
-        """
-        names = state_names(n_states)
-        generator = generator_of(options.get("random_state"))
-        rows = ergodic_rows(names, stay, generator)
-        alphabet, emissions = equal_emissions(names, alphabet, emission)
-        return cls(alphabet, rows, emissions, order=order, **options)
-
-    @classmethod
-    def left_to_right(
-        cls,
-        n_states: int,
-        *,
-        alphabet: Alphabet | str | None = None,
-        emission: Family | Categorical | None = None,
-        order: int = 0,
-        skip: int = 0,
-        stay: float = 0.5,
-        **options: Any,
-    ) -> HMM:
-        """Return a model whose states follow each other: each may stay, go on, or leave out up to `skip` states.
-
-        Sequences begin in the first state and end in the last.
-
-        Examples
-        --------
-        >>> HMM.left_to_right(3, alphabet="ACGT", random_state=0).transmat_
-        array([[0.5, 0.5, 0. ],
-               [0. , 0.5, 0.5],
-               [0. , 0. , 0.5]])
-        """
-        names = state_names(n_states)
-        rows = left_to_right_rows(names, skip, stay)
-        alphabet, emissions = equal_emissions(names, alphabet, emission)
-        return cls(alphabet, rows, emissions, start={names[0]: 1.0}, order=order, **options)
 
     # ---- parameters -----------------------------------------------------------------------------------------------
 
     @property
     def strands(self) -> tuple[str, ...]:
         """The strand of every state: "+" and "-" where two states are called alike but for this last sign, else "."."""
-        return tuple(
-            state[-1] if state[-1] in "+-" and {state[:-1] + "+", state[:-1] + "-"} <= set(self.states) else "."
-            for state in self.states
-        )
+        return tuple(state[-1] if partner(state) in {*self.states} - {state} else "." for state in self.states)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -238,39 +163,17 @@ class HMM(HmmlearnAttributes, Estimator):
         return self._parameters.by_label
 
     @property
-    def n_free_parameters(self) -> int:
-        """Degrees of freedom: values that are not held, less what sums to one takes away.
-
-        Raises ModelError for soft ties, which are neither one value nor several; `aic` and `bic` do, too.
-        """
-        return self._parameters.n_free
-
-    @property
     def held(self) -> tuple[str, ...]:
         """Labels that training leaves alone."""
         return self._parameters.held
 
-    def nesting(self) -> Nesting:
+    def nesting(self) -> Nests:
         """Return what decides whether this model is a special case of another; see `ts.compare`."""
         return self._parameters.nesting()
 
     def start_from(self, other: HMM) -> None:
         """Take over the values of a model that is a special case of this one."""
         self._parameters.start_from(other._parameters)
-
-    def n_letters(self, X: Any, lengths: ArrayLike | None = None) -> int:
-        """Return how many letters are observed in X, as `bic` counts them; N and its like are missing.
-
-        Of numbers and channels: how many positions.
-        """
-        return self._n_letters(self._observations(X, lengths))
-
-    def _n_letters(self, data: Observations) -> int:
-        values = data.values
-        if self.alphabet is None:
-            return len(values)
-        missing = np.flatnonzero(self.alphabet.observation.all(axis=1))
-        return int((~np.isin(values, missing)).sum()) if self.alphabet.n_letters > 1 else len(values)
 
     def copy(self) -> HMM:
         """Return an independent model with the same structure and values."""
@@ -313,7 +216,7 @@ class HMM(HmmlearnAttributes, Estimator):
             one of numbers, a dictionary of channel to sequence one of channels; a list of them is many.
         lengths : sequence of int, default None
         weights : sequence of float, default 1 each
-            How often every sequence counts.
+            How often every sequence counts, from 0 to 1e100.
         paths : integer arrays in the form of X, default None
             The true states, which the counts are taken from: what allowing just these does. Iterations end as soon as
             there is nothing left to estimate from the model itself, such as missing letters or silent states.
@@ -359,7 +262,7 @@ class HMM(HmmlearnAttributes, Estimator):
         self.history_, self.converged_ = run.history, run.converged
         return self
 
-    def _with_soft_ties(self, chosen: Options) -> HMMParameters | StrandParameters:
+    def _with_soft_ties(self, chosen: Options) -> Parameters:
         """The parameters with the soft ties of one call."""
         soft = chosen.soft or {}
         if self._parameters.is_soft_by(soft):
@@ -381,10 +284,6 @@ class HMM(HmmlearnAttributes, Estimator):
         """
         return self._score(self._observations(X, lengths))
 
-    def _score(self, data: Observations) -> float:
-        machine = self._parameters.machine()
-        return float(sum(machine.log_likelihoods(batch).sum() for batch in self._batches(data)))
-
     def decode(self, X: Any, lengths: ArrayLike | None = None, algorithm: str = "viterbi") -> tuple[float, Any]:
         """Return ln P and the states of every letter, as integer arrays in the form of X.
 
@@ -403,8 +302,9 @@ class HMM(HmmlearnAttributes, Estimator):
         path : int64 array, or a list of them
             Indices into `states`. Silent states have no letter, and are not in it.
         """
-        data, machine = self._observations(X, lengths), self._parameters.machine()
+        data = self._observations(X, lengths)
         if algorithm == "viterbi":
+            machine = self._parameters.machine()
             path, total, first = np.empty(len(data.values), np.int64), 0.0, 0
             for batch in self._batches(data):
                 last = first + int(batch.ends[-1])
@@ -413,8 +313,7 @@ class HMM(HmmlearnAttributes, Estimator):
             return total, data.restored(self._parameters.states_of(path))
         if algorithm not in ("posterior", "map"):
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
-        posterior = self._posterior(machine, data)
-        return self._score(data), data.restored(posterior.argmax(axis=1))
+        return self._score(data), data.restored(self._posterior(data).argmax(axis=1))
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return the likeliest path of states, as `decode` does."""
@@ -423,11 +322,7 @@ class HMM(HmmlearnAttributes, Estimator):
     def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return P(state | X) of every letter, float64 (T, S) in the form of X; silent states have zeros."""
         data = self._observations(X, lengths)
-        return data.restored(self._posterior(self._parameters.machine(), data))
-
-    def _posterior(self, machine: Machine, data: Observations) -> Floats:
-        parts = [self._parameters.posterior_of(machine.posterior(batch)) for batch in self._batches(data)]
-        return np.concatenate(parts)
+        return data.restored(self._posterior(data))
 
     def best_paths(self, X: Any, k: int) -> list[tuple[float, Paths]]:
         """Return the k likeliest paths of states of one sequence, each as (ln P(X, path), int64 array (T,)).
@@ -438,12 +333,6 @@ class HMM(HmmlearnAttributes, Estimator):
         found = self._parameters.machine().best_paths(self._one(X), int(k))
         return [(log, self._parameters.states_of(path)) for log, path in found]
 
-    def _one(self, X: Any) -> Batch:
-        data = self._observations(X, None)
-        if len(data) != 1:
-            raise ArgumentError(f"X holds {len(data)} sequences; this takes one.")
-        return self._batches(data)[0]
-
     def sample_paths(self, X: Any, n: int = 1, random_state: RandomState = None) -> list[Paths]:
         """Draw paths of states of one sequence from their posterior P(path | X): int64 arrays (T,)."""
         check_count("n", n)
@@ -453,7 +342,9 @@ class HMM(HmmlearnAttributes, Estimator):
     def sample(self, n: int | None = None, random_state: RandomState = None) -> tuple[Any, Paths]:
         """Draw a sequence of n letters (a str; numbers as float64 (n, D); channels by name) and its path of states.
 
-        With an "end" in the model `n` may be left out, and is then no limit.
+        With an "end" in the model `n` may be left out, and is then no limit. A sequence has one letter at least: where
+        the model may end before the first, what is drawn follows P(sequence | model), as `score` has it, divided by the
+        probability that there is a letter. ModelError if there never is.
 
         Examples
         --------
@@ -471,43 +362,6 @@ class HMM(HmmlearnAttributes, Estimator):
             start[-1] = transitions[:, -1] = 0.0
         path = drawn_path(self.states, start, transitions, self._is_emitting, n, generator)
         return self._parameters.emitted(path, generator), path
-
-    def standard_errors(self, X: Any, lengths: ArrayLike | None = None, *, executor: Any = None) -> dict[str, Any]:
-        """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
-
-        `executor` is a number of threads or a ThreadPoolExecutor.
-
-        Returns
-        -------
-        dict of label to float or masked array
-            None, or masked, where there is none: what is held or zero by construction, and a probability that has
-            reached zero (below 1e-8), its boundary, where errors are not symmetric.
-
-        Raises
-        ------
-        ModelError
-            The data do not determine some parameters, or the values are not at a maximum.
-
-        Notes
-        -----
-        The matrix of second derivatives is taken by differences of the exact gradient in the directions that the sums
-        to one leave free: two passes over the data for every free parameter. Priors are not in it.
-        """
-        data = self._observations(X, lengths)
-        with mapping(executor) as run:
-            return self._parameters.standard_errors(self._batches(data), run)
-
-    def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
-        """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
-        return 2.0 * self.n_free_parameters - 2.0 * self.score(X, lengths)
-
-    def bic(self, X: Any, lengths: ArrayLike | None = None) -> float:
-        """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
-        data = self._observations(X, lengths)
-        n = self._n_letters(data)
-        if not n:
-            raise ArgumentError("X holds no observed letter, and BIC needs the logarithm of their number; use aic.")
-        return float(self.n_free_parameters * np.log(n) - 2.0 * self._score(data))
 
     def stationary_distribution(self) -> Floats:
         """Return float64 (S,): how often states are visited in the long run, after a letter has been emitted.
@@ -552,51 +406,5 @@ class HMM(HmmlearnAttributes, Estimator):
         model.provenance = document.get("provenance")
         return model
 
-    # ---- sequences ------------------------------------------------------------------------------------------------
 
-    @property
-    def _is_emitting(self) -> NDArray[np.bool_]:
-        return np.array([state in self._parameters.emitting for state in self.states])
-
-    def _observations(self, X: Any, lengths: Any) -> Observations:
-        if self.alphabet is None:
-            return observations_of(X, lengths, self._numbers, is_one_of_numbers)
-        return observations_of(X, lengths, self._codes, is_one_of_letters)
-
-    def _numbers(self, sequence: Any) -> Floats:
-        """One sequence, as every family of the model takes it."""
-        for family, _ in self._parameters.families.groups(self._parameters.emitting):
-            sequence = family.observations(sequence)
-        return np.asarray(sequence)
-
-    def _codes(self, sequence: Any) -> NDArray[np.uint8]:
-        assert self.alphabet is not None
-        if is_scalar_list(sequence):
-            sequence = np.array(sequence)
-        if isinstance(sequence, np.ndarray) and sequence.ndim == 2 and sequence.shape[1] == 1:
-            sequence = sequence[:, 0]
-        return encode(sequence, self.alphabet)
-
-    def _limits(self, data: Observations, allowed: Any, paths: Any) -> NDArray[np.bool_] | None:
-        """Which emitting states may be at every letter, (letters, emitting states); None: all."""
-        emitting = [self.states.index(state) for state in self._parameters.emitting]
-        if allowed is not None and paths is not None:
-            raise ArgumentError("allowed= and paths= both say which states may be where; give one of them.")
-        if paths is not None:
-            return allowed_by_paths(paths, data, emitting)
-        return None if allowed is None else allowed_of(allowed, data, len(self.states), emitting)
-
-    def _batches(self, data: Observations, weights: Any = None, limits: NDArray[np.bool_] | None = None) -> list[Batch]:
-        limits = None if limits is None else self._parameters.of_machine(limits)
-        return batches_of(data, self._parameters.observe, weights_of(weights, len(data)), limits)
-
-
-_PARAMETERS: dict[str | None, Any] = {None: HMMParameters, "reverse-complement": StrandParameters}
-
-
-def _checked_order(order: int) -> int:
-    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 0 <= order <= 8:
-        raise ArgumentError(
-            f"order={order!r} must be a whole number from 0 to 8, the letters that a letter depends on."
-        )
-    return int(order)
+_PARAMETERS: dict[str | None, type[Parameters]] = {None: HMMParameters, "reverse-complement": StrandParameters}

@@ -12,12 +12,15 @@ import numpy as np
 
 from .display import Cell, Table, value_cell
 from .errors import ArgumentError, ConvergenceWarning, ModelError
+from .information import aic, bic
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
 from .specification import Parameter
 
 _SETTLED = 0.01  # nats still to come that a p-value can bear
-_BORDER = 1e-6  # a probability this close to zero is at its boundary
+# A probability this close to zero is on its way there, and chi-square in doubt: EM takes long over the rest of the way.
+# Standard errors can do with less, `information.BORDER`: they need room for the steps of their differences only.
+_BOUNDARY = 1e-6
 
 
 class Permutation(NamedTuple):
@@ -78,11 +81,11 @@ class Comparison:
 
     @property
     def aic(self) -> tuple[float, float]:
-        return tuple(2.0 * k - 2.0 * log for k, log in self._sizes())  # type: ignore[return-value]
+        return tuple(aic(k, log) for k, log in self._sizes())  # type: ignore[return-value]
 
     @property
     def bic(self) -> tuple[float, float]:
-        return tuple(k * math.log(self.n) - 2.0 * log for k, log in self._sizes())  # type: ignore[return-value]
+        return tuple(bic(k, log, self.n) for k, log in self._sizes())  # type: ignore[return-value]
 
     def _sizes(self) -> list[tuple[int, float]]:
         models = (self.null, self.alternative)
@@ -384,7 +387,7 @@ def _judged(
 
     notes = []
     is_nested_at_boundary = null.nesting().is_on_boundary_of(alternative.nesting())
-    at_border = [label for model in (null, alternative) for label in model.nesting().at_border(_BORDER)]
+    at_border = [label for model in (null, alternative) for label in model.nesting().at_border(_BOUNDARY)]
     if at_border and not drawn:
         labels = ", ".join(dict.fromkeys(map(repr, at_border)))
         notes.append(f"{labels} reached a boundary, where chi-square is no good guide; bootstrap= is one")

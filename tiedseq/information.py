@@ -1,4 +1,4 @@
-"""Standard errors from the observed information: how sharply the log-likelihood bends at its maximum.
+"""What a log-likelihood at its maximum is worth: criteria to choose models by, and standard errors from how it bends.
 
 The gradient is exact; its differences along every free direction make the matrix of second derivatives. Parameters that
 must sum to one move in the directions that keep the sums, so their covariances are those of the constrained maximum.
@@ -7,7 +7,9 @@ must sum to one move in the directions that keep the sums, so their covariances 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,46 @@ Vector = NDArray[np.float64]
 BORDER = 1e-8  # a probability at or below it counts as zero: it has no standard error
 _STEP = 1e-3  # of a difference, in units of what a direction can move or of a parameter's scale
 _SINGULAR = 1e-9  # of the largest eigenvalue
+
+
+class Moves(NamedTuple):
+    """How n values can move without leaving what is allowed."""
+
+    directions: Vector  # (n, k): independent moves that keep all constraints
+    reach: Vector  # (k,): how far, to either side, without leaving what is allowed or changing the curvature
+    names: list[str]  # (n,): what the values are called in messages
+
+
+def errors_of(gradient: Callable[[Vector], Vector], values: Vector, moves: Moves) -> Any:
+    """Return the standard error of every value.
+
+    Parameters
+    ----------
+    gradient : function of values (n,) to d ln P / d value (n,)
+    values : float64 array (n,)
+        At a maximum.
+    moves : Moves
+
+    Returns
+    -------
+    float64 masked array (n,)
+        Masked where no direction moves a value.
+
+    Raises
+    ------
+    ModelError
+        As `standard_deviations` does.
+    """
+    found = standard_deviations(gradient, values, *moves)
+    return np.ma.masked_array(found, ~(np.abs(moves.directions).max(axis=1, initial=0.0) > 0.0))
+
+
+def at_places(errors: Any, places: NDArray[np.intp]) -> Any:
+    """Return the errors of the values at `places`, -1 for none: a float or None for one place, else a masked array."""
+    masked = (places < 0) | np.ma.getmaskarray(errors)[places]
+    if places.ndim == 0:
+        return None if masked else float(errors.data[places])
+    return np.ma.masked_array(np.where(masked, 0.0, errors.data[places]), masked)
 
 
 def standard_deviations(
@@ -70,6 +112,24 @@ def standard_deviations(
         )
     roots = directions @ (scale[:, None] * axes / np.sqrt(sizes))
     return np.asarray(np.sqrt((roots * roots).sum(axis=1)))
+
+
+def aic(n_free: int, log_likelihood: float) -> float:
+    """Return Akaike's criterion, 2 k - 2 ln P: smaller is better. (Akaike, IEEE Trans. Autom. Control 19:716, 1974.)
+
+    >>> aic(2, -10.0)
+    24.0
+    """
+    return 2.0 * n_free - 2.0 * log_likelihood
+
+
+def bic(n_free: int, log_likelihood: float, n: int) -> float:
+    """Return Schwarz's criterion, k ln n - 2 ln P, of n observations. (Schwarz, Ann. Stat. 6:461, 1978.)
+
+    >>> bic(2, -10.0, 1)
+    20.0
+    """
+    return n_free * math.log(n) - 2.0 * log_likelihood
 
 
 def reach_of(values: Vector, directions: Vector) -> Vector:

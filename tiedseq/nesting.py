@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ModelError
 from .specification import Specification
+
+
+class Nests(Protocol):
+    """What a comparison asks of a model: whether it is a special case of another."""
+
+    def check(self, alternative: Any) -> None:
+        """Raise ModelError unless this model has all ties and held values of `alternative`."""
+
+    def is_on_boundary_of(self, alternative: Any) -> bool:
+        """Whether the alternative only becomes this model at a boundary."""
+
+    def at_border(self, border: float) -> list[str]:
+        """Labels with a probability below `border` that is neither held nor zero by construction."""
 
 
 class Nesting:

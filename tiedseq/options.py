@@ -18,6 +18,8 @@ DECODES = ("mea", "viterbi")
 FORMATS = ("text", "fasta", "clustal", "stockholm", "maf", "sam", "paf", "tsv", "json")
 ANNOTATIONS = ("bed", "gff3", "bedgraph", "wig")
 SYMMETRIES = ("reverse-complement",)
+LARGEST_ORDER = 8  # letters that a letter depends on; tables grow by a factor of their number with each
+LARGEST_SYMMETRIC_ORDER = 4  # with symmetry=, where the M-step inverts a matrix of all words
 
 
 def check_word(name: str, value: Any, words: Sequence[str]) -> None:
@@ -64,3 +66,16 @@ def checked_count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}")
     return int(value)
+
+
+def checked_order(order: Any) -> int:
+    """Return a whole number of any type as an int; raise ArgumentError unless it lies between 0 and `LARGEST_ORDER`.
+
+    >>> checked_order(2)
+    2
+    """
+    if isinstance(order, bool) or not isinstance(order, numbers.Integral) or not 0 <= int(order) <= LARGEST_ORDER:
+        raise ArgumentError(
+            f"order={order!r} must be a whole number from 0 to {LARGEST_ORDER}, the letters that a letter depends on."
+        )
+    return int(order)

@@ -30,6 +30,7 @@ from .centres import best_centre, closest_centre, divergence
 from .distributions import Categorical, complement
 from .errors import ModelError
 from .language import Numbers, did_you_mean
+from .pseudocounts import pseudocounts_of
 from .random_state import RandomState
 from .specification import Parameter, Specification
 
@@ -243,18 +244,7 @@ class SoftTies:
                 raise ModelError(
                     f"priors= has the soft label {label!r}; give priors to its members, such as {member!r}."
                 )
-            places = specification.places(label)
-            try:
-                given = np.broadcast_to(np.asarray(prior, np.float64), places.shape)
-            except (TypeError, ValueError) as error:
-                raise ModelError(
-                    f"priors[{label!r}] is {prior!r}; it needs one pseudocount, or an array of shape {places.shape}."
-                ) from error
-            if not (np.isfinite(given).all() and (given >= 0.0).all()):
-                raise ModelError(f"priors[{label!r}] is {prior!r}; pseudocounts are finite and not negative.")
-            kept = places >= 0
-            cells = np.bincount(places[kept], minlength=len(pseudocounts))
-            pseudocounts += np.bincount(places[kept], given[kept], len(pseudocounts)) / np.maximum(cells, 1)
+            pseudocounts += pseudocounts_of(label, prior, specification.places(label), len(pseudocounts))
         return pseudocounts
 
     def maximize(self, specification: Specification, counts: Vector) -> Vector:

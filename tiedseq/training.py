@@ -24,6 +24,7 @@ from .acceleration import DEPTH, long_step
 from .checkpoints import Checkpoint
 from .errors import ArgumentError, ConvergenceWarning, ResourceError
 from .random_state import RandomState, generators
+from .workers import submitting
 
 Vector = NDArray[np.float64]
 
@@ -96,7 +97,8 @@ class Options:
     random_state : int, Generator, RandomState or None
         Draws starting values.
     priors : mapping of label to pseudocounts, default none
-        Added once a label to the expected counts of the label's values.
+        Added once a label to the expected counts of the label's values: a number, or an array in the shape of the
+        label, of which cells that are tied share the mean.
     soft : mapping of label to strength, default none
         Soft ties: every use of a label has values p_r of its own, called "label@state", and the penalty
         strength * sum of KL(m || p_r) draws them to a common m, the value of the label, estimated too. A strength is in
@@ -341,7 +343,7 @@ def _mapping(executor: Any) -> Iterator[Callable[..., Iterator[Statistics]]]:
                 crew = _Crew(others, int(executor) - 1)
                 yield _spread(crew.map, repeat(crew.map))
         elif isinstance(executor, Executor):
-            yield _spread(executor.map)
+            yield _spread(submitting(executor))
         elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
             yield _on_cluster(executor)
         else:

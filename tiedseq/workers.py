@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from .errors import ArgumentError
+
+
+def submitting(executor: Executor) -> Callable[..., Iterator[Any]]:
+    """Return an executor's `map`, which raises ArgumentError if the executor has been shut down."""
+
+    def submit(function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
+        try:
+            return executor.map(function, *iterables)
+        except BrokenExecutor:
+            raise
+        except RuntimeError as error:
+            if "shutdown" not in str(error):
+                raise
+            raise ArgumentError(
+                f"executor={executor!r} has been shut down, and takes no more work; give one that is open, or a "
+                "number of threads."
+            ) from error
+
+    return submit
 
 
 @contextmanager
@@ -19,7 +38,7 @@ def mapping(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     Raises ArgumentError for anything else.
     """
     if isinstance(executor, ThreadPoolExecutor):
-        yield executor.map
+        yield submitting(executor)
     elif executor is None or (isinstance(executor, int | np.integer) and executor == 1):
         yield map
     elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:

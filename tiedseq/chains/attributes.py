@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tiedseq.alphabet import Alphabet
-
+from .model import ChainModel
 from .tables import Floats
 
 
-class HmmlearnAttributes:
+class Monitor(NamedTuple):
+    """How the last `fit` went: what `history_` and `converged_` say."""
+
+    converged: bool
+    iter: int  # iterations that were done
+    history: list[float]
+
+
+class HmmlearnAttributes(ChainModel):
     """Arrays in the order of `states`; AttributeError where a model has no such thing."""
 
-    _parameters: Any
-    alphabet: Alphabet | None
+    history_: list[float]
+    converged_: bool
 
     @property
-    def states(self) -> tuple[str, ...]:
-        return tuple(self._parameters.states)
+    def monitor_(self) -> Monitor:
+        """`converged`, `iter` and `history` of the last `fit`."""
+        return Monitor(self.converged_, len(self.history_), list(self.history_))
+
+    def score_samples(self, X: Any, lengths: ArrayLike | None = None) -> tuple[float, Any]:
+        """Return ln P(X | model), as `score` does, and P(state | X) of every letter, as `predict_proba` does."""
+        data = self._observations(X, lengths)
+        return self._score(data), data.restored(self._posterior(data))
+
+    @property
+    def n_features(self) -> int:
+        """The number of letters, or of what an observation holds."""
+        if self.alphabet is not None:
+            return self.alphabet.n_letters
+        return next(iter(self._parameters.families.families.values())).dims
 
     @property
     def n_components(self) -> int:

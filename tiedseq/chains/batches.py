@@ -17,6 +17,7 @@ from .observations import Index, Observations
 
 _BATCH_LETTERS = 1 << 19  # at most, but for a longer sequence; enough that what is done once a batch costs little
 _BATCH_NUMBERS = 1 << 16  # every one has a row in a table of its own, and these are to be reused while they are warm
+_HEAVIEST = 1e100  # sums of counts that weigh as much, and products with observations, stay finite
 
 Observe = Callable[[NDArray[Any], Index], Any]
 """Turns sequences that stand one after the other, and where they end, into what a model's emissions see."""
@@ -127,4 +128,6 @@ def weights_of(weights: Any, count: int) -> NDArray[np.float64]:
     if not (np.isfinite(array).all() and (array >= 0.0).all()):
         wrong = array[~(np.isfinite(array) & (array >= 0.0))][0]
         raise ArgumentError(f"weights= holds {wrong}; weights are finite and not negative.")
+    if (array > _HEAVIEST).any():
+        raise ArgumentError(f"weights= holds {array.max()}; a weight is {_HEAVIEST:g} at most, scale them down.")
     return array

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tiedseq.distributions import fixed
 from tiedseq.errors import ModelError
 from tiedseq.families import Family, Use
+from tiedseq.families.family import real_array, shown
 
 Vector = NDArray[np.float64]
 
@@ -172,7 +173,8 @@ class FamilyParameters:
                 use = Use(statistics[state], self.of_state(state), before[state])
                 uses.append(self.families[state].share(name, use))
             family, name = self.part(label)
-            self.values[label] = family.update(name, uses, self.values[label], priors.get(label))
+            updated = family.update(name, uses, self.values[label], priors.get(label))
+            self.values[label] = _checked_update(family, name, updated, self.values[label])
 
     def at_floor(self) -> list[str]:
         """Labels whose values have run into a bound of their family."""
@@ -211,6 +213,12 @@ class FamilyParameters:
                 groups.setdefault(key, (family, []))[1].append(state)
         return list(groups.values())
 
+    def observations(self, sequence: Any) -> Vector:
+        """Return one sequence as every family takes it. SequenceError where one does not."""
+        for family, _ in self.groups(list(self.families)):
+            sequence = family.observations(sequence)
+        return np.asarray(sequence)
+
     def copy(self) -> FamilyParameters:
         """Return parameters with the same structure and values of their own."""
         other = FamilyParameters.__new__(FamilyParameters)
@@ -247,3 +255,19 @@ class FamilyParameters:
             label: fixed(value) if label in held else value for label, value in document.get("values", {}).items()
         }
         return cls(families, values)
+
+
+def _checked_update(family: Family, name: str, updated: Any, before: Any) -> Vector:
+    """What a family, which may be a user's own, makes of a value. Raises ModelError if that cannot be one."""
+    array, shape = real_array(updated), np.shape(before)
+    if array is None or array.size != np.size(before):
+        raise ModelError(
+            f"{type(family).__name__}.update returned {shown(updated)} for its {name}; it must return an array of "
+            f"numbers of shape {shape}, as the value had."
+        )
+    if not np.isfinite(array).all():
+        raise ModelError(
+            f"{type(family).__name__}.update returned {shown(updated)} for its {name}, which is not finite; return the "
+            "value as it was where there is nothing to estimate it from."
+        )
+    return array.reshape(shape)

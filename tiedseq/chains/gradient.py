@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tiedseq.information import BORDER, reach_of, standard_deviations
+from tiedseq.information import BORDER, Moves, at_places, errors_of, reach_of
 from tiedseq.specification import Tables
 
 from .emissions import Batch, FamilyEmissions, LetterEmissions
@@ -57,53 +56,45 @@ def _add_family_gradient(
 
 def standard_errors(parameters: HMMParameters, batches: Sequence[Batch], run: Any = map) -> dict[str, Any]:
     """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
-    specification, families = parameters.specification, parameters.families
-    parameters.soft.refuse("standard error")
-    parameters.check_values()
-    n_rows, vector = len(specification.free), parameters.vector
-    rows = specification.simplex.directions(specification.free, BORDER)
-    columns, reach = [np.append(column, np.zeros(len(vector) - n_rows)) for column in rows.T], []
-    reach = reach_of(specification.free, rows).tolist()
-    first = n_rows
-    for label, value in families.values.items():
-        size = np.size(value)
-        if label not in families.held:
-            scale = families.scale(label)
-            family, name = families.part(label)
-            for move in family.moves(name, value):
-                column = np.zeros(len(vector))
-                column[first : first + size] = move.ravel() / np.sqrt((move * move).sum())
-                columns.append(column)
-                reach.append(scale)
-        first += size
-    names = [str(name) for name in specification.ties.names] + [
-        label for label, value in families.values.items() for _ in range(np.size(value))
-    ]
     other = parameters.copy()
 
     def at(values: Floats) -> Floats:
         other.vector = values
         return gradient(other, batches, run)
 
-    directions = np.array(columns).reshape(-1, len(vector)).T
-    found = standard_deviations(at, vector, directions, np.array(reach), names)
-    moving = np.abs(directions).max(axis=1, initial=0.0) > 0.0
-    return _by_label(parameters, found, moving)
+    return _by_label(parameters, errors_of(at, parameters.vector, _moves(parameters)))
 
 
-def _by_label(parameters: HMMParameters, found: Floats, moving: NDArray[np.bool_]) -> dict[str, Any]:
+def _moves(parameters: HMMParameters) -> Moves:
+    """How the values can move. ModelError if one is missing, or for soft ties, whose values are no parameters."""
     specification, families = parameters.specification, parameters.families
-    errors: dict[str, Any] = {}
-    for label in specification.labels:
-        places = specification.places(label)
-        has_one = (places >= 0) & moving[places]
-        if places.ndim == 0:
-            errors[label] = float(found[places]) if has_one else None
-        else:
-            errors[label] = np.ma.masked_array(np.where(has_one, found[places], 0.0), ~has_one)
+    parameters.soft.refuse("standard error")
+    parameters.check_values()
+    n_rows, n = len(specification.free), len(parameters.vector)
+    rows = specification.simplex.directions(specification.free, BORDER)
+    columns = [np.append(column, np.zeros(n - n_rows)) for column in rows.T]
+    reach, first = reach_of(specification.free, rows).tolist(), n_rows
+    for label, value in families.values.items():
+        size = np.size(value)
+        if label not in families.held:
+            family, name = families.part(label)
+            for move in family.moves(name, value):
+                columns.append(np.zeros(n))
+                columns[-1][first : first + size] = move.ravel() / np.sqrt((move * move).sum())
+                reach.append(families.scale(label))
+        first += size
+    names = [str(name) for name in specification.ties.names]
+    names += [label for label, value in families.values.items() for _ in range(np.size(value))]
+    return Moves(np.array(columns).reshape(-1, n).T, np.array(reach), names)
+
+
+def _by_label(parameters: HMMParameters, errors: Any) -> dict[str, Any]:
+    """Return what belongs to every value by label: a float, None or a masked array."""
+    specification, families = parameters.specification, parameters.families
+    found = {label: at_places(errors, specification.places(label)) for label in specification.labels}
     first = len(specification.free)
     for label, value in families.values.items():
-        part, size = slice(first, first + np.size(value)), np.shape(value)
-        errors[label] = np.ma.masked_array(found[part].reshape(size), ~moving[part].reshape(size))
-        first = part.stop
-    return errors
+        size = np.size(value)
+        found[label] = at_places(errors, np.arange(first, first + size).reshape(np.shape(value)))
+        first += size
+    return found

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ModelError
-from tiedseq.families import Family
 from tiedseq.nesting import Nesting
 from tiedseq.random_state import RandomState
 from tiedseq.restating import restated
@@ -22,15 +21,17 @@ from tiedseq.specification import Parameter, Specification, Tables
 from .emissions import Batch, Emissions, FamilyEmissions, FamilyStates, LetterEmissions
 from .family_parameters import FamilyParameters
 from .machine import Machine
+from .protocol import Written
+from .reading import told_apart
 from .sampling import dependent_letters
-from .tables import ChainTables, Index
+from .tables import ChainTables, Index, circular, silent_order
 from .words import words_of
 
 Vector = NDArray[np.float64]
 
 
 class HMMParameters:
-    """The parameters of an HMM. The arguments are those of :class:`tiedseq.hmm.HMM`.
+    """The parameters of an HMM without symmetry.
 
     Attributes
     ----------
@@ -44,19 +45,11 @@ class HMMParameters:
         All states, and those that emit something.
     """
 
-    def __init__(
-        self,
-        alphabet: Alphabet | None,
-        transitions: Mapping[str, Mapping[str, Any]],
-        emissions: Mapping[str, Any],
-        start: Mapping[str, Any] | None,
-        values: Mapping[str, Any],
-        order: int,
-        random_state: RandomState,
-    ) -> None:
+    def __init__(self, written: Written) -> None:
+        alphabet, transitions, emissions, start, values, order, random_state = written
         self.alphabet, self.order = alphabet, order
         values = dict(values)
-        letters, numbers = _told_apart(transitions, emissions, values, alphabet)
+        letters, numbers = told_apart(transitions, emissions, values, alphabet)
         if numbers and order:
             raise ModelError(f"order={order} is for letters that depend on those before them; numbers have order=0.")
         of_families = {}
@@ -81,6 +74,16 @@ class HMMParameters:
         self._check_namespace()
         self.states = self.specification.states
         self.emitting = tuple(state for state in self.states if state in letters or state in numbers)
+        self._check_silent()
+
+    @property
+    def _is_silent(self) -> NDArray[np.bool_]:
+        return np.array([state not in self.emitting for state in self.states])
+
+    def _check_silent(self) -> None:
+        _, circle = silent_order(self._is_silent, self.specification.possible())
+        if circle:
+            raise circular(repr(self.states[k]) for k in circle)
 
     def _check_namespace(self) -> None:
         for label in self.families.labels:
@@ -201,7 +204,7 @@ class HMMParameters:
         """Return the model at its current values, ready to work. ModelError if one has no value yet."""
         self.check_values()
         tables, possible = self.specification.tables(), self.specification.possible()
-        silent, end = np.array([state not in self.emitting for state in self.states]), tables["transitions"][:, -1]
+        silent, end = self._is_silent, tables["transitions"][:, -1]
         if not self.specification.has_end:
             end = np.where(silent, 0.0, end)  # a path ends with its last letter, whatever silent states come then
         chain = ChainTables(
@@ -304,29 +307,9 @@ class HMMParameters:
         return any_family.restored(numbers)
 
     def _pseudocounts(self, priors: Mapping[str, Any]) -> Vector:
-        """Where in the values of rows and letters priors add what."""
-        pseudocounts = np.zeros(len(self.specification.free))
-        for label, prior in priors.items():
-            if label in self.families.uses:
-                continue
-            if label in self.soft.strengths:
-                member = next(member for member, of in self.soft.label_of.items() if of == label)
-                raise ModelError(
-                    f"priors= has the soft label {label!r}; give priors to its members, such as {member!r}."
-                )
-            places = self.specification.places(label)
-            try:
-                given = np.broadcast_to(np.asarray(prior, np.float64), places.shape)
-            except (TypeError, ValueError) as error:
-                raise ModelError(
-                    f"priors[{label!r}] is {prior!r}; it needs one pseudocount, or an array of shape {places.shape}."
-                ) from error
-            if not (np.isfinite(given).all() and (given >= 0.0).all()):
-                raise ModelError(f"priors[{label!r}] holds {np.min(given)}; pseudocounts are finite and not negative.")
-            where, first = np.unique(places.ravel(), return_index=True)  # tied cells: once a value
-            kept = where >= 0
-            pseudocounts[where[kept]] += given.ravel()[first[kept]]
-        return pseudocounts
+        """What priors add to the counts of rows and letters."""
+        of_rows = {label: prior for label, prior in priors.items() if label not in self.families.uses}
+        return self.soft.pseudocounts(self.specification, of_rows)
 
     def log_prior(self, priors: Mapping[str, Any]) -> float:
         """ln of the priors' density at the current values, but for a constant, less the penalty of soft ties."""
@@ -406,6 +389,7 @@ class HMMParameters:
             )
             raise ModelError(f"The description of the model has {what}.")
         other.emitting = tuple(s for s in other.states if s in with_letters or s in other.families.families)
+        other._check_silent()
         return other
 
     def restated(self, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -420,49 +404,3 @@ class HMMParameters:
             "values": {**given["values"], **soft["values"], **self.families.given},
             "soft": soft["strengths"],
         }
-
-
-def _told_apart(
-    transitions: Mapping[str, Any], emissions: Mapping[str, Any], values: dict[str, Any], alphabet: Alphabet | None
-) -> tuple[dict[str, Any], dict[str, tuple[Family, str]]]:
-    """Return the states that emit letters, and those that emit numbers with their families; the others are silent.
-
-    Families among `values` are taken out of it.
-    """
-    letters: dict[str, Any] = {}
-    numbers: dict[str, tuple[Family, str]] = {}
-    shared = {label: values.pop(label) for label in list(values) if isinstance(values[label], Family)}
-    for state in emissions:
-        if state not in transitions:
-            raise ModelError(f"emissions= has the state {state!r}, which transitions= lacks; every state needs a row.")
-    for state in transitions:
-        if state not in emissions:
-            raise ModelError(f"emissions= lacks the state {state!r}; give it one, or None if it is silent.")
-        entry = emissions[state]
-        if isinstance(entry, Family):
-            numbers[state] = entry, state
-        elif isinstance(entry, str) and entry in shared:
-            numbers[state] = shared[entry], entry
-        elif entry is not None:
-            letters[state] = entry
-    unused = [label for label in shared if label not in {owner for _, owner in numbers.values()}]
-    if unused:
-        raise ModelError(f"values= has a family for {unused[0]!r}, a label that no state emits by.")
-    if letters and numbers:
-        raise ModelError(
-            f"State {next(iter(letters))!r} emits letters and state {next(iter(numbers))!r} numbers; all states see "
-            "the same sequence, so they emit the same kind of thing."
-        )
-    if not letters and not numbers:
-        raise ModelError("All states are silent; one at least must emit something.")
-    if len({family.layout for family, _ in numbers.values()}) > 1:
-        layouts = "; ".join(f"{state!r}: {family.layout}" for state, (family, _) in numbers.items())
-        raise ModelError(
-            f"The states observe different things ({layouts}); they see the same sequence, so give all families the "
-            "same dims=, or the same channels in one order."
-        )
-    if letters and alphabet is None:
-        raise ModelError("emissions= has tables of letters; name the letters with alphabet=.")
-    if numbers and alphabet is not None:
-        raise ModelError("emissions= has families of numbers; alphabet= is for letters, leave it out.")
-    return letters, numbers

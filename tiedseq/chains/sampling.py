@@ -24,6 +24,8 @@ def drawn_path(
 ) -> NDArray[np.int64]:
     """Draw states that emit, one after the other; n of them, without the way to the end, or until the end.
 
+    There is one at least, as in every sequence: before it, only ways that lead to one are gone.
+
     Parameters
     ----------
     states : sequence of S names
@@ -35,12 +37,15 @@ def drawn_path(
     rows = np.vstack([transitions, start])
     if n is not None:
         rows[:, -1] = 0.0
-    totals, limits = rows.sum(axis=1), np.cumsum(rows, axis=1)
+    first, later = _walk(_towards_a_letter(rows, emitting)), _walk(rows)
     path: list[int] = []
     state = end = len(emitting)
     uniform = iter(generator.random(0).tolist())
     while n is None or len(path) < n:
+        totals, limits = later if path else first
         if totals[state] <= 0.0:
+            if not path:
+                raise ModelError("No letter can come before the end, and a sequence has one at least.")
             raise ModelError(f"The state {states[state]!r} leads nowhere but to the end; draw fewer letters.")
         number = next(uniform, None)
         if number is None:
@@ -54,6 +59,21 @@ def drawn_path(
         if len(path) > _LONGEST:
             raise ArgumentError(f"The model did not end within {_LONGEST} letters; say how many to draw with n=.")
     return np.array(path, np.int64)
+
+
+def _walk(rows: Floats) -> tuple[Floats, Floats]:
+    """The total of every row, and its cumulative sums."""
+    return rows.sum(axis=1), np.cumsum(rows, axis=1)
+
+
+def _towards_a_letter(rows: Floats, emitting: NDArray[np.bool_]) -> Floats:
+    """Return rows (S + 1, S + 1) times the probability that a letter comes on each way: what is seen if one does."""
+    totals = rows.sum(axis=1, keepdims=True)
+    steps = np.divide(rows, totals, out=np.zeros_like(rows), where=totals > 0.0)
+    comes, silent = np.append(emitting, False).astype(np.float64), np.flatnonzero(~emitting)
+    within = np.eye(len(silent)) - steps[np.ix_(silent, silent)]
+    comes[silent] = np.linalg.solve(within, steps[silent] @ comes)
+    return rows * comes
 
 
 def dependent_letters(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -37,18 +38,10 @@ class ChainTables:
 
         Raises ModelError if silent states lead back to themselves.
         """
-        emitting, waiting = np.flatnonzero(~self.silent), np.flatnonzero(self.silent).tolist()
-        sorted_states: list[int] = []
-        while waiting:
-            free = [s for s in waiting if not self.possible[waiting, s].any()]
-            if not free:
-                raise ModelError(
-                    f"The silent states number {', '.join(map(str, waiting))} lead back to themselves without "
-                    "emitting anything; silent states need an order. Remove one of their transitions."
-                )
-            sorted_states += free
-            waiting = [s for s in waiting if s not in free]
-        return np.concatenate([emitting, np.array(sorted_states, np.intp)])
+        waiting, circle = silent_order(self.silent, self.possible)
+        if circle:
+            raise circular(map(str, circle))
+        return np.concatenate([np.flatnonzero(~self.silent), np.array(waiting, np.intp)])
 
     @cached_property
     def n_emitting(self) -> int:
@@ -69,6 +62,26 @@ class ChainTables:
         for s in self.order[: self.n_emitting - 1 : -1] if self.silent.any() else []:
             finish += self.transitions[:, s] * finish[s]
         return finish
+
+
+def silent_order(silent: NDArray[np.bool_], possible: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
+    """Return the silent states, each after those that lead to it, and those that lead back to themselves."""
+    found: list[int] = []
+    waiting = np.flatnonzero(silent).tolist()
+    while free := [s for s in waiting if not possible[waiting, s].any()]:
+        found += free
+        waiting = [s for s in waiting if s not in free]
+    while free := [s for s in waiting if not possible[s, waiting].any()]:  # behind a circle, but in none
+        waiting = [s for s in waiting if s not in free]
+    return found, waiting
+
+
+def circular(names: Iterable[str]) -> ModelError:
+    """The error that these silent states lead back to themselves."""
+    return ModelError(
+        f"The silent states {', '.join(names)} lead back to themselves without emitting anything; silent states need "
+        "an order. Remove one of their transitions."
+    )
 
 
 @dataclass(frozen=True)

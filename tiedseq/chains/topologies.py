@@ -2,15 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from tiedseq.alphabet import Alphabet
 from tiedseq.distributions import Categorical
 from tiedseq.errors import ArgumentError
 from tiedseq.families import Family
+from tiedseq.random_state import generator_of
 
 Rows = dict[str, dict[str, float]]
+Self = TypeVar("Self", bound="Topologies")
+
+
+class Topologies:
+    """Constructors of models whose states are alike."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, alphabet: Any, transitions: Any, emissions: Any, **options: Any) -> None: ...
+
+    @classmethod
+    def ergodic(
+        cls: type[Self],
+        n_states: int,
+        *,
+        alphabet: Alphabet | str | None = None,
+        emission: Family | Categorical | None = None,
+        order: int = 0,
+        stay: float | None = None,
+        **options: Any,
+    ) -> Self:
+        """Return a model in which every state may follow every other, all of it free.
+
+        Parameters
+        ----------
+        n_states : int
+        alphabet : Alphabet or str, default None
+            For states that emit letters; their distributions are drawn from `random_state`.
+        emission : Family or Categorical, default None
+            What every state emits, such as `ts.Gaussian(dims=2)`, whose starting values come from the data.
+        order : int, default 0
+        stay : float, default None
+            Starting probability of staying in a state; None draws the rows from `random_state`, with a preference to
+            stay, as equal rows would be a stationary point of training.
+        **options
+            Further arguments of the constructor.
+
+        Examples
+        --------
+        >>> import tiedseq as ts
+        >>> ts.HMM.ergodic(3, alphabet="ACGT", random_state=0).n_free_parameters
+        17
+        """
+        names = state_names(n_states)
+        generator = generator_of(options.get("random_state"))
+        rows = ergodic_rows(names, stay, generator)
+        alphabet, emissions = equal_emissions(names, alphabet, emission)
+        return cls(alphabet, rows, emissions, order=order, **options)
+
+    @classmethod
+    def left_to_right(
+        cls: type[Self],
+        n_states: int,
+        *,
+        alphabet: Alphabet | str | None = None,
+        emission: Family | Categorical | None = None,
+        order: int = 0,
+        skip: int = 0,
+        stay: float = 0.5,
+        **options: Any,
+    ) -> Self:
+        """Return a model whose states follow each other: each may stay, go on, or leave out up to `skip` states.
+
+        Sequences begin in the first state and end in the last.
+
+        Examples
+        --------
+        >>> import tiedseq as ts
+        >>> ts.HMM.left_to_right(3, alphabet="ACGT", random_state=0).transmat_
+        array([[0.5, 0.5, 0. ],
+               [0. , 0.5, 0.5],
+               [0. , 0. , 0.5]])
+        """
+        names = state_names(n_states)
+        rows = left_to_right_rows(names, skip, stay)
+        alphabet, emissions = equal_emissions(names, alphabet, emission)
+        return cls(alphabet, rows, emissions, start={names[0]: 1.0}, order=order, **options)
 
 
 def check_count(name: str, count: Any, least: int = 1) -> None:

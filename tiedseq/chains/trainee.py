@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,39 +16,11 @@ from tiedseq.training import Options, Statistics
 
 from .emissions import Batch
 from .machine import Machine, expect, expect_best
+from .protocol import Parameters
 
 Vector = NDArray[np.float64]
 
 _ALGORITHMS = {"baum-welch": expect, "viterbi": expect_best}
-
-
-class Parameters(Protocol):
-    """What training asks of parameters, with or without symmetry."""
-
-    vector: Vector
-    states: tuple[str, ...]
-    emitting: tuple[str, ...]
-
-    def reset(self) -> None: ...
-
-    def start(self, observations: Any, generator: np.random.Generator) -> None: ...
-
-    def redrawn(self, observations: Any, generator: np.random.Generator) -> Vector: ...
-
-    def machine(self) -> Machine: ...
-
-    def maximize(self, counts: Vector, priors: Mapping[str, Any]) -> Vector: ...
-
-    def log_prior(self, priors: Mapping[str, Any]) -> float: ...
-
-    def unvisited(self, counts: Vector) -> list[str]: ...
-
-    def at_floor(self) -> list[str]: ...
-
-    @property
-    def soft_title(self) -> str: ...
-
-    def to_dict(self) -> dict[str, Any]: ...
 
 
 class Trainee:

@@ -15,6 +15,8 @@ from tiedseq.options import (
     ANNOTATIONS,
     DECODES,
     FORMATS,
+    LARGEST_ORDER,
+    LARGEST_SYMMETRIC_ORDER,
     MODES,
     STRANDS,
     SYMMETRIES,
@@ -193,10 +195,11 @@ def _add_fit(commands: Any) -> None:
     add(
         "--order",
         type=int,
-        choices=range(9),
+        choices=range(LARGEST_ORDER + 1),
         default=0,
         metavar="K",
-        help="letters before it that a letter depends on, 8 at most (4 with --symmetry); default: 0",
+        help=f"letters before it that a letter depends on, {LARGEST_ORDER} at most ({LARGEST_SYMMETRIC_ORDER} with "
+        "--symmetry); default: 0",
     )
     add(
         "--symmetry",

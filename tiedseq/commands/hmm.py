@@ -116,10 +116,10 @@ def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats
 def _new_model(options: argparse.Namespace) -> HMM:
     from tiedseq.alphabet import DNA, PROTEIN, RNA
     from tiedseq.hmm import HMM
-    from tiedseq.strands.language import LARGEST_ORDER
+    from tiedseq.options import LARGEST_SYMMETRIC_ORDER
 
-    if options.symmetry is not None and options.order > LARGEST_ORDER:
-        options.parser.error(f"--order {options.order}: with --symmetry it is {LARGEST_ORDER} at most")
+    if options.symmetry is not None and options.order > LARGEST_SYMMETRIC_ORDER:
+        options.parser.error(f"--order {options.order}: with --symmetry it is {LARGEST_SYMMETRIC_ORDER} at most")
     named = {"dna": DNA, "rna": RNA, "protein": PROTEIN}
     alphabet = named.get(options.alphabet.lower(), options.alphabet)
     wanted = {"alphabet": alphabet, "order": options.order, "symmetry": options.symmetry}

@@ -13,12 +13,12 @@ from tiedseq.chains.tables import Floats
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ModelError
 from tiedseq.language import TYPED, Numbers, Use, check_keys
+from tiedseq.options import LARGEST_SYMMETRIC_ORDER
 from tiedseq.specification import Specification
 
 from .flows import Flows, mirrored
 
 STEPS = "flow"  # what the table of states is called among the parameters
-LARGEST_ORDER = 4  # the M-step inverts a matrix of all words
 
 
 class Steps(NamedTuple):
@@ -33,11 +33,18 @@ class Steps(NamedTuple):
 class Letters(NamedTuple):
     """Which state emits by which table."""
 
+    alphabet: Alphabet
+    mirror: NDArray[np.intp]  # (K,): the complement of every letter
     uses: dict[str, Use]  # by state
     tables: dict[str, Flows]  # by label
-    given: dict[str, Floats]  # weights of the tables that have a value, by label
-    typed: dict[str, Floats]  # the same as they were typed
     held: frozenset[str]
+
+
+class Given(NamedTuple):
+    """The tables that have a starting value, by label."""
+
+    typed: dict[str, Floats]  # as they were typed
+    weights: dict[str, Floats]  # as conditional probabilities
 
 
 def read_steps(transitions: Mapping[str, Any], start: Mapping[str, Any] | None) -> Steps:
@@ -74,13 +81,21 @@ def read_steps(transitions: Mapping[str, Any], start: Mapping[str, Any] | None) 
     return Steps(rows.states, mirror, weights, has_end)
 
 
+def partner(state: str) -> str:
+    """What the image of a state is called: its own name, but for a last sign.
+
+    >>> partner("gene+"), partner("between")
+    ('gene-', 'between')
+    """
+    return state[:-1] + {"+": "-", "-": "+"}.get(state[-1:], state[-1:])
+
+
 def state_images(states: tuple[str, ...], has_end: bool) -> NDArray[np.intp]:
     """The image of every state: "x+" and "x-" are each other's, others their own; and of the outside, the last one.
 
     Raises ModelError for one of the two without the other.
     """
-    other = {"+": "-", "-": "+"}
-    names = [state[:-1] + other.get(state[-1], state[-1]) for state in states]
+    names = list(map(partner, states))
     for state, name in zip(states, names, strict=True):
         if name not in states:
             raise ModelError(
@@ -92,15 +107,18 @@ def state_images(states: tuple[str, ...], has_end: bool) -> NDArray[np.intp]:
 
 def read_letters(
     steps: Steps, alphabet: Alphabet | None, emissions: Mapping[str, Any], values: Mapping[str, Any], order: int
-) -> Letters:
+) -> tuple[Letters, Given]:
     """Read emissions. Raises ModelError for those that cannot be the same on both strands."""
     if alphabet is None or alphabet.complement_index is None:
         raise ModelError("symmetry= is for letters with a complement; give alphabet=ts.DNA or ts.RNA.")
-    if order > LARGEST_ORDER:
-        raise ModelError(f"order={order} is more than a model with symmetry= can have, which is {LARGEST_ORDER}.")
+    if order > LARGEST_SYMMETRIC_ORDER:
+        raise ModelError(
+            f"order={order} is more than a model with symmetry= can have, which is {LARGEST_SYMMETRIC_ORDER}."
+        )
     check_keys("emissions=", emissions, steps.states, "a state", complete=False)
     uses, entries = _uses(steps, emissions)
-    symmetric = _symmetric_labels(steps, uses)
+    _check_images(steps, uses)
+    symmetric = symmetric_labels(steps, uses)
     check_keys("values=", values, {use.label for use in uses.values()}, "a label of emissions", complete=False)
     for label, entry in values.items():
         if label in entries:
@@ -121,7 +139,7 @@ def read_letters(
             raise ModelError(f"A word of {label!r} has probability zero, but its reverse complement has not.")
         tables[label] = Flows(possible, mirror if label in symmetric else None)
     held = frozenset(label for label, (entry, _) in entries.items() if isinstance(entry, fixed))
-    return Letters(uses, tables, given, typed, held)
+    return Letters(alphabet, mirror, uses, tables, held), Given(typed, given)
 
 
 def _uses(steps: Steps, emissions: Mapping[str, Any]) -> tuple[dict[str, Use], dict[str, tuple[Any, str]]]:
@@ -154,9 +172,8 @@ def _uses(steps: Steps, emissions: Mapping[str, Any]) -> tuple[dict[str, Use], d
     return uses, entries
 
 
-def _symmetric_labels(steps: Steps, uses: Mapping[str, Use]) -> set[str]:
-    """Labels whose tables are their own images: those of states that are, or that both images use alike."""
-    symmetric = set()
+def _check_images(steps: Steps, uses: Mapping[str, Use]) -> None:
+    """Raise ModelError unless mirror images emit by the same label."""
     for state, image in zip(steps.states, steps.mirror.tolist(), strict=False):
         mine, theirs = uses[state], uses[steps.states[image]]
         if mine.label != theirs.label:
@@ -164,9 +181,14 @@ def _symmetric_labels(steps: Steps, uses: Mapping[str, Use]) -> set[str]:
                 f"{state!r} and {steps.states[image]!r} are mirror images, but emit by {mine.label!r} and "
                 f"{theirs.label!r}; leave one of them out of emissions=, or make it ts.complement({mine.label!r})."
             )
-        if mine.complemented == theirs.complemented:
-            symmetric.add(mine.label)
-    return symmetric
+
+
+def symmetric_labels(steps: Steps, uses: Mapping[str, Use]) -> set[str]:
+    """Labels whose tables are their own images: those of states that are, or that both images use alike."""
+    images = dict(zip(steps.states, steps.mirror.tolist(), strict=False))
+    return {
+        use.label for state, use in uses.items() if use.complemented == uses[steps.states[images[state]]].complemented
+    }
 
 
 def _typed(entry: Any, place: str, shape: tuple[int, ...]) -> Floats:

@@ -19,26 +19,28 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.chains.emissions import Batch
-from tiedseq.chains.machine import Machine, expect
+from tiedseq.chains.family_parameters import FamilyParameters
+from tiedseq.chains.machine import Machine
+from tiedseq.chains.protocol import Written
 from tiedseq.chains.sampling import segment_letters
-from tiedseq.chains.tables import ChainTables, Floats, Index
-from tiedseq.distributions import complement, fixed
+from tiedseq.chains.tables import Floats, Index
 from tiedseq.errors import ModelError
-from tiedseq.information import BORDER, reach_of, standard_deviations
 from tiedseq.language import TYPED, Use
+from tiedseq.pseudocounts import pseudocounts_of
 from tiedseq.random_state import RandomState, generator_of
 from tiedseq.specification import Parameter
 
+from .document import read_document, restated
 from .flows import Flows, conditionals, mirrored
-from .language import STEPS, Letters, Steps, read_letters, read_steps, state_images
+from .language import STEPS, Letters, Steps, read_letters, read_steps
 from .nesting import StrandNesting
-from .segments import SegmentEmissions, SegmentWords, segment_words, word_counts
+from .segments import SegmentEmissions, SegmentWords, segment_chain, segment_words, word_counts
 
 Vector = NDArray[np.float64]
 
 
 class StrandParameters:
-    """The parameters of a strand-symmetric HMM. The arguments are those of :class:`tiedseq.hmm.HMM`.
+    """The parameters of a strand-symmetric HMM.
 
     Attributes
     ----------
@@ -47,50 +49,42 @@ class StrandParameters:
     flows : dict of str to Flows
         `STEPS` of states (and of the outside where there is an end), then the words of every emission label.
     values : dict of str to float64 array
-        Of each, one number an orbit.
+        Of each, one number an orbit; in the order of `flows`.
     """
 
-    def __init__(
-        self,
-        alphabet: Alphabet | None,
-        transitions: Mapping[str, Mapping[str, Any]],
-        emissions: Mapping[str, Any],
-        start: Mapping[str, Any] | None,
-        values: Mapping[str, Any],
-        order: int,
-        random_state: RandomState,
-    ) -> None:
+    def __init__(self, written: Written) -> None:
+        alphabet, transitions, emissions, start, values, order, random_state = written
         steps = read_steps(transitions, start)
-        letters = read_letters(steps, alphabet, emissions, values, order)
-        assert alphabet is not None
-        self._set(alphabet, steps, letters, order)
+        letters, given = read_letters(steps, alphabet, emissions, values, order)
+        self._set(steps, letters, order, frozenset(given.typed))
         self.values = {STEPS: self.flows[STEPS].balanced(steps.weights)}
         generator = generator_of(random_state)
         for label, table in letters.tables.items():
-            given = letters.given.get(label)
-            self.values[label] = table.random(generator) if given is None else table.balanced(given)
+            weights = given.weights.get(label)
+            self.values[label] = table.random(generator) if weights is None else table.balanced(weights)
         self.initial = dict(self.values)
         for label, found in self.values.items():
             if not self.flows[label].is_balanced(found):
                 raise ModelError(f"The starting values of {label!r} differ so widely that their long run is lost.")
-        self._check_held(letters)
+        self._check_held(given.typed)
 
-    def _set(self, alphabet: Alphabet, steps: Steps, letters: Letters, order: int) -> None:
-        self.alphabet, self.order, self.states = alphabet, order, steps.states
+    def _set(self, steps: Steps, letters: Letters, order: int, given: frozenset[str]) -> None:
+        self.alphabet, self.order, self.states = letters.alphabet, order, steps.states
         self.emitting, self.has_end, self.mirror = steps.states, steps.has_end, steps.mirror
         try:
             self.flows = {STEPS: Flows(steps.weights > 0.0, steps.mirror), **letters.tables}
         except ModelError as error:
             raise ModelError(f"With symmetry= every state must lead to every other: {error}") from error
         self.letters, self.uses, self.held = letters, letters.uses, tuple(sorted(letters.held))
-        self._given = frozenset(letters.given)
+        self.families = FamilyParameters({}, {})
+        self._given = given
         self._ages = order + 1
 
-    def _check_held(self, letters: Letters) -> None:
+    def _check_held(self, typed: Mapping[str, Floats]) -> None:
         for label in self.held:
-            table, typed = self._table(label), letters.typed[label]
-            is_joint = abs(typed.sum() - 1.0) <= TYPED
-            if np.abs((table if is_joint else conditionals(table)[-1]) - typed).max() > TYPED:
+            table = self.table(label)
+            is_joint = abs(typed[label].sum() - 1.0) <= TYPED
+            if np.abs((table if is_joint else conditionals(table)[-1]) - typed[label]).max() > TYPED:
                 raise ModelError(
                     f"{label!r} is held at a table that cannot be: the frequencies of words must be the same when "
                     "summed over their first letter and over their last one, and on both strands unless the label is "
@@ -99,22 +93,22 @@ class StrandParameters:
 
     # ---- tables ---------------------------------------------------------------------------------------------------
 
-    def _table(self, label: str) -> Floats:
+    def table(self, label: str) -> Floats:
+        """The joint frequencies of a label."""
         return self.flows[label].table(self.values[label])
 
     def _turned(self, table: NDArray[Any], use: Use) -> NDArray[Any]:
         """A table of words as a use of it sees them."""
-        assert self.alphabet.complement_index is not None
-        return mirrored(table, self.alphabet.complement_index) if use.complemented else table
+        return mirrored(table, self.letters.mirror) if use.complemented else table
 
     def words(self) -> dict[str, Floats]:
         """The frequencies of words in every state, (K,) * (k + 1)."""
-        tables = {label: self._table(label) for label in self.values if label != STEPS}
+        tables = {label: self.table(label) for label in self.values if label != STEPS}
         return {state: self._turned(tables[use.label], use) for state, use in self.uses.items()}
 
     def rows(self) -> tuple[Floats, Floats]:
         """Start (S + 1,) and transitions (S, S + 1), conditional; the last column is the end, 1 if there is none."""
-        occupancy, steps = conditionals(self._table(STEPS))
+        occupancy, steps = conditionals(self.table(STEPS))
         if self.has_end:
             return steps[-1], steps[:-1]
         return np.append(occupancy, 1.0), np.column_stack([steps, np.ones(len(steps))])
@@ -134,14 +128,14 @@ class StrandParameters:
             places[labels[i, j]].append(f"{sources[i]}->{targets[j]}")
         return places
 
-    def _step_names(self) -> list[str]:
+    def step_names(self) -> list[str]:
         """What each orbit of steps is called: by its first step."""
         return [f"{STEPS} {places[0]}" for places in self._step_places()]
 
     @property
     def by_label(self) -> dict[str, Any]:
-        steps = dict(zip(self._step_names(), self.values[STEPS].tolist(), strict=True))
-        return {**steps, **{label: self._table(label) for label in self.values if label != STEPS}}
+        steps = dict(zip(self.step_names(), self.values[STEPS].tolist(), strict=True))
+        return {**steps, **{label: self.table(label) for label in self.values if label != STEPS}}
 
     @property
     def n_free(self) -> int:
@@ -160,7 +154,7 @@ class StrandParameters:
     def describe(self) -> Iterator[Parameter]:
         """One line for each label."""
         for name, value, places in zip(
-            self._step_names(), self.values[STEPS].tolist(), self._step_places(), strict=True
+            self.step_names(), self.values[STEPS].tolist(), self._step_places(), strict=True
         ):
             yield Parameter(name, value, tuple(places), False)
         for label in list(self.values)[1:]:
@@ -169,7 +163,7 @@ class StrandParameters:
                 for state, use in self.uses.items()
                 if use.label == label
             ]
-            yield Parameter(label, self._table(label), tuple(places), label in self.held, self.alphabet.letters)
+            yield Parameter(label, self.table(label), tuple(places), label in self.held, self.alphabet.letters)
 
     def copy(self) -> StrandParameters:
         other = copy.copy(self)
@@ -232,10 +226,10 @@ class StrandParameters:
     def nesting(self) -> StrandNesting:
         """Return what decides whether this model is a special case of another."""
         letters, states = self.alphabet.letters, self.states
-        tables = {label: conditionals(self._table(label))[-1] for label in self.values}
+        tables = {label: conditionals(self.table(label))[-1] for label in self.values}
         steps, found = tables.pop(STEPS), self.flows[STEPS].ties
         smallest = {label: self._smallest(label, table) for label, table in tables.items() if label not in self.held}
-        for name, k in zip(self._step_names(), range(found.n_free), strict=True):
+        for name, k in zip(self.step_names(), range(found.n_free), strict=True):
             smallest[name] = float(steps[found.labels == k].min())
         return StrandNesting(
             structure=(states, letters, self.order, self.has_end),
@@ -261,25 +255,9 @@ class StrandParameters:
 
     def machine(self) -> Machine:
         """Return the model at its current values, ready to work: every state once for each age."""
-        (start, rows), n, ages = self.rows(), len(self.states), self._ages
-        steps, stay = np.zeros((n, ages, n, ages)), np.eye(n, dtype=bool)
-        transitions, possible = rows[:, :-1], self.flows[STEPS].ties.labels[:n, :n] >= 0
-        allowed = np.zeros((n, ages, n, ages), bool)
-        for age in range(ages):
-            older = min(age + 1, self.order)
-            steps[:, age, :, 0], allowed[:, age, :, 0] = np.where(stay, 0.0, transitions), possible & ~stay
-            steps[:, age, :, older] += np.where(stay, transitions, 0.0)
-            allowed[:, age, :, older] |= possible & stay
-        first = np.zeros((n, ages))
-        first[:, 0] = start[:-1]
-        size = n * ages
-        chain = ChainTables(
-            first.ravel(),
-            steps.reshape(size, size),
-            np.repeat(rows[:, -1], ages),
-            np.zeros(size, bool),
-            allowed.reshape(size, size),
-        )
+        (start, rows), n = self.rows(), len(self.states)
+        possible = self.flows[STEPS].ties.labels[:n, :n] >= 0
+        chain = segment_chain(start[:-1], rows[:, :-1], rows[:, -1], possible, self.order)
         words = self.words()
         return Machine(chain, SegmentEmissions([words[state] for state in self.states]))
 
@@ -302,12 +280,12 @@ class StrandParameters:
     def maximize(self, counts: Vector, priors: Mapping[str, Any]) -> Vector:
         """Return the values that the M-step makes of expected counts, as `chains.machine.expect` lays them out."""
         better, pseudocounts = self.copy(), self._pseudocounts(priors)
-        for label, counted in self._counted(counts).items():
+        for label, counted in self.counted(counts).items():
             if label not in self.held:
                 better.values[label] = self.flows[label].maximize(counted, self.values[label], pseudocounts[label])
         return better.vector
 
-    def _counted(self, counts: Vector) -> dict[str, list[Floats]]:
+    def counted(self, counts: Vector) -> dict[str, list[Floats]]:
         """How often each flow and each word is a factor of the likelihood, by label."""
         n, ages = len(self.states), self._ages
         size = n * ages
@@ -338,26 +316,16 @@ class StrandParameters:
     def _pseudocounts(self, priors: Mapping[str, Any]) -> dict[str, Vector]:
         """What priors add to the counts of every value, by label."""
         pseudocounts = {label: np.zeros(len(values)) for label, values in self.values.items()}
-        names = self._step_names()
+        names = self.step_names()
         for label, prior in priors.items():
-            where = STEPS if label in names else label
-            if label not in names and (label not in self.values or label == STEPS):
+            if label in names:
+                where, places = STEPS, np.array(names.index(label))
+            elif label in self.values and label != STEPS:
+                where, places = label, self.flows[label].ties.labels
+            else:
                 known = ", ".join(self.by_label)
                 raise ModelError(f"priors= has {label!r}, a label that the model lacks (there are {known}).")
-            ties = self.flows[where].ties
-            shape = () if label in names else ties.shape
-            try:
-                given = np.broadcast_to(np.asarray(prior, np.float64), shape)
-            except (TypeError, ValueError) as error:
-                raise ModelError(
-                    f"priors[{label!r}] is {prior!r}; it needs one pseudocount, or an array of shape {shape}."
-                ) from error
-            if not (np.isfinite(given).all() and (given >= 0.0).all()):
-                raise ModelError(f"priors[{label!r}] holds {np.min(given)}; pseudocounts are finite and not negative.")
-            if label in names:
-                pseudocounts[STEPS][names.index(label)] += float(given)
-            else:
-                pseudocounts[label] += ties.pool(given) / ties.uses
+            pseudocounts[where] += pseudocounts_of(label, prior, places, len(pseudocounts[where]))
         return pseudocounts
 
     def log_prior(self, priors: Mapping[str, Any]) -> float:
@@ -370,42 +338,11 @@ class StrandParameters:
                     total += float(pseudocounts[counted] @ np.log(self.values[label][counted]))
         return total
 
-    # ---- how sure -------------------------------------------------------------------------------------------------
-
-    def gradient(self, batches: Sequence[Batch], run: Any = map) -> Vector:
-        """Return d ln P / d value at the current values, every value taken as free of the others."""
-        machine = self.machine()
-        counts = np.sum(list(run(lambda batch: expect(machine, batch).counts, batches)), axis=0)
-        counted = self._counted(counts)
-        return np.concatenate([self.flows[label].gradient(self._table(label), counted[label]) for label in self.values])
-
     def standard_errors(self, batches: Sequence[Batch], run: Any = map) -> dict[str, Any]:
         """Return the standard error of every label: a float or a masked array; None or masked where there is none."""
-        vector, sizes = self.vector, [len(part) for part in self.values.values()]
-        first, columns = 0, []
-        for label, size in zip(self.values, sizes, strict=True):
-            moves = self.flows[label].directions(self.values[label], BORDER)
-            if label not in self.held:
-                columns.append(np.zeros((len(vector), moves.shape[1])))
-                columns[-1][first : first + size] = moves
-            first += size
-        directions = np.concatenate(columns, axis=1)
-        names = [*self._step_names(), *(label for label in [*self.values][1:] for _ in self.values[label])]
-        other = self.copy()
+        from .gradient import standard_errors
 
-        def at(values: Vector) -> Vector:
-            other.vector = values
-            return other.gradient(batches, run)
-
-        found = standard_deviations(at, vector, directions, reach_of(vector, directions), names)
-        moving = np.abs(directions).max(axis=1, initial=0.0) > 0.0
-        parts = np.split(found, np.cumsum(sizes)[:-1]), np.split(moving, np.cumsum(sizes)[:-1])
-        steps = zip(self._step_names(), parts[0][0].tolist(), parts[1][0].tolist(), strict=True)
-        errors: dict[str, Any] = {name: error if moves else None for name, error, moves in steps}
-        for label, part, moves in list(zip(self.values, *parts, strict=True))[1:]:
-            ties = self.flows[label].ties
-            errors[label] = np.ma.masked_array(ties.expand(part), ~ties.expand(moves).astype(bool))
-        return errors
+        return standard_errors(self, batches, run)
 
     # ---- drawn from ----------------------------------------------------------------------------------------------
 
@@ -419,13 +356,13 @@ class StrandParameters:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the alphabet as a dictionary for JSON."""
-        nested = {label: self._table(label).tolist() for label in [*self.values][1:]}
+        nested = {label: self.table(label).tolist() for label in [*self.values][1:]}
         return {
             "order": self.order,
             "symmetry": "reverse-complement",
             "states": list(self.states),
             "has_end": self.has_end,
-            "flow": self._table(STEPS).tolist(),
+            "flow": self.table(STEPS).tolist(),
             "emissions": {
                 state: {"complement": use.label} if use.complemented else use.label for state, use in self.uses.items()
             },
@@ -442,42 +379,18 @@ class StrandParameters:
             for state, row in zip(self.states, transitions.tolist(), strict=True)
         }
         first = {target: p for target, p in zip(self.states, start.tolist(), strict=False) if p > 0.0}
-        emissions, values = _stored(document)
         return {
+            **restated(document),
             "order": self.order,
-            "symmetry": document["symmetry"],
             "transitions": rows,
-            "emissions": emissions,
             "start": first if self.has_end else None,
-            "values": values,
         }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], alphabet: Alphabet | None) -> StrandParameters:
         """Return the parameters that :meth:`to_dict` described, with the same bits in every value."""
-        other = cls.__new__(cls)
-        states, flow = tuple(document["states"]), np.array(document["flow"], np.float64)
-        steps = Steps(states, state_images(states, document["has_end"]), flow, document["has_end"])
-        emissions, values = _stored(document)
-        order = int(document["order"])
-        letters = read_letters(steps, alphabet, emissions, values, order)
-        assert alphabet is not None
-        other._set(alphabet, steps, letters, order)
-        tables = {label: np.array(getattr(entry, "value", entry), np.float64) for label, entry in values.items()}
-        other.values = {label: other.flows[label].read(table) for label, table in {STEPS: flow, **tables}.items()}
-        other.values = {label: other.values[label] for label in other.flows}
-        other.initial, other._given = dict(other.values), frozenset(document["given"])
+        other, stored = cls.__new__(cls), read_document(document, alphabet)
+        other._set(stored.steps, stored.letters, int(document["order"]), stored.given)
+        other.values = {label: flow.read(stored.tables[label]) for label, flow in other.flows.items()}
+        other.initial = dict(other.values)
         return other
-
-
-def _stored(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The emissions and values of a document, as a user would give them."""
-    emissions = {
-        state: complement(entry["complement"]) if isinstance(entry, dict) else entry
-        for state, entry in document["emissions"].items()
-    }
-    values = {
-        label: fixed(entry["fixed"]) if isinstance(entry, dict) else entry
-        for label, entry in document["values"].items()
-    }
-    return emissions, values

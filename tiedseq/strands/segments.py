@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.chains.emissions import Batch, restricted, used_by_row
-from tiedseq.chains.tables import Floats, Index, Likelihoods
+from tiedseq.chains.tables import ChainTables, Floats, Index, Likelihoods
 
 from .flows import conditionals
 
@@ -29,6 +29,29 @@ class SegmentWords(NamedTuple):
     symbol: Floats  # (R, K): 1 where the symbol may stand for a letter
     length: Index  # (R,): of the context: k at most, 0 for an ambiguous symbol or after one
     context: Index  # (R,): its letters as digits, the last one counting least
+
+
+def segment_chain(
+    start: Floats, transitions: Floats, end: Floats, possible: NDArray[np.bool_], order: int
+) -> ChainTables:
+    """Return the states of the recursions: every state of the model once for each age."""
+    n, ages = len(start), order + 1
+    steps, stay = np.zeros((n, ages, n, ages)), np.eye(n, dtype=bool)
+    allowed = np.zeros((n, ages, n, ages), bool)
+    for age in range(ages):
+        older = min(age + 1, order)
+        steps[:, age, :, 0], allowed[:, age, :, 0] = np.where(stay, 0.0, transitions), possible & ~stay
+        steps[:, age, :, older] += np.where(stay, transitions, 0.0)
+        allowed[:, age, :, older] |= possible & stay
+    first, size = np.zeros((n, ages)), n * ages
+    first[:, 0] = start
+    return ChainTables(
+        first.ravel(),
+        steps.reshape(size, size),
+        np.repeat(end, ages),
+        np.zeros(size, bool),
+        allowed.reshape(size, size),
+    )
 
 
 def segment_words(codes: NDArray[np.uint8], ends: Index, order: int, observation: Floats) -> SegmentWords:
