@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "biopython": {"errors", "alphabet", "records", "columns"},
     "pairs": {
         *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "kernels"),
-        *("training", "information", "hypothesis", "soft", "biopython", "chains"),
+        *("training", "information", "hypothesis", "soft", "biopython", "columns", "chains"),
     },
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},
