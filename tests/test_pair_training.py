@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
 import twin
-from pairhmm_cases import Case, Floats, on_strand, random_case, random_text, related_text, reverse_complement
+from pairhmm_cases import Case, Floats, on_strand, random_case, random_text, related_text, reverse_complement, values_of
 from pairhmm_cases import _plain as plain_model
 from tiedseq.acceleration import gain_left
 from tiedseq.errors import ArgumentError, ConvergenceWarning, SequenceError
@@ -48,7 +48,7 @@ def affine_rows(names: Mapping[str, str]) -> list[list[str | None]]:
 def affine_twin(model: ts.PairHMM, letters: Sequence[str] = ("gap", "gap"), background: str | None = None) -> Case:
     """A symmetric affine model of one class of gaps as a case for `twin`."""
     rows, emissions = affine_rows({}), ["pair", *letters]
-    values = model.parameters
+    values = values_of(model)
     outside = model.background if background is None else values[background]
     return Case(model, plain_model(["xy", "x", "y"], rows, emissions, values, outside), rows, emissions, background)
 
@@ -136,7 +136,7 @@ def test_one_step_is_the_maximum_under_random_ties(seed: int) -> None:
         warnings.simplefilter("ignore", ConvergenceWarning)  # labels that nothing uses
         model = case.model.fit(pairs, mode=mode, strand=strand, weights=weights, **ONE_STEP)
     assert_allclose(model.history_, [counts["ln P"]], rtol=1e-12, atol=1e-10)
-    after = model.parameters
+    after = values_of(model)
     for label in {*case.emissions, *([case.background] if case.background else [])}:
         if counts[label].sum() > 1e-9:  # in global mode the background explains nothing, but for rounding
             assert_allclose(after[label], counts[label] / counts[label].sum(), rtol=1e-8, atol=1e-10, err_msg=label)
@@ -183,18 +183,18 @@ def test_one_step_of_every_substitution_table(kind: str, mode: str, strand: str)
     counts = counts_of(affine_twin(model), PAIRS, [1.0] * 6, mode, strand)
     model.fit(PAIRS, mode=mode, strand=strand, **ONE_STEP)
     table = averaged(counts["pair"], CELLS[kind])
-    assert_allclose(model.parameters["pair"], table / table.sum(), rtol=1e-9, atol=0.0)
+    assert_allclose(values_of(model)["pair"], table / table.sum(), rtol=1e-9, atol=0.0)
     # rows: two opens and a match; a close and an extend, in two rows
     total = counts["match"] + counts["open"]
-    assert_allclose(model.parameters["open"], counts["open"] / total / 2, rtol=1e-9, atol=0.0)
+    assert_allclose(values_of(model)["open"], counts["open"] / total / 2, rtol=1e-9, atol=0.0)
     assert_allclose(
-        model.parameters["extend"], counts["extend"] / (counts["extend"] + counts["close"]), rtol=1e-9, atol=0.0
+        values_of(model)["extend"], counts["extend"] / (counts["extend"] + counts["close"]), rtol=1e-9, atol=0.0
     )
 
 
 def test_one_step_of_the_other_strand() -> None:
     """Insertions look like deletions from the other strand; pair tables too; the background is the gaps' label."""
-    arguments = {
+    arguments: dict[str, Any] = {
         "states": {"M": "xy", "R": "xy", "X": "x", "Y": "y"},
         "transitions": {
             "M": {"M": 0.8, "R": 0.1, "X": 0.05, "Y": 0.05},
@@ -224,23 +224,23 @@ def test_one_step_of_the_other_strand() -> None:
         of_pair += found.emissions[0] + found.emissions[1][::-1, ::-1]
         of_gap += found.emissions[2] + found.emissions[3][::-1] + found.background
     model.fit(pairs, mode="overlap", **ONE_STEP)
-    assert_allclose(model.parameters["pair"], of_pair / of_pair.sum(), rtol=1e-9, atol=0.0)
-    assert_allclose(model.parameters["gap"], of_gap / of_gap.sum(), rtol=1e-9, atol=0.0)
-    assert_array_equal(model.background, model.parameters["gap"])
+    assert_allclose(values_of(model)["pair"], of_pair / of_pair.sum(), rtol=1e-9, atol=0.0)
+    assert_allclose(values_of(model)["gap"], of_gap / of_gap.sum(), rtol=1e-9, atol=0.0)
+    assert_array_equal(model.background, values_of(model)["gap"])
 
 
 def test_priors_are_counts_and_part_of_the_objective() -> None:
     model = ts.PairHMM.affine(substitution="jukes-cantor")
     counts = counts_of(affine_twin(model), PAIRS, [1.0] * 6, "global", "forward")
-    before = model.parameters
+    before = values_of(model)
     model.fit(PAIRS, priors={"open": 7.0, "gap": [1.0, 2.0, 3.0, 4.0], "pair": 16.0}, **ONE_STEP)
     opened = counts["open"] + 7.0
-    assert_allclose(model.parameters["open"], opened / (opened + counts["match"]) / 2, rtol=1e-9, atol=0.0)
+    assert_allclose(values_of(model)["open"], opened / (opened + counts["match"]) / 2, rtol=1e-9, atol=0.0)
     gap = counts["gap"] + [1.0, 2.0, 3.0, 4.0]
-    assert_allclose(model.parameters["gap"], gap / gap.sum(), rtol=1e-9, atol=0.0)
+    assert_allclose(values_of(model)["gap"], gap / gap.sum(), rtol=1e-9, atol=0.0)
     pair = averaged(counts["pair"], CELLS["jukes-cantor"])
     equal, unequal = 4 * pair[0, 0] + 16.0, 12 * pair[0, 1] + 16.0  # a prior once for each of two values
-    assert_allclose(model.parameters["pair"][0, 0], equal / (equal + unequal) / 4, rtol=1e-9, atol=0.0)
+    assert_allclose(values_of(model)["pair"][0, 0], equal / (equal + unequal) / 4, rtol=1e-9, atol=0.0)
     prior = 7.0 * math.log(before["open"]) + 10.0 * math.log(0.25)
     prior += 16.0 * (math.log(before["pair"][0, 0]) + math.log(before["pair"][0, 1]))
     assert_allclose(model.history_, [counts["ln P"] + prior], rtol=1e-10, atol=0.0)
@@ -327,8 +327,8 @@ def test_ties_hold_to_the_last_bit_after_long_steps() -> None:
 
     def check(now: Iteration) -> None:
         tables = model._parameters.tables()
-        assert tables.transitions[0, 1] == tables.transitions[0, 2] == tables.start[1] == model.parameters["open"]
-        assert model.parameters["extend2"] == 0.9
+        assert tables.transitions[0, 1] == tables.transitions[0, 2] == tables.start[1] == values_of(model)["open"]
+        assert values_of(model)["extend2"] == 0.9
         assert_array_equal(tables.emissions[0], tables.emissions[0][::-1, ::-1])
         assert_array_equal(tables.emissions[1], tables.emissions[2])
 
@@ -345,8 +345,8 @@ def test_swapping_target_and_query_changes_nothing_under_symmetric_ties() -> Non
         one = ts.PairHMM.affine().fit(PAIRS, mode=mode, tol=1e-4)
         other = ts.PairHMM.affine().fit(swapped, mode=mode, tol=1e-4)
         assert_allclose(one.history_, other.history_, rtol=1e-12, atol=0.0)
-        for label, value in one.parameters.items():
-            assert_allclose(value, other.parameters[label], rtol=1e-7, atol=1e-12)
+        for label, value in values_of(one).items():
+            assert_allclose(value, values_of(other)[label], rtol=1e-7, atol=1e-12)
         assert_allclose(one.score(PAIRS, mode=mode), one.score(swapped, mode=mode), rtol=1e-12, atol=0.0)
 
 
@@ -355,9 +355,9 @@ def test_swapping_target_and_query_changes_nothing_under_symmetric_ties() -> Non
 
 def assert_same(one: ts.PairHMM, other: ts.PairHMM) -> None:
     assert one.history_ == other.history_
-    assert list(one.parameters) == list(other.parameters)
-    for label, value in other.parameters.items():
-        assert_array_equal(one.parameters[label], value)
+    assert list(values_of(one)) == list(values_of(other))
+    for label, value in values_of(other).items():
+        assert_array_equal(values_of(one)[label], value)
 
 
 def two_classes() -> ts.PairHMM:
@@ -367,7 +367,8 @@ def two_classes() -> ts.PairHMM:
 @pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
 def test_who_works_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_BATCH_CELLS", 6000)
-    pairs, options = drawn(7, 70, 3), {"max_iter": 15, "tol": 0.0, "strand": "both"}
+    pairs = drawn(7, 70, 3)
+    options: dict[str, Any] = {"max_iter": 15, "tol": 0.0, "strand": "both"}
     expected = two_classes().fit(pairs, **options)
     for threads in (1, 2, 3):
         assert_same(two_classes().fit(pairs, executor=threads, **options), expected)
@@ -383,7 +384,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(stop: int, tmp_path: P
     options: dict[str, Any] = {"max_iter": 15, "tol": 0.0, "n_init": 2, "random_state": 5}
     whole = two_classes().fit(PAIRS, **options)
     path, model = tmp_path / "fit.json", two_classes()
-    before = model.parameters
+    before = values_of(model)
 
     def interrupt(now: Iteration) -> None:
         if now.iteration == stop:
@@ -393,7 +394,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(stop: int, tmp_path: P
         model.fit(PAIRS, checkpoint=path, callback=interrupt, **options)
     assert (model.history_, model.converged_) == ([], False)
     for label, value in before.items():
-        assert_array_equal(model.parameters[label], value)
+        assert_array_equal(values_of(model)[label], value)
     assert_same(model.fit(PAIRS, checkpoint=path, **options), whole)
     assert not path.exists()
 
@@ -406,7 +407,10 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
         if now.iteration == 2:
             raise KeyboardInterrupt
 
-    for change in ({"mode": "local"}, {"weights": [2.0] * 6}, {"acceleration": False}, {"strand": "both"}):
+    changes: list[dict[str, Any]] = [
+        {"mode": "local"}, {"weights": [2.0] * 6}, {"acceleration": False}, {"strand": "both"}
+    ]  # fmt: skip
+    for change in changes:
         with pytest.raises(KeyboardInterrupt):
             two_classes().fit(PAIRS, checkpoint=path, callback=interrupt)
         with pytest.raises(ts.InputError, match="another model, data or options"):
@@ -430,14 +434,14 @@ def test_fitting_twice_starts_anew_and_warm_starts_go_on() -> None:
 def test_whatever_is_raised_the_model_stays_as_it_was() -> None:
     model = ts.PairHMM.affine(values={"pair": np.diag([0.25] * 4), "gap": [0.5, 0.5, 0.0, 0.0]}, background=[0.25] * 4)
     model.fit([("ACGT", "ACGT"), ("AAACGT", "ACGT")], max_iter=2, tol=0.0)
-    before, history = model.parameters, model.history_
+    before, history = values_of(model), model.history_
     with pytest.raises(SequenceError, match=r"pairs\[1\]: .* probability 0"):
         model.fit([("AC", "AC"), ("G", "T")])
     with pytest.raises(ArgumentError, match="fit\\(\\) has no option 'maxiter'"):
         model.fit([("AC", "AC")], maxiter=3)
     assert model.history_ == history
     for label, value in before.items():
-        assert_array_equal(model.parameters[label], value)
+        assert_array_equal(values_of(model)[label], value)
 
 
 def test_weights_are_repeats() -> None:
@@ -445,8 +449,8 @@ def test_weights_are_repeats() -> None:
     one = ts.PairHMM.affine().fit(PAIRS, weights=[1, 2, 3, 1, 0, 2], max_iter=5, tol=0.0)
     other = ts.PairHMM.affine().fit(repeated, max_iter=5, tol=0.0)
     assert_allclose(one.history_, other.history_, rtol=1e-12, atol=0.0)
-    for label, value in one.parameters.items():
-        assert_allclose(value, other.parameters[label], rtol=1e-10, atol=1e-15)
+    for label, value in values_of(one).items():
+        assert_allclose(value, values_of(other)[label], rtol=1e-10, atol=1e-15)
 
 
 def test_related_texts_of_random_lengths_train_with_ambiguity_codes() -> None:
@@ -457,8 +461,8 @@ def test_related_texts_of_random_lengths_train_with_ambiguity_codes() -> None:
     model = ts.PairHMM.affine(substitution="general")
     counts = counts_of(affine_twin(model), pairs, [1.0] * 3, "global", "forward")
     model.fit(pairs, **ONE_STEP)
-    assert_allclose(model.parameters["pair"], counts["pair"] / counts["pair"].sum(), rtol=1e-9, atol=1e-13)
+    assert_allclose(values_of(model)["pair"], counts["pair"] / counts["pair"].sum(), rtol=1e-9, atol=1e-13)
     again = counts_of(affine_twin(model), pairs, [1.0] * 3, "global", "forward")
     model.fit(pairs, **ONE_STEP, warm_start=True)
     assert_allclose(model.history_, [again["ln P"]], rtol=1e-12, atol=0.0)
-    assert_allclose(model.parameters["gap"], again["gap"] / again["gap"].sum(), rtol=1e-9, atol=1e-13)
+    assert_allclose(values_of(model)["gap"], again["gap"] / again["gap"].sum(), rtol=1e-9, atol=1e-13)
