@@ -34,6 +34,11 @@ OBSERVED = np.array([[float(letter in meant) for letter in "ACGT"] for meant in 
 TURNED = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
 
 
+def values_of(model: ts.PairHMM) -> ByLabel:
+    """The values by label, of a type that tests can index."""
+    return dict(model.parameters)
+
+
 def reverse_complement(text: str) -> str:
     return text.translate(TURNED)[::-1]
 

@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "biopython": {"errors", "alphabet", "records", "columns"},
     "pairs": {
         *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "kernels"),
-        *("training", "information", "nesting", "soft", "biopython", "chains", "restating", "workers"),
+        *("training", "information", "nesting", "soft", "biopython", "columns", "chains", "restating", "workers"),
     },
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},

@@ -6,6 +6,10 @@ step of which EM's own is the first guess. A combination with weights that sum t
 held values, sums to one. Only signs have to be looked after, and the likelihood: a step that loses is not taken, and
 EM's plain one, which never loses, comes in its place. (Walker and Ni, SIAM J. Numer. Anal. 49:1715, 2011; for EM
 Henderson and Varadhan, J. Comput. Graph. Stat. 28:834, 2019.)
+
+How far the maximum still is comes from the same iterates. Near it EM's residual is (I - J) times the way that is left,
+and I - J is symmetric in the metric of the complete data, the share of information that the hidden paths leave. Its
+eigenvalues within the span of the last moves say how much longer the way is than the residual.
 """
 
 from __future__ import annotations
@@ -18,8 +22,11 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 DEPTH = 8  # past iterates that a step looks at: there are hardly more slow directions than that
+REMEMBERED = 13  # past iterates that show how much of the gain is left: some slow directions take that long to show
 _KEPT = 0.1  # of a probability that EM's step would give it, the least that a longer step leaves
 _SINGULAR = 1e-8  # of the largest singular value: differences that say nothing new
+_SHOWN = 1e-6  # the same, of moves whose curvature is looked at
+_FLATTEST = 1e-4  # share of information of the slowest direction that is believed: less is rounding, or no maximum
 
 
 def long_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
@@ -48,3 +55,29 @@ def long_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
         room = np.where(move < 0.0, (1.0 - _KEPT) * plain / -move, np.inf)
     step: Vector = plain + min(1.0, float(room.min(initial=np.inf))) * move
     return step
+
+
+def gain_left(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> float:
+    """Return how much the objective is below its maximum, in nats, as far as some iterates show; infinite for two.
+
+    Parameters
+    ----------
+    past : sequence of (values, values after EM's step), oldest first
+    gradient : float64 array
+        d objective / d value at the last values, each taken as free of the others.
+    """
+    if len(past) < 3:
+        return np.inf
+    values, after = (np.array(side) for side in zip(*past, strict=True))
+    # counts / values^2 is the information of complete data, and a count is value * gradient
+    metric = np.sqrt(np.maximum(gradient, 0.0) / np.maximum(after[-1], 1e-12))
+    moves, residuals = np.diff(values, axis=0) * metric, (after - values) * metric
+    left, sizes, axes = np.linalg.svd(moves, full_matrices=False)
+    shown = sizes > _SHOWN * sizes[0]
+    bends = axes[shown] @ -np.diff(residuals, axis=0).T @ (left[:, shown] / sizes[shown])
+    shares, directions = np.linalg.eigh(0.5 * (bends + bends.T))
+    shares = np.maximum(shares, _FLATTEST)
+    along = directions.T @ axes[shown] @ residuals[-1]
+    beside = max(0.0, float(residuals[-1] @ residuals[-1] - along @ along))
+    # what lies beside all of these moves may be as slow as the slowest of them
+    return 0.5 * float(along @ (along / shares)) + 0.5 * beside / float(shares.min(initial=1.0))

@@ -354,7 +354,10 @@ class PairHMM(PairProbabilities, Estimator):
         check_mode(mode)
         chosen, data = self.options.changed(options), self._data(pairs, alignments, weights)
         parameters = self._with_soft_ties(chosen)
-        trainee = PairTrainee(parameters, chosen, mode, self._complement(strand if data.columns is None else "forward"))
+        complement = self._complement(strand)
+        trainee = PairTrainee(parameters, chosen, mode, None if data.columns is not None else complement)
+        if data.columns is None:
+            trainee.snapshot().recursion.check_memory(data.pairs, range(len(data.pairs)))
         run = train(trainee, data.batches(), chosen)
         self._adopt(parameters)
         self.history_, self.converged_ = run.history, run.converged
@@ -380,8 +383,8 @@ class PairHMM(PairProbabilities, Estimator):
         Returns
         -------
         dict of label to float or masked array
-            None, or masked, where there is none: what is held or zero by construction, and a probability that has
-            reached zero (below 1e-8), its boundary, where errors are not symmetric.
+            None, or masked, where there is none: what is held or zero by construction, a probability that has reached
+            zero (below 1e-8), its boundary, where errors are not symmetric, and what the data never use.
 
         Raises
         ------

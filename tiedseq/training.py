@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceleration import DEPTH, long_step
+from .acceleration import DEPTH, REMEMBERED, gain_left, long_step
 from .checkpoints import Checkpoint
 from .errors import ArgumentError, ConvergenceWarning, ResourceError
 from .random_state import RandomState, generators
@@ -71,8 +71,8 @@ class Trainee(Protocol):
     def redraw(self, generator: np.random.Generator) -> Vector:
         """Values for a restart: random where the user gave none."""
 
-    def slope(self, statistics: Statistics, move: Vector) -> float | None:
-        """How the objective of statistics begins to change along a move; None where values take EM's steps only."""
+    def gradient(self, statistics: Statistics) -> Vector | None:
+        """d objective / d value, each taken as free of the others; None where values take EM's steps only."""
 
     def remarks(self) -> list[str]:
         """What the user should know of the values after training; each becomes a warning."""
@@ -175,7 +175,8 @@ class Run:
     values: list[float]
     history: list[float] = field(default_factory=list)  # the objective before each iteration
     past: list[list[list[float]]] = field(default_factory=list)  # of long steps: values, and those after EM's step
-    expected: list[float] = field(default_factory=list)  # of long steps: the gain that each promised, in nats
+    usable: int = 0  # how many of the past a step may look at
+    expected: list[float] = field(default_factory=list)  # of long steps: the gain to come before each, in nats
     converged: bool = False
     finished: bool = False
     why: str = ""
@@ -221,7 +222,7 @@ def _iterate(
         objective = statistics.log_likelihood + trainee.log_prior()
         if _has_lost(current, objective):
             trainee.values = np.array(current.past[-1][1])  # EM's own step, which never loses
-            current.values, current.past = current.past[-1][1], current.past[-1:]
+            current.values, current.usable = current.past[-1][1], 1
             continue
         current.history.append(objective)
         next_values = _next_values(trainee, statistics, current, options)
@@ -239,17 +240,20 @@ def _iterate(
 def _next_values(trainee: Trainee, statistics: Statistics, run: Run, options: Options) -> Vector:
     """Return the values after an iteration: EM's, or those of a longer step."""
     values, plain = trainee.values, trainee.maximize(statistics)
-    slope = trainee.slope(statistics, plain - values) if options.acceleration else None
-    if slope is None or len(run.history) >= options.max_iter:  # of the last step nobody would see whether it loses
+    gradient = trainee.gradient(statistics) if options.acceleration else None
+    if gradient is None:
         return plain
-    run.past = [*run.past[-DEPTH:], [values.tolist(), plain.tolist()]]
-    step = long_step([(np.array(before), np.array(after)) for before, after in run.past])
-    promised = trainee.slope(statistics, step - values)
-    if promised is None or promised < slope:  # the past misleads: EM's step climbs more steeply
-        run.past, step, promised = run.past[-1:], plain, slope
+    run.past = [*run.past[1 - REMEMBERED :], [values.tolist(), plain.tolist()]]
+    run.usable = min(run.usable, DEPTH) + 1
+    past = [(np.array(before), np.array(after)) for before, after in run.past]
+    step = long_step(past[-run.usable :])
+    promised, slope = float(gradient @ (step - values)), float(gradient @ (plain - values))
+    if not promised >= slope:  # the past misleads: EM's step climbs more steeply
+        run.usable, step, promised = 1, plain, slope
     # near the maximum the objective is a parabola, of which a slope along the way to its top promises half
-    run.expected.append(0.5 * promised)
-    return step
+    run.expected.append(max(0.5 * promised, gain_left(past, gradient)))
+    # of the last step nobody would see whether it loses
+    return plain if len(run.history) >= options.max_iter else step
 
 
 def _has_lost(run: Run, objective: float) -> bool:
@@ -258,7 +262,7 @@ def _has_lost(run: Run, objective: float) -> bool:
 
 
 def _gain_to_come(run: Run) -> float:
-    """The gain still to come: extrapolated from EM's gains, or what long steps promise."""
+    """The gain still to come: extrapolated from EM's gains, or what the iterates of long steps show."""
     if not run.expected:
         return gain_to_come(run.history)
     if len(run.expected) < _PROMISES:

@@ -75,7 +75,7 @@ class Trainee:
             found.update(b"" if batch.allowed is None else batch.allowed.tobytes())
         return found.hexdigest()
 
-    def slope(self, statistics: Statistics, move: Vector) -> float | None:
+    def gradient(self, statistics: Statistics) -> Vector | None:
         """HMMs take EM's steps."""
         return None
 

@@ -24,6 +24,11 @@ class PairBatch(NamedTuple):
     first: int  # number of the first pair among all
     columns: list[Columns] | None  # a given alignment of each; None: all alignments count
 
+    @property
+    def numbers(self) -> range:
+        """The pairs' numbers among all."""
+        return range(self.first, self.first + len(self.pairs))
+
 
 def batches_of(
     pairs: Sequence[tuple[Codes, Codes]], weights: Floats, columns: Sequence[Columns] | None

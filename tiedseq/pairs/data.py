@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tiedseq.alphabet import Alphabet, Codes
 from tiedseq.biopython import columns_of
 from tiedseq.chains.batches import weights_of
-from tiedseq.errors import ArgumentError, TiedseqError
+from tiedseq.errors import ArgumentError, SequenceError, TiedseqError
 from tiedseq.records import encode
 
 from .batches import Columns, PairBatch, batches_of
@@ -43,7 +43,8 @@ def pair_data(pairs: Any, alignments: Any, weights: ArrayLike | None, alphabet: 
     alignments = None if alignments is None else _listed("alignments", alignments)
     encoded = encoded_pairs(_sequences_of(alignments) if pairs is None else pairs, alphabet)
     if not encoded:
-        raise ArgumentError("pairs= is empty: there is nothing to learn from.")
+        name = "pairs" if alignments is None else "alignments"
+        raise ArgumentError(f"{name}= is empty: there is nothing to learn from.")
     columns = None
     if alignments is not None:
         if len(alignments) != len(encoded):
@@ -60,8 +61,16 @@ def encoded_pairs(pairs: Any, alphabet: Alphabet) -> list[tuple[Codes, Codes]]:
     for number, pair in enumerate(pairs):
         if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise ArgumentError(f"pairs must hold (target, query) tuples; item {number} is {type(pair).__name__}")
-        encoded.append((encode(pair[0], alphabet), encode(pair[1], alphabet)))
+        encoded.append((_encoded(pair[0], alphabet, number, "target"), _encoded(pair[1], alphabet, number, "query")))
     return encoded
+
+
+def _encoded(sequence: Any, alphabet: Alphabet, number: int, side: str) -> Codes:
+    """A sequence in codes; errors say which one it is."""
+    try:
+        return encode(sequence, alphabet)
+    except SequenceError as error:
+        raise SequenceError(f"pairs[{number}], {side}: {error}", error.position) from error
 
 
 def _listed(name: str, given: Any) -> list[Any]:

@@ -6,6 +6,7 @@ state, the background.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,11 +17,13 @@ from tiedseq.alphabet import Codes
 from tiedseq.chains.cuts import Spans
 from tiedseq.chains.recursion import ChainRecursion
 from tiedseq.chains.tables import ChainTables, Likelihoods
+from tiedseq.columns import span_of
 from tiedseq.errors import SequenceError
 from tiedseq.training import Statistics
 
 from .batches import Columns, PairBatch
-from .modes import admits, log_box_count
+from .modes import log_box_count
+from .paths import boxes_of
 from .recursion import Derivatives, Recursion
 from .tables import Floats, PairTables
 
@@ -67,16 +70,21 @@ class PairMachine:
         shares[0, total == -np.inf] = 1.0
         return shares
 
-    def derivatives(self, pairs: Pairs, weights: Floats) -> tuple[Floats, Derivatives]:
-        """ln P of every pair, and the derivatives of their sum with these weights."""
+    def derivatives(
+        self, pairs: Pairs, weights: Floats, numbers: Sequence[int] | None = None
+    ) -> tuple[Floats, Derivatives]:
+        """ln P of every pair, and the derivatives of their sum with these weights; `numbers` as in `Recursion`."""
         if self.complement is None:
-            return self.recursion.derivatives(pairs, self.mode, weights)
+            return self.recursion.derivatives(pairs, self.mode, weights, numbers)
+        if numbers is None and len(pairs) > 1:
+            numbers = range(len(pairs))
         logs, parts = np.full(len(pairs), -np.inf), []
         for share, read in zip(self.shares(pairs), (pairs, self._turned(pairs)), strict=True):
             used = np.flatnonzero(share > _ROUNDING)
             if len(used):
                 chosen = [read[k] for k in used.tolist()]
-                found, derivatives = self.recursion.derivatives(chosen, self.mode, weights[used] * share[used])
+                named = None if numbers is None else [numbers[k] for k in used.tolist()]
+                found, derivatives = self.recursion.derivatives(chosen, self.mode, weights[used] * share[used], named)
                 logs[used] = np.logaddexp(logs[used], found - np.log(2.0))
                 parts.append(derivatives)
         return logs, sum_of(parts)
@@ -102,10 +110,10 @@ class PairMachine:
         logs, stuck, found = ChainRecursion(chain).expect(likelihoods, Spans(ends, batch.weights))
         outside = np.zeros(letters)
         for number, (pair, columns) in enumerate(zip(batch.pairs, batch.columns, strict=True)):
-            flanks = _flanks(pair, columns, self.mode, batch.first + number)
+            flanks, boxes = _flanks(pair, columns, self.mode, batch.numbers[number])
             if stuck[number] >= 0:
-                raise SequenceError(f"pairs[{batch.first + number}]: the model gives its alignment probability 0.")
-            logs[number] += float(np.log(tables.symbol_background)[flanks].sum())
+                raise SequenceError(f"pairs[{batch.numbers[number]}]: the model gives its alignment probability 0.")
+            logs[number] += float(np.log(tables.symbol_background)[flanks].sum()) + np.log(boxes)
             logs[number] -= log_box_count(pair[0].size, pair[1].size, self.mode)
             outside += batch.weights[number] * np.bincount(flanks, minlength=letters)
         emissions = _emission_derivatives(tables, distinct, found.used)
@@ -121,7 +129,7 @@ def expect(machine: PairMachine, batch: PairBatch, run: Any = map) -> Statistics
 
 
 def _summed_over_alignments(machine: PairMachine) -> Any:
-    return lambda batch: machine.derivatives(batch.pairs, batch.weights)
+    return lambda batch: machine.derivatives(batch.pairs, batch.weights, batch.numbers)
 
 
 def counts_of(tables: PairTables, derivatives: Derivatives) -> Floats:
@@ -201,18 +209,15 @@ def _emission_derivatives(tables: PairTables, symbols: NDArray[np.int64], used: 
     return derivatives
 
 
-def _flanks(pair: tuple[Codes, Codes], columns: Columns, mode: str, number: int) -> NDArray[np.intp]:
-    """The symbols outside an alignment. SequenceError if the mode does not admit its box."""
-    corners = []
-    for places in columns:
-        present = places[places >= 0]
-        corners.append((int(present[0]), int(present[-1]) + 1) if len(present) else (0, 0))
-    (x0, x1), (y0, y1) = corners
-    n, m = pair[0].size, pair[1].size
-    if not admits((x0, y0), (x1, y1), n, m, mode):
-        raise SequenceError(
-            f"pairs[{number}]: its alignment covers letters {x0} to {x1} of {n:,} and {y0} to {y1} of {m:,}, which "
-            f"mode={mode!r} does not admit."
-        )
+def _flanks(pair: tuple[Codes, Codes], columns: Columns, mode: str, number: int) -> tuple[NDArray[np.intp], int]:
+    """The symbols outside an alignment, and how many boxes hold it. SequenceError if the mode does not admit one."""
     x, y = pair
-    return np.concatenate([x[:x0], x[x1:], y[:y0], y[y1:]]).astype(np.intp)
+    boxes = boxes_of(columns, x.size, y.size, mode)
+    if not boxes:
+        (x0, x1), (y0, y1) = map(span_of, columns)
+        raise SequenceError(
+            f"pairs[{number}]: its alignment covers letters {x0} to {x1} of {x.size:,} and {y0} to {y1} of {y.size:,}, "
+            f"which mode={mode!r} does not admit."
+        )
+    (x0, y0), (x1, y1) = boxes[0]  # the same letters in all of them
+    return np.concatenate([x[:x0], x[x1:], y[:y0], y[y1:]]).astype(np.intp), len(boxes)

@@ -260,11 +260,11 @@ class PairParameters:
             return -math.inf
         return float(pseudocounts[moving] @ np.log(free[moving])) - self.soft.penalty(free)
 
-    def slope(self, counts: Vector, priors: Mapping[str, Any], move: Vector) -> float:
-        """How the objective, without soft ties, begins to change along a move of the values."""
+    def objective_gradient(self, counts: Vector, priors: Mapping[str, Any]) -> Vector:
+        """d objective, without soft ties, / d value, each taken as free of the others."""
         pooled = self.specification.pool(self.counted(counts)) + self._pseudocounts(priors)
         free = self.specification.free
-        return float(np.divide(pooled, free, out=np.zeros_like(free), where=free > 0.0) @ move)
+        return np.divide(pooled, free, out=np.zeros_like(free), where=free > 0.0)
 
     def hardly_used(self, counts: Vector, least: float) -> list[str]:
         """Labels of transitions that are free, and expected to be used less than `least` times."""

@@ -7,8 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.columns import span_of
+
 from .modes import admits, check_mode, empty_box_count, log_box_count
 from .tables import Codes, PairTables
+
+Box = tuple[tuple[int, int], tuple[int, int]]
 
 
 def log_path(tables: PairTables, x: Codes, y: Codes, cells: NDArray[np.int64], mode: str) -> float:
@@ -47,10 +51,7 @@ def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int6
     if not columns.size:
         return _log_empty(tables, x, y, mode) + math.log(max(1, empty_box_count(n, m, mode)))
     present = columns >= 0
-    boxes = [
-        ((a, b), (c, d)) for a, c in _spans(columns[0][present[0]], n) for b, d in _spans(columns[1][present[1]], m)
-    ]
-    boxes = [box for box in boxes if admits(*box, n, m, mode)]
+    boxes = boxes_of(columns, n, m, mode)
     if not boxes:
         return -math.inf
     with np.errstate(divide="ignore"):  # logarithms throughout: one step's product may be too small for a float64
@@ -68,10 +69,16 @@ def log_columns(tables: PairTables, x: Codes, y: Codes, columns: NDArray[np.int6
     return inside + flanks + math.log(len(boxes)) - log_box_count(n, m, mode)
 
 
-def _spans(positions: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
-    """The interval of a sequence that columns cover; where they cover nothing, every empty one."""
-    if positions.size:
-        return [(int(positions[0]), int(positions[-1]) + 1)]
+def boxes_of(columns: NDArray[np.int64], n: int, m: int, mode: str) -> list[Box]:
+    """Return the boxes, first and last corner, that a mode admits and that hold an alignment, as in `log_columns`."""
+    boxes = [((a, b), (c, d)) for a, c in _spans(columns[0], n) for b, d in _spans(columns[1], m)]
+    return [box for box in boxes if admits(*box, n, m, mode)]
+
+
+def _spans(row: NDArray[np.int64], length: int) -> list[tuple[int, int]]:
+    """The interval of a sequence that a row of columns covers; where it covers nothing, every empty one."""
+    if (row >= 0).any():
+        return [span_of(row)]
     return [(place, place) for place in range(length + 1)]
 
 

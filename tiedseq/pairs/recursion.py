@@ -7,7 +7,7 @@ parameters so extreme that the fast one would lose values. What a mode makes of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +20,17 @@ from tiedseq.errors import ResourceError
 
 from .lanes import Lanes, suits_lanes
 from .logarithms import Logarithms
+from .memory import available_memory
 from .modes import check_mode, empty_box_count, log_box_count
 from .paths import log_path
 from .tables import Codes, Floats, PairTables, impossible
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+_ROUNDING = 1e-12  # of a symbol's letters: as many outside an alignment are none
+_SMALL_BYTES = 1 << 28  # less is there on any machine, and not worth a look
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,22 @@ class Recursion:
                 f"{self._passes.memory(n, m) / 1e9:.1f} GB: align shorter pieces"
             ) from error
 
+    def check_memory(self, pairs: list[tuple[Codes, Codes]], numbers: Sequence[int] | None = None) -> None:
+        """Raise ResourceError if there is not the memory for the posterior of some pair, before anything is done."""
+        needed = [self._passes.memory(x.size, y.size) for x, y in pairs]
+        most = max(needed, default=0)
+        if most <= _SMALL_BYTES:
+            return
+        available = available_memory()
+        if available is not None and most > available:
+            place = needed.index(most)
+            x, y = pairs[place]
+            name = "" if numbers is None else f"pairs[{numbers[place]}]: "
+            raise ResourceError(
+                f"{name}sequences of {x.size:,} and {y.size:,} letters need {most / 1e9:.1f} GB of memory, and there "
+                f"are {available / 1e9:.1f} GB: take shorter pieces, or a machine with more"
+            )
+
     def log_likelihoods(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln P of every pair under a mode, -inf where no alignment explains it.
 
@@ -104,38 +125,52 @@ class Recursion:
             There is not enough memory.
         """
         check_mode(mode)
+        self.check_memory([(x, y)])
         with self._enough_memory([(x, y)]):
             sums = self._passes.posterior_sums(x, y, mode, threshold)
         target, query = (np.clip(1.0 - matched, 0.0, 1.0) for matched in (sums.target_matched, sums.query_matched))
         return Posterior(sums.log_total + float(self._log_outside([(x, y)], mode)[0]), sums.pairs, target, query)
 
     def derivatives(
-        self, pairs: list[tuple[Codes, Codes]], mode: str, weights: Floats | None = None
+        self,
+        pairs: list[tuple[Codes, Codes]],
+        mode: str,
+        weights: Floats | None = None,
+        numbers: Sequence[int] | None = None,
     ) -> tuple[Floats, Derivatives]:
         """Return ln P of every pair, float64 (pairs,), and the derivatives of their sum, always added in this order.
 
         weights: float64 (pairs,), not negative: what the derivatives of each pair are multiplied by; 1 by default.
-        Raises as `posterior` does; of many pairs the message names the number.
+        numbers: the pairs' numbers among all that the user gave; by default their places here, or none for one pair.
+        Raises as `posterior` does; the message names the number.
         """
         check_mode(mode)
         weights = np.ones(len(pairs)) if weights is None else np.ascontiguousarray(weights, np.float64)
+        if numbers is None and len(pairs) > 1:
+            numbers = range(len(pairs))
+        self.check_memory(pairs, numbers)
         with self._enough_memory(pairs):
             sums = self._passes.derivative_sums(pairs, mode, weights)
         for number in np.flatnonzero(sums.log_totals == -np.inf)[:1].tolist():
             x, y = pairs[number]
-            raise impossible(x.size, y.size, mode, number if len(pairs) > 1 else None)
+            raise impossible(x.size, y.size, mode, None if numbers is None else numbers[number])
         empty = np.array([empty_box_count(x.size, y.size, mode) for x, y in pairs], np.float64)
         start_end = float(np.sum(weights * empty * np.exp(np.minimum(-sums.log_totals, 700.0))))
-        background = self._background_derivative(pairs, weights, sums.emitted)
+        background = self._background_derivative(pairs, weights, mode, sums.emitted)
         found = Derivatives(sums.start, start_end, sums.transitions, sums.end, sums.emissions, background)
         return sums.log_totals + self._log_outside(pairs, mode), found
 
-    def _background_derivative(self, pairs: list[tuple[Codes, Codes]], weights: Floats, emitted: Floats) -> Floats:
+    def _background_derivative(
+        self, pairs: list[tuple[Codes, Codes]], weights: Floats, mode: str, emitted: Floats
+    ) -> Floats:
         """The symbols of all sequences that no state emitted, over their probability."""
+        if mode == "global":  # nothing is outside; a difference would leave rounding, which an M-step normalises
+            return np.zeros(self.tables.background.size)
         codes = np.concatenate([np.zeros(0, np.uint8), *(codes for pair in pairs for codes in pair)])
         shares = np.repeat(weights, [x.size + y.size for x, y in pairs])
-        outside = np.bincount(codes, shares, emitted.size) - emitted
-        return np.asarray(self.tables.letter_odds @ np.maximum(outside, 0.0))
+        seen = np.bincount(codes, shares, emitted.size)
+        outside = np.where(seen - emitted > _ROUNDING * seen, seen - emitted, 0.0)
+        return np.asarray(self.tables.letter_odds @ outside)
 
     def gradient(self, x: Codes, y: Codes, mode: str) -> Derivatives:
         """Return d ln P / d parameter for every number in the tables. Raises as `posterior` does."""
@@ -148,6 +183,7 @@ class Recursion:
         The path is empty where an empty box is likelier than any path. Raises as `posterior` does.
         """
         check_mode(mode)
+        self.check_memory([(x, y)])
         with self._enough_memory([(x, y)]):
             cells = self._passes.best_cells(x, y, mode)
         best = log_path(self.tables, x, y, cells, mode) if cells.size else -math.inf

@@ -58,11 +58,11 @@ class PairTrainee:
     def log_prior(self) -> float:
         return self.parameters.log_prior(self.priors)
 
-    def slope(self, statistics: Statistics, move: Vector) -> float | None:
-        """The derivative of the objective along a move; None with soft ties, whose centres move as well."""
+    def gradient(self, statistics: Statistics) -> Vector | None:
+        """d objective / d value; None with soft ties, whose centres move as well."""
         if self.parameters.soft.title:
             return None
-        return self.parameters.slope(statistics.counts, self.priors, move)
+        return self.parameters.objective_gradient(statistics.counts, self.priors)
 
     def redraw(self, generator: np.random.Generator) -> Vector:
         return self.parameters.redrawn(generator)
