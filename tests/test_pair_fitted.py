@@ -198,6 +198,16 @@ def test_a_labelled_background_that_explains_nothing_stays() -> None:
     assert_array_equal(model.background, outside)
 
 
+def test_a_labelled_background_without_some_letter_needs_a_prior() -> None:
+    pairs = [("AAAACAAA", "AAAACAAA")] * 3
+    with pytest.raises(ModelError, match=r"every letter of the background .* prior of its label"):
+        ts.PairHMM.affine(background="outside").fit(pairs, mode="local")
+    model = ts.PairHMM.affine(background="outside", priors={"outside": 4.0})
+    with pytest.warns(ConvergenceWarning, match="hardly use"):
+        model.fit(pairs, mode="local")
+    assert finite(model) and (model.background > 0.0).all()
+
+
 def test_lower_case_counts_as_upper_case() -> None:
     lower = [(target.lower(), query.lower().encode()) for target, query in PAIRS]
     assert ts.PairHMM.affine().fit(lower).history_ == ts.PairHMM.affine().fit(PAIRS).history_

@@ -65,6 +65,7 @@ def enumerated(model: ts.PairHMM, target: str, query: str, columns: Any) -> tupl
 # ---- given alignments ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.small
 @pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
 def test_a_single_path_is_counted() -> None:
     """M M X X Y is no path of affine(); M M X X M Y M is: counts by hand."""
@@ -167,6 +168,7 @@ def test_missing_letters_are_shared_out() -> None:
     assert gap.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.small
 @pytest.mark.parametrize("mode", ["local", "glocal", "overlap", "global"])
 def test_an_alignment_of_one_sequence_only_lies_in_every_box_that_holds_it(mode: str) -> None:
     """log_joint sums over the places of the other sequence; so does training."""
@@ -223,6 +225,7 @@ def test_true_alignments_say_more_than_none() -> None:
     assert two.history_[-1] > model.history_[-1]
 
 
+@pytest.mark.small
 def test_alignments_that_do_not_fit_are_refused() -> None:
     model, pair = ts.PairHMM.affine(), ("ACG", "AGC")
     whole = columns_of("ACG", "AGC")

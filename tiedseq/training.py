@@ -28,7 +28,7 @@ from .workers import submitting
 
 Vector = NDArray[np.float64]
 
-_PROMISES = 3  # of long steps in a row, all of which have to be small: one alone may look along the wrong directions
+_PROMISES = 3  # of long steps in a row, all of which have to be small: one alone may look along wrong directions
 
 
 class Statistics(NamedTuple):
@@ -91,7 +91,8 @@ class Options:
         Iterations at most, in each restart.
     tol : float, default 0.01
         Nats of total log-likelihood: training stops when the gain still to come, extrapolated as a geometric series
-        (Aitken), falls below it. 0 runs `max_iter` iterations.
+        (Aitken), falls below it; with longer steps, when what their iterates show of it did three times in a row. 0
+        runs `max_iter` iterations.
     n_init : int, default 1
         Restarts. The first starts from the given values, the others redraw what was not given; the best is kept.
     random_state : int, Generator, RandomState or None

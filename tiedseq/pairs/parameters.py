@@ -378,7 +378,7 @@ def positive_background(background: Floats) -> Floats:
     if not np.all(background > 0) or not np.all(np.isfinite(background)):
         raise ModelError(
             f"every letter of the background needs a positive probability, but it is {background.tolist()}: flanks and "
-            "log-odds divide by it"
+            "log-odds divide by it; in training a prior of its label keeps it positive, or hold it"
         )
     return background
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-_ROUNDING = 1e-12  # of a symbol's letters: as many outside an alignment are none
+_ROUNDING = 1e-13  # of a symbol's letters: so few outside an alignment are none
 _SMALL_BYTES = 1 << 28  # less is there on any machine, and not worth a look
 
 
@@ -156,19 +156,16 @@ class Recursion:
             raise impossible(x.size, y.size, mode, None if numbers is None else numbers[number])
         empty = np.array([empty_box_count(x.size, y.size, mode) for x, y in pairs], np.float64)
         start_end = float(np.sum(weights * empty * np.exp(np.minimum(-sums.log_totals, 700.0))))
-        background = self._background_derivative(pairs, weights, mode, sums.emitted)
+        background = self._background_derivative(pairs, weights, sums.emitted)
         found = Derivatives(sums.start, start_end, sums.transitions, sums.end, sums.emissions, background)
         return sums.log_totals + self._log_outside(pairs, mode), found
 
-    def _background_derivative(
-        self, pairs: list[tuple[Codes, Codes]], weights: Floats, mode: str, emitted: Floats
-    ) -> Floats:
+    def _background_derivative(self, pairs: list[tuple[Codes, Codes]], weights: Floats, emitted: Floats) -> Floats:
         """The symbols of all sequences that no state emitted, over their probability."""
-        if mode == "global":  # nothing is outside; a difference would leave rounding, which an M-step normalises
-            return np.zeros(self.tables.background.size)
         codes = np.concatenate([np.zeros(0, np.uint8), *(codes for pair in pairs for codes in pair)])
         shares = np.repeat(weights, [x.size + y.size for x, y in pairs])
         seen = np.bincount(codes, shares, emitted.size)
+        # in global mode nothing is outside, but for rounding, and an M-step would take that for counts
         outside = np.where(seen - emitted > _ROUNDING * seen, seen - emitted, 0.0)
         return np.asarray(self.tables.letter_odds @ outside)
 
