@@ -89,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "options", "alphabet", "records", "columns", "biopython", "alignment"),
         *("pairs", "pairhmm", "default", "decoding", "pairing"),
     },
-    "placing": {"errors", "records", "alignment", "aligning", "pairhmm"},
+    "placing": {"errors", "records", "pairing", "alignment", "aligning", "pairhmm"},
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }
 # The commands may import everything, and nothing imports it but `python -m tiedseq`.

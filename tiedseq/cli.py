@@ -16,7 +16,6 @@ from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-from tiedseq import __version__
 from tiedseq.commands.arguments import parser
 from tiedseq.commands.shared import say
 from tiedseq.errors import ArgumentError, ResourceError, TiedseqError
@@ -26,13 +25,14 @@ INPUT, USAGE, ENVIRONMENT, DEFECT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 
 # The module that each command is a function of.
 _COMMANDS = {
     "align": "align",
+    "train": "pairs",
+    "compare": "pairs",
     "fit": "hmm",
     "annotate": "hmm",
     "score": "models",
     "sample": "models",
     "info": "models",
 }
-_COMMANDS_TO_COME = ("train", "compare")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,9 +95,6 @@ def _verdict(error: Exception) -> tuple[int, str]:
 
 
 def _run(argv: list[str]) -> int:
-    if argv and argv[0] in _COMMANDS_TO_COME:
-        say(f"{argv[0]} is not there yet in version {__version__}; there are {', '.join(_COMMANDS)}")
-        return USAGE
     # --pairs takes a value only behind "=", so that `--pairs A.fa B.fa` does not swallow A.fa.
     words = ["--pairs=order" if word == "--pairs" else word for word in argv]
     options, unknown = parser().parse_known_args(words)

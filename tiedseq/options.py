@@ -18,6 +18,11 @@ DECODES = ("mea", "viterbi")
 FORMATS = ("text", "fasta", "clustal", "stockholm", "maf", "sam", "paf", "tsv", "json")
 ANNOTATIONS = ("bed", "gff3", "bedgraph", "wig")
 SYMMETRIES = ("reverse-complement",)
+SUBSTITUTIONS = ("general", "symmetric", "strand-symmetric", "kimura", "jukes-cantor")
+HYPOTHESES = (
+    *("symmetric-insertion", "symmetric-gaps", "symmetric-opening", "symmetric-extension", "symmetric-letters"),
+    *("reversibility", "strand-symmetry", "kimura", "jukes-cantor", "one-gap-class"),
+)
 LARGEST_ORDER = 8  # letters that a letter depends on; tables grow by a factor of their number with each
 LARGEST_SYMMETRIC_ORDER = 4  # with symmetry=, where the M-step inverts a matrix of all words
 

@@ -14,7 +14,8 @@ from .aligning import align_all
 from .alignment import AlignmentResult
 from .errors import ArgumentError
 from .pairhmm import PairHMM
-from .records import Record, Source
+from .pairing import Source
+from .records import Record
 
 MAPPED = 40.0  # bits of log-odds, from which on a read is placed: chance does not reach them in a genome of a million
 

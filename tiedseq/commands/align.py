@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tiedseq import __version__
 from tiedseq.errors import InputError
 from tiedseq.options import FORMATS
 
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
 def align(options: argparse.Namespace) -> int:
     """Align, and write what passes the filters."""
     _check_usage(options)
-    if options.mask == "lowercase":
+    if options.mask == "lowercase" and not options.train:
         say("--mask lowercase changes nothing here: it acts on training only (--train)", options.quiet)
     from tiedseq.formats import write
 
     format = _format(options)
     from tiedseq.aligning import align_all  # not earlier: it brings Numba
 
-    model = _load_model(options.model, format) if options.model else None
     _check_pairs(options)
+    model = _model(options, format)
     targets, header = _targets(options, format)
     results = align_all(
         targets,
@@ -57,8 +56,10 @@ def _check_usage(options: argparse.Namespace) -> None:
     check_files(options, {"TARGET": options.target, "QUERY": options.query, "--model": options.model})
     if options.target == options.query == "-":
         options.parser.error("standard input (-) can be read once: give a file for TARGET or for QUERY")
-    if options.train:
-        options.parser.error(f"--train is not there yet in version {__version__}")
+    if options.train and "-" in (options.target, options.query):
+        options.parser.error("--train reads the sequences twice: give files, not standard input (-)")
+    if not options.train and (options.asymmetric or options.substitution or options.gaps != 1):
+        options.parser.error("--asymmetric, --gaps and --substitution say what --train estimates: give --train too")
 
 
 def _format(options: argparse.Namespace) -> str:
@@ -72,6 +73,19 @@ def _format(options: argparse.Namespace) -> str:
         known = ", ".join(FORMATS)
         options.parser.error(f"-o {options.output}: .{suffix} stands for no format: give --format, one of {known}")
     return format or "text"
+
+
+def _model(options: argparse.Namespace, format: str) -> Any:
+    """The model to align by: trained first, from a file, or None for the built-in one."""
+    if not options.train:
+        return _load_model(options.model, format) if options.model else None
+    from .pairs import Pairs, estimate, new_model
+
+    model = new_model(options)
+    data = Pairs(options, model)
+    estimate(model, data, options)
+    say(f"trained on {data.tally}, log-likelihood {model.history_[-1]:.3f} nats", options.quiet)
+    return model
 
 
 def _load_model(path: str, format: str) -> Any:

@@ -15,10 +15,12 @@ from tiedseq.options import (
     ANNOTATIONS,
     DECODES,
     FORMATS,
+    HYPOTHESES,
     LARGEST_ORDER,
     LARGEST_SYMMETRIC_ORDER,
     MODES,
     STRANDS,
+    SUBSTITUTIONS,
     SYMMETRIES,
     checked_count,
     checked_probability,
@@ -45,6 +47,18 @@ _ALIGN_EXAMPLES = """\
   tiedseq align a.fa b.fa --pairs=name --format maf  # those of the same name
   tiedseq align ref.fa reads.fq.gz --mode glocal --strand both -o out.sam
   head -n 400 reads.fq | tiedseq align ref.fa - --mode local --format paf
+"""
+
+_TRAIN_EXAMPLES = """\
+  tiedseq train human.fa mouse.fa --asymmetric --gaps 2 -o model.json
+  tiedseq train pairs.fa --substitution kimura --threads 2 -o model.json   # records 1 and 2, 3 and 4, ...
+  tiedseq train ref.fa reads.fq.gz --mode local --strand both --given target -o reads.json
+"""
+
+_COMPARE_EXAMPLES = """\
+  tiedseq compare human.fa mouse.fa --gaps 2 --permutation 999
+  tiedseq compare ref.fa reads.fq.gz --mode local --strand both --hypothesis symmetric-gaps
+  tiedseq compare pairs.fa --hypothesis one-gap-class --bootstrap 99 --threads 2
 """
 
 _FIT_EXAMPLES = """\
@@ -74,7 +88,16 @@ def parser() -> argparse.ArgumentParser:
     )
     tiedseq.add_argument("--version", action="version", version=f"tiedseq {__version__}")
     commands = tiedseq.add_subparsers(metavar="COMMAND", required=True)
-    for add_command in (_add_align, _add_fit, _add_annotate, _add_score, _add_sample, _add_info):
+    for add_command in (
+        _add_align,
+        _add_train,
+        _add_compare,
+        _add_fit,
+        _add_annotate,
+        _add_score,
+        _add_sample,
+        _add_info,
+    ):
         add_command(commands)
     return tiedseq
 
@@ -101,7 +124,122 @@ def _add_align(commands: Any) -> None:
     align.add_argument("query", metavar="QUERY", help="the same; one of the two may be standard input")
     _add_pairing(align.add_argument_group("what is aligned with what").add_argument)
     _add_method(align.add_argument_group("how").add_argument)
+    add = align.add_argument_group("parameters from the sequences themselves").add_argument
+    add("--train", action="store_true", help="estimate them first, from the pairs that are aligned; not from streams")
+    _add_structure(add)
+    _add_training(add)
     _add_output(align.add_argument_group("what is written").add_argument)
+    align.set_defaults(given=None, alphabet="dna", qualities=False)
+
+
+def _add_train(commands: Any) -> None:
+    summary = "estimate a pair-HMM from pairs of sequences (Baum-Welch)"
+    description = (
+        "Estimate the parameters of an alignment model from pairs of sequences, all alignments counted,\n"
+        "and write it to a model file. Without --pairs each query goes with the target that suits it best.\n"
+        "Reads (--mode local or glocal) are placed first: their ends, and reads that fit nowhere, are left out.\n"
+    )
+    usage = "[options] TARGET [QUERY] -o MODEL.json"
+    train = _command(commands, "train", usage, summary, description, _TRAIN_EXAMPLES)
+    _add_data(train)
+    add = train.add_argument_group("the model").add_argument
+    _add_structure(add)
+    add("--model", metavar="FILE", help="start from this model instead: its structure, ties and values")
+    add("--given", choices=("target", "query"), help="target: a table of P(query letter | target letter)")
+    add = train.add_argument_group("training").add_argument
+    _add_training(add)
+    add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
+    add = train.add_argument_group("what is written").add_argument
+    add("-o", "--output", metavar="FILE", help="the model file, whole or not at all")
+    add("--format", choices=("text", "json"), help="what standard output shows of the model; default: text")
+    _add_quiet(add)
+
+
+def _add_compare(commands: Any) -> None:
+    summary = "test a hypothesis on pairs of sequences"
+    description = (
+        "Fit two nested models to pairs of sequences, and test whether the ties of the first hold: by default\n"
+        "whether insertion is symmetric, that is whether deletion and insertion are one thing. Pairs as in train.\n"
+    )
+    compare = _command(commands, "compare", "[options] TARGET [QUERY]", summary, description, _COMPARE_EXAMPLES)
+    _add_data(compare)
+    add = compare.add_argument_group("the hypothesis").add_argument
+    add(
+        "--hypothesis",
+        choices=HYPOTHESES,
+        default="symmetric-insertion",
+        metavar="H",
+        help=f"{', '.join(HYPOTHESES)}; default: symmetric-insertion",
+    )
+    add("--gaps", type=int, choices=(1, 2), default=1, help="classes of gaps; default: 1")
+    add("--substitution", choices=SUBSTITUTIONS, help="the pair table of both models; default: symmetric")
+    add("--null", metavar="FILE", help="a model file instead of --hypothesis: the one with more ties")
+    add("--alternative", metavar="FILE", help="a model file: the one with fewer ties")
+    add = compare.add_argument_group("the test").add_argument
+    add(
+        "--permutation",
+        type=_NUMBER,
+        default=0,
+        metavar="N",
+        help="swap target and query N times at random: holds whatever the law of gap lengths; default: 0",
+    )
+    add(
+        "--bootstrap",
+        type=_NUMBER,
+        default=0,
+        metavar="N",
+        help="draw N data sets from the null, for hypotheses that chi-square does not suit; default: 0",
+    )
+    add("--no-errors", action="store_true", help="no standard errors, which take most of the time")
+    add("--seed", type=int, default=0, metavar="S", help="of what is drawn; default: 0")
+    add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
+    add = compare.add_argument_group("what is written").add_argument
+    _add_destination(add)
+    add("--format", choices=("text", "json"), help="default: by the suffix of -o, else text")
+    _add_quiet(add)
+
+
+def _add_data(command: Any) -> None:
+    """What pairs are learnt from."""
+    command.add_argument("target", metavar="TARGET", help='FASTA or FASTQ, gzip or not; "-" is standard input')
+    command.add_argument("query", metavar="QUERY", nargs="?", help="left out: records 1 and 2, 3 and 4, ... are pairs")
+    add = command.add_argument_group("what is paired with what").add_argument
+    add(
+        "--pairs",
+        choices=("order", "name"),
+        metavar="[=name]",
+        help="first record with first, second with second; --pairs=name: every query with the target of its name",
+    )
+    add("--mode", choices=MODES, default="global", help="global (default), overlap; local, glocal: reads")
+    add("--strand", choices=STRANDS, default="forward", help="both: also the query's reverse complement")
+    add("--qualities", action="store_true", help="a base of error p is a mixture of the letters")
+    add("--alphabet", default="dna", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
+    add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: letters in lower case are missing")
+
+
+def _add_structure(add: Callable[..., Any]) -> None:
+    """What a model of affine gaps is like."""
+    add("--asymmetric", action="store_true", help="deletion and insertion have parameters of their own")
+    add("--gaps", type=int, choices=(1, 2), default=1, help="classes of gaps; default: 1")
+    add(
+        "--substitution",
+        choices=SUBSTITUTIONS,
+        help=f"{', '.join(SUBSTITUTIONS)}; default: symmetric, and general with --asymmetric",
+    )
+
+
+def _add_training(add: Callable[..., Any]) -> None:
+    """How long and from where."""
+    add("--max-iter", type=_COUNT, default=500, metavar="N", help="iterations at most; default: 500")
+    add(
+        "--tol",
+        type=_value(float, checked_weight),
+        default=0.01,
+        metavar="T",
+        help="stop when the gain still to come falls below T nats of log-likelihood; default: 0.01",
+    )
+    add("--restarts", type=_COUNT, default=1, metavar="N", help="starts, of which the best is kept; default: 1")
+    add("--seed", type=int, default=0, metavar="S", help="of random starting values; default: 0")
 
 
 def _add_pairing(add: Callable[..., Any]) -> None:
@@ -152,9 +290,8 @@ def _add_method(add: Callable[..., Any]) -> None:
         "--mask",
         choices=("keep", "lowercase"),
         default="keep",
-        help="acts on training only, which is to come: alignments read and write both cases alike",
+        help="lowercase: --train takes letters in lower case for missing; alignments read and write both cases alike",
     )
-    add("--train", action="store_true", help=argparse.SUPPRESS)
     add(
         "--threads",
         type=_value(int, checked_count),
@@ -315,3 +452,4 @@ def _value(read: Callable[[str], Any], check: Callable[[str, Any], Any]) -> Call
 
 
 _COUNT = _value(int, checked_count)
+_NUMBER = _value(int, lambda name, value: 0 if value == 0 else checked_count(name, value))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
-from .shared import Progress, Tally, check_files, letters_of, load_model, output_of, say
+from .shared import Progress, Tally, check_files, in_options, letters_of, load_model, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Codes
@@ -47,7 +47,7 @@ def fit(options: argparse.Namespace) -> int:
         with contextlib.closing(Progress(options.quiet)) as progress:
             _train(model, codes, records, options, progress)
     for remark in remarks:
-        say(_in_options(str(remark.message), options.output), options.quiet)
+        say(in_options(str(remark.message), options.output), options.quiet)
     log_likelihood = model.score(codes)
     model.provenance = {
         "command": "tiedseq fit",
@@ -84,19 +84,6 @@ def _train(
         for sequence, record in zip(codes, records, strict=True):
             _posterior(model, record, sequence)  # raises for the record at fault
         raise
-
-
-def _in_options(remark: str, output: str) -> str:
-    """A remark on training in one line, with the command's options for the arguments of Python."""
-    words = {
-        "max_iter=": "--max-iter ",
-        "max_iter": "--max-iter",
-        "tol=": "--tol ",
-        "warm_start=True": f"--model {output}",
-    }
-    for argument, option in words.items():
-        remark = remark.replace(argument, option)
-    return " ".join(remark.split())
 
 
 def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats:

@@ -70,6 +70,19 @@ def say(message: str, quiet: bool = False) -> None:
         print(f"tiedseq: {message}", file=sys.stderr)
 
 
+def in_options(remark: str, output: str) -> str:
+    """A remark on training in one line, with the command's options for the arguments of Python."""
+    words = {
+        "max_iter=": "--max-iter ",
+        "max_iter": "--max-iter",
+        "tol=": "--tol ",
+        "warm_start=True": f"--model {output}",
+    }
+    for argument, option in words.items():
+        remark = remark.replace(argument, option)
+    return " ".join(remark.split())
+
+
 class Tally:
     """Counts records and sums up confidences, for the last line on standard error."""
 

@@ -23,7 +23,7 @@ from .recursion import Derivatives
 from .tables import Floats, PairTables
 
 KINDS = ("xy", "x", "y")
-_LEAST = 1e-15  # of the largest count of a transition
+_LEAST = 1e-11  # of the largest count of a transition
 Vector = NDArray[np.float64]
 
 
@@ -232,7 +232,7 @@ class PairParameters:
         return self.soft.maximize(self.specification, self._not_vanishing(pooled))
 
     def _not_vanishing(self, pooled: Vector) -> Vector:
-        """Counts of transitions that are no zeros, none of them below 1e-15 of the largest.
+        """Counts of transitions that are no zeros, none of them below 1e-11 of the largest.
 
         Where the data have no gaps, EM squares the probability of one at every step. What is lost is below rounding,
         and the fast recursions, which suit probabilities above some 1e-26, go on to be the right ones.

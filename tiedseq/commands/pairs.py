@@ -1,0 +1,303 @@
+"""tiedseq train and compare: from pairs of sequences to a pair-HMM, and from two hypotheses to a verdict."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
+
+from .shared import Progress, Tally, check_files, in_options, load_model, output_of, say
+
+if TYPE_CHECKING:
+    from tiedseq.alphabet import Alphabet, Codes
+    from tiedseq.pairhmm import PairHMM
+    from tiedseq.records import Record
+
+Pair = tuple["Record", "Record"]
+_PLACED = ("local", "glocal")  # modes of reads, which are placed before anything is estimated from them
+
+
+def train(options: argparse.Namespace) -> int:
+    """Estimate a pair-HMM, save it, and show it."""
+    check_files(options, {"TARGET": options.target, "QUERY": options.query, "--model": options.model})
+    _check_streams(options)
+    if options.output is None:
+        options.parser.error("-o MODEL.json is missing: where the model is to be written")
+    model = new_model(options)
+    data = Pairs(options, model)
+    estimate(model, data, options)
+    model.save(options.output)
+    if options.format == "json":
+        print(json.dumps(model.to_dict()), file=output_of(argparse.Namespace(output=None)))
+    else:
+        print(model, file=output_of(argparse.Namespace(output=None)))
+    say(f"{data.tally}, {_done(model)}", options.quiet)
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare two hypotheses, and write the verdict."""
+    files = {"TARGET": options.target, "QUERY": options.query, "--null": options.null}
+    check_files(options, {**files, "--alternative": options.alternative})
+    _check_streams(options)
+    null, alternative = _hypotheses(options)
+    data = Pairs(options, null)
+    from tiedseq.hypothesis import compare as compared
+
+    with contextlib.closing(Progress(options.quiet)) as progress:
+        result = data.named(
+            lambda: compared(
+                *(null, alternative, data.codes),
+                bootstrap=options.bootstrap,
+                permutation=options.permutation,
+                errors=not options.no_errors,
+                random_state=options.seed,
+                announce=lambda message: say(message, options.quiet),
+                callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+                executor=options.threads,
+                mode=data.mode,
+                strand=data.strand,
+            )
+        )
+    text = (
+        json.dumps({**result.to_dict(), "provenance": data.provenance("compare")}) if _is_json(options) else str(result)
+    )
+    _write(text, options)
+    say(str(data.tally), options.quiet)
+    return 0
+
+
+# ---- models --------------------------------------------------------------------------------------------------------
+
+
+def new_model(options: argparse.Namespace) -> PairHMM:
+    """The model to train: one from a file, or of affine gaps as the options say."""
+    if options.model is not None:
+        for name, given in (("--asymmetric", options.asymmetric), ("--substitution", options.substitution)):
+            if given:
+                options.parser.error(f"{name} is for a new model; one from --model has a structure of its own")
+        model: PairHMM = load_model(options.model, "pair-hmm")
+    else:
+        from tiedseq.pairhmm import PairHMM
+
+        model = PairHMM.affine(
+            symmetric=not options.asymmetric,
+            gaps=options.gaps,
+            substitution=options.substitution or ("general" if options.asymmetric else "symmetric"),
+            given=options.given,
+            alphabet=options.alphabet,
+        )
+    return model.with_qualities() if options.qualities else model
+
+
+def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
+    if (options.null is None) != (options.alternative is None):
+        options.parser.error("--null and --alternative belong together: give both, or --hypothesis")
+    if options.null is not None:
+        models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
+    else:
+        from tiedseq.ready import hypotheses
+
+        chosen = {"gaps": options.gaps, "alphabet": options.alphabet}
+        models = hypotheses(
+            options.hypothesis, **chosen, **({"substitution": options.substitution} if options.substitution else {})
+        )
+    return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
+
+
+def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
+    """Train a model, say what it should be known of, and note where its values come from."""
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", ConvergenceWarning)
+        with contextlib.closing(Progress(options.quiet)) as progress:
+            data.named(
+                lambda: model.fit(
+                    data.codes,
+                    mode=data.mode,
+                    strand=data.strand,
+                    max_iter=options.max_iter,
+                    tol=options.tol,
+                    n_init=options.restarts,
+                    random_state=options.seed,
+                    executor=options.threads,
+                    callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+                )
+            )
+    for remark in remarks:
+        say(in_options(str(remark.message), options.output or "MODEL.json"), options.quiet)
+    model.provenance = {
+        **data.provenance(options.command),
+        "log_likelihood": model.history_[-1],
+        "iterations": len(model.history_),
+        "converged": model.converged_,
+    }
+
+
+def _done(model: PairHMM) -> str:
+    state = "converged" if model.converged_ else "not converged"
+    return f"log-likelihood {model.history_[-1]:.3f} nats, {len(model.history_)} iterations, {state}"
+
+
+# ---- data ----------------------------------------------------------------------------------------------------------
+
+
+class Pairs:
+    """The pairs that a command learns from.
+
+    Attributes
+    ----------
+    records, codes : the pairs, as records and encoded
+    mode, strand : what `fit` takes them for; reads that have been placed are whole
+    tally : counts the pairs, and those that are left out
+    """
+
+    def __init__(self, options: argparse.Namespace, model: PairHMM) -> None:
+        self.options, self.mode, self.strand = options, options.mode, options.strand
+        self.tally = _PairTally()
+        alphabet: Alphabet = model.alphabet
+        self.records = list(self.tally.with_letters(self._read(options, alphabet)))
+        if not self.records:
+            raise InputError("it holds no pair of sequences to learn from", options.query or options.target)
+        self.codes = [(self._encoded(x, alphabet), self._encoded(y, alphabet)) for x, y in self.records]
+
+    def _read(self, options: argparse.Namespace, alphabet: Alphabet) -> Iterator[Pair]:
+        from tiedseq.pairing import by_name, in_step
+        from tiedseq.records import read
+
+        if options.query is None:
+            return _neighbours(read(options.target))
+        if options.pairs:
+            return {"order": in_step, "name": by_name}[options.pairs](read(options.target), read(options.query))
+        return self._best_targets(list(read(options.target)), read(options.query), alphabet)
+
+    def _best_targets(self, targets: list[Record], queries: Iterator[Record], alphabet: Alphabet) -> Iterator[Pair]:
+        """Every query with the target that suits it best; of reads the part that does, on the strand where it does."""
+        with_letters = [target for target in targets if len(target)]
+        if not with_letters:
+            raise InputError("it holds no sequence", self.options.target)
+        if self.options.mode not in _PLACED and len(with_letters) == 1:
+            yield from ((with_letters[0], query) for query in queries)
+            return
+        from tiedseq.alphabet import DNA
+        from tiedseq.placing import place
+
+        model = (
+            None
+            if alphabet.without_qualities() == DNA
+            else self.options.parser.error(
+                "without --pairs, and with several targets or reads, DNA is needed: give --pairs"
+            )
+        )
+        read = [query for query in queries if self.tally.has_letters(query)]
+        found = place(with_letters, read, model, strand=self.strand, threads=self.options.threads)
+        self.tally.unmapped += len(found.unmapped)
+        if self.options.mode in _PLACED:
+            self.mode = "global"
+            self.strand = "forward"
+            yield from found.pairs
+        else:
+            yield from ((result.target, result.query) for result in found.results)
+
+    def _encoded(self, record: Record, alphabet: Alphabet) -> Codes:
+        from tiedseq.records import encode
+
+        return encode(record, alphabet, self.options.mask == "lowercase")
+
+    def named(self, work: Callable[[], Any]) -> Any:
+        """Do something with the pairs; an error that names one by its number names its record instead."""
+        try:
+            return work()
+        except SequenceError as error:
+            found = re.match(r"pairs\[(\d+)\]: (.*)", str(error), re.DOTALL)
+            number = int(found[1]) if found else 0
+            if not found and len(self.records) > 1:
+                raise
+            target, query = self.records[number]
+            message = f"with {target.name}: {found[2] if found else error}"
+            raise InputError(message, query.path, query.line, query.name) from error
+
+    def provenance(self, command: str) -> dict[str, Any]:
+        """Where values come from, as model files record it."""
+        digest = hashlib.sha256()
+        for x, y in self.codes:
+            digest.update(x.tobytes() + b"\n" + y.tobytes() + b"\n")
+        return {
+            "command": f"tiedseq {command}",
+            "pairs": len(self.codes),
+            "skipped": self.tally.n_skipped,
+            "unmapped": self.tally.unmapped,
+            "letters": sum(len(x) + len(y) for x, y in self.codes),
+            "mode": self.options.mode,
+            "strand": self.options.strand,
+            "data_sha256": digest.hexdigest(),
+            "seed": self.options.seed,
+        }
+
+
+class _PairTally(Tally):
+    """Counts pairs; one without letters on either side is skipped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unmapped = 0
+
+    def has_letters(self, query: Record) -> bool:
+        """Whether a query has letters; it is counted as skipped if not."""
+        if not len(query):
+            self.n_records += 1
+            self.n_skipped += 1
+        return bool(len(query))
+
+    def with_letters(self, pairs: Iterator[Pair]) -> Iterator[Pair]:
+        for target, query in pairs:
+            self.n_records += 1
+            if len(target) and len(query):
+                yield target, query
+            else:
+                self.n_skipped += 1
+
+    def __str__(self) -> str:
+        line = f"{self.n_records} pair{'' if self.n_records == 1 else 's'}, {self.n_skipped} skipped"
+        return f"{line}, {self.unmapped} unmapped" if self.unmapped else line
+
+
+def _neighbours(records: Iterator[Record]) -> Iterator[Pair]:
+    """First with second, third with fourth; InputError if one is left over."""
+    for target in records:
+        query = next(records, None)
+        if query is None:
+            message = "it has no partner: of one file records 1 and 2, 3 and 4 are pairs; add one, or give two files"
+            raise InputError(message, target.path, target.line, target.name)
+        yield target, query
+
+
+# ---- options and output --------------------------------------------------------------------------------------------
+
+
+def _check_streams(options: argparse.Namespace) -> None:
+    if options.target == options.query == "-":
+        options.parser.error("standard input (-) can be read once: give a file for TARGET or for QUERY")
+    if options.query is None and options.pairs == "name":
+        options.parser.error("--pairs=name is for two files; of one, records 1 and 2, 3 and 4 are pairs")
+
+
+def _is_json(options: argparse.Namespace) -> bool:
+    suffix = (options.output or "").removesuffix(".gz")
+    return (options.format or ("json" if suffix.endswith(".json") else "text")) == "json"
+
+
+def _write(text: str, options: argparse.Namespace) -> None:
+    from tiedseq.sink import open_sink
+
+    if options.output in (None, "-"):
+        print(text, file=output_of(options))
+        return
+    with open_sink(options.output) as sink:
+        sink.write(text + "\n")
