@@ -398,7 +398,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     page = capsys.readouterr().out
     assert "align" in page
-    assert "annotate" in page and "train" not in page
+    assert "annotate" in page and "train" in page and "compare" in page
 
 
 @pytest.mark.parametrize(

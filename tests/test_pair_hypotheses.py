@@ -1,0 +1,247 @@
+"""Hypotheses about pairs: what nests, tests by likelihood ratio, swaps and bootstrap, a second class of gaps."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import chi2
+
+import tiedseq as ts
+from tiedseq.options import HYPOTHESES
+from tiedseq.pairs.swaps import blocks_of, differences, sign_test, swapped_states
+from tiedseq.ready import READY
+
+DF = {
+    "symmetric-insertion": 5,
+    "symmetric-gaps": 2,
+    "symmetric-opening": 1,
+    "symmetric-extension": 1,
+    "symmetric-letters": 3,
+    "reversibility": 6,
+    "strand-symmetry": 10,
+    "kimura": 13,
+    "jukes-cantor": 14,
+    "one-gap-class": 5,
+}
+
+
+def drawn(model: ts.PairHMM, n: int, columns: int, seed: int) -> list[tuple[str, str]]:
+    return [model.sample(columns=columns, random_state=1000 * seed + k)[:2] for k in range(n)]
+
+
+def swapped(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(y, x) for x, y in pairs]
+
+
+# ---- what is ready ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", READY)
+def test_what_is_ready_nests(name: str) -> None:
+    null, alternative = ts.hypotheses(name)
+    null.nesting().check(alternative.nesting())
+    assert alternative.n_free_parameters - null.n_free_parameters == DF[name]
+    assert null.nesting().is_on_boundary_of(alternative.nesting()) == (name == "one-gap-class")
+    with pytest.raises(ts.ModelError):
+        alternative.nesting().check(null.nesting())
+
+
+@pytest.mark.small
+def test_the_command_line_knows_what_is_ready() -> None:
+    assert tuple(READY) == HYPOTHESES and set(DF) == set(READY)
+    with pytest.raises(ts.ArgumentError, match="hypotheses\\('symmetry'\\) is unknown"):
+        ts.hypotheses("symmetry")
+
+
+@pytest.mark.small
+def test_strand_symmetry_is_the_other_strand() -> None:
+    null, _ = ts.hypotheses("strand-symmetry")
+    null.fit(drawn(ts.PairHMM.affine(), 2, 60, 0), max_iter=2, tol=0)
+    x, y = "GATTACAGG", "GTTACCAG"
+    turned = (ts.DNA.text_reverse_complement(x), ts.DNA.text_reverse_complement(y))
+    # Viterbi counts letters only: without "start" and "end" of its own the chain is reversible but for its ends
+    pair, gap = (np.asarray(null.parameters[label]) for label in ("pair", "gap"))
+    assert_allclose(pair, pair[::-1, ::-1], rtol=1e-12)
+    assert_allclose(gap, gap[::-1], rtol=1e-12)
+    assert math.isfinite(null.log_likelihood(*turned))
+
+
+# ---- swaps -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("gaps", [1, 2])
+def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
+    x, y = "GATTACAGGCT", "GATACAGCT"
+    model = ts.PairHMM.affine(gaps=gaps, values={"gap": [0.4, 0.3, 0.2, 0.1]})
+    assert swapped_states(model._parameters) is not None
+    assert_allclose(model.log_likelihood(x, y), model.log_likelihood(y, x), rtol=1e-12)
+    for other in (ts.PairHMM.affine(symmetric=False, gaps=gaps), ts.PairHMM.affine(substitution="general", gaps=gaps)):
+        assert swapped_states(other._parameters) is None
+        with pytest.raises(ts.ModelError, match="the null itself tells them apart"):
+            other.check_exchangeable()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("mode", "strand"), [("glocal", "forward"), ("global", "both")])
+def test_roles_of_reads_are_not_swapped(mode: str, strand: str) -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.ArgumentError, match="not exchangeable"):
+        ts.compare(null, alternative, [("ACGT", "ACT")], permutation=9, mode=mode, strand=strand)
+
+
+def test_differences_are_those_of_swapped_pairs() -> None:
+    """Half the change of the alternative's score, by computing it for the pair and for the swapped one."""
+    null, alternative = ts.hypotheses("symmetric-insertion", gaps=2)
+    pairs = drawn(ts.PairHMM.affine(symmetric=False, gaps=2), 50, 60, 1)
+    null.fit(pairs, tol=0.1)
+    at_null = alternative.copy()
+    at_null.start_from(null)
+    assert_allclose(at_null.score(pairs), null.score(pairs), rtol=1e-12)
+    specification = at_null._parameters.specification
+    directions = specification.simplex.directions(specification.free, 0.0)
+
+    def score(pair: tuple[str, str]) -> Any:
+        return specification.pool(at_null._parameters.gradient(at_null._derivatives([pair], "global", "forward")))
+
+    found = differences(null._parameters, alternative._parameters, [at_null_codes(pair) for pair in pairs], "global")
+    wanted = [0.5 * directions.T @ (score(pair) - score(pair[::-1])) for pair in pairs[:5]]
+    assert_allclose(found[:5], wanted, rtol=1e-6, atol=1e-6 * np.abs(found).max())
+    assert np.linalg.matrix_rank(found, tol=1e-6 * np.abs(found).max()) <= 10
+
+
+def at_null_codes(pair: tuple[str, str]) -> Any:
+    return ts.DNA.encode(pair[0]), ts.DNA.encode(pair[1])
+
+
+@pytest.mark.small
+def test_the_sign_test_counts_all_signs() -> None:
+    generator = np.random.default_rng(0)
+    differences = generator.normal(loc=[0.8, 0.0], size=(8, 2))
+    inverse = np.linalg.inv(differences.T @ differences)
+    signs = np.array(list(itertools.product([-1.0, 1.0], repeat=8)))
+    sums = signs @ differences
+    statistics = np.einsum("ij,jk,ik->i", sums, inverse, sums)
+    observed = differences.sum(axis=0) @ inverse @ differences.sum(axis=0)
+    exact = (statistics >= observed * (1 - 1e-9)).mean()
+    statistic, p_value = sign_test(differences, 20_000, generator)
+    assert_allclose(statistic, observed, rtol=1e-9)
+    assert_allclose(p_value, exact, rtol=0, atol=4 * math.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
+
+
+def test_blocks_are_cut_at_sure_columns() -> None:
+    model = ts.PairHMM.affine()
+    x, y = model.sample(columns=1500, random_state=3)[:2]
+    codes = at_null_codes((x, y))
+    blocks = blocks_of(model.recursion, [codes])
+    assert len(blocks) > 5 and min(min(a.size, b.size) for a, b in blocks[:-1]) >= 50
+    assert_allclose(np.concatenate([a for a, _ in blocks]), codes[0], rtol=0)
+    assert_allclose(np.concatenate([b for _, b in blocks]), codes[1], rtol=0)
+    posterior = model.posterior(x, y, threshold=0.0)
+    i = j = 0
+    for a, b in blocks[:-1]:
+        i, j = i + a.size, j + b.size
+        assert posterior[i - 1, j - 1] >= 0.999
+    many = [codes] * 50
+    assert blocks_of(model.recursion, many) is many
+
+
+# ---- compare ---------------------------------------------------------------------------------------------------------
+
+
+def test_compare_is_twice_the_difference_of_maxima() -> None:
+    truth = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.02, "insertion_open": 0.06})
+    pairs = drawn(truth, 60, 150, 2)
+    null, alternative = ts.hypotheses("symmetric-opening")
+    found = ts.compare(null, alternative, pairs, permutation=999, random_state=0)
+    logs = [model.copy().fit(pairs, tol=1e-6, acceleration=False).score(pairs) for model in (null, alternative)]
+    assert_allclose(found.statistic, 2 * (logs[1] - logs[0]), rtol=0, atol=5e-3)
+    assert found.df == 1 and found.method == "chi-square" and found.p_value is not None
+    assert_allclose(found.p_value, chi2.sf(found.statistic, 1), rtol=1e-9)
+    assert found.permutation is not None and found.permutation.p_value == 0.001 and found.permutation.blocks == 60
+    assert found.errors is not None and found.errors[0]["open"] > 0.0 and "\N{PLUS-MINUS SIGN}" in str(found)
+    assert any(note.startswith("one class of gaps fits") for note in found.notes)
+    again = ts.compare(null, alternative, swapped(pairs), permutation=999, random_state=0, errors=False)
+    assert_allclose(again.log_likelihood[0], found.log_likelihood[0], rtol=0, atol=2e-3)
+    assert again.permutation is not None
+    assert_allclose(again.permutation.statistic, found.permutation.statistic, rtol=1e-3)
+
+
+def test_a_null_that_fits_badly_is_called_so() -> None:
+    truth = ts.PairHMM.affine(gaps=2, gap_open=(0.02, 0.01), gap_extend=(0.3, 0.95))
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    found = ts.compare(null, alternative, drawn(truth, 20, 300, 3), errors=False)
+    assert any("the null itself fits badly: two classes" in note for note in found.notes)
+    two = ts.compare(*ts.hypotheses("symmetric-gaps", gaps=2), drawn(truth, 20, 300, 3), errors=False)
+    assert not any("classes" in note for note in two.notes)
+
+
+def test_one_class_within_two_needs_a_bootstrap() -> None:
+    null, alternative = ts.hypotheses("one-gap-class")
+    pairs = drawn(ts.PairHMM.affine(gaps=2, gap_open=(0.03, 0.01), gap_extend=(0.3, 0.95)), 12, 200, 4)
+    found = ts.compare(null, alternative, pairs, errors=False)
+    assert found.p_value is None and found.statistic > 10.0 and any("bootstrap=99" in note for note in found.notes)
+    told: list[str] = []
+    settings = {"errors": False, "random_state": 5, "bootstrap": 9}
+    one = ts.compare(null, alternative, pairs, announce=told.append, **settings)  # type: ignore[arg-type]
+    assert one.p_value == 0.1 and one.method == "bootstrap" and len(one.bootstrap) == 9
+    assert len(told) == 1 and told[0].startswith("bootstrap: 9 data sets, about ")
+    two = ts.compare(null, alternative, pairs, executor=2, **settings)  # type: ignore[arg-type]
+    assert two.bootstrap == one.bootstrap
+
+
+@pytest.mark.small
+def test_what_is_drawn_is_as_long_as_the_data() -> None:
+    model = ts.PairHMM.affine()
+    x, y, alignment = model.sample(columns=80, random_state=1)
+    columns = len(x) + model.posterior(x, y, 0.0).shape[1] - model.posterior(x, y, 0.0).sum()
+    lengths = [model.simulated([(x, y)], seed)[0] for seed in range(3)]
+    drawn_columns = {len(a) + len(b) for a, b in lengths}
+    assert abs(columns - alignment.length) < 15 and len({len(a) for a, _ in lengths}) > 1
+    assert max(drawn_columns) <= 2 * round(columns)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"bootstrap": -1}, "bootstrap=-1 must be a whole number"),
+        ({"permutation": 1.5}, "permutation=1.5 must be a whole number"),
+        ({"bootstrap": 9, "mode": "local"}, "bootstrap=9 draws pairs for"),
+        ({"priors": {"open": 1.0}}, "has priors="),
+    ],
+)
+def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.ArgumentError, match=match):
+        ts.compare(null, alternative, [("ACGT", "ACT")], **settings)
+
+
+@pytest.mark.small
+def test_hmms_are_not_swapped() -> None:
+    null = ts.HMM("ab", {"s": {"s": 1.0}}, {"s": "w"}, values={"w": ts.fixed([0.5, 0.5])})
+    free = ts.HMM("ab", {"s": {"s": 1.0}}, {"s": [0.5, 0.5]})
+    with pytest.raises(ts.ArgumentError, match="permutation=9 is for pair-HMMs"):
+        ts.compare(null, free, "abba", permutation=9)
+
+
+# ---- a second class of gaps ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+def test_a_second_class_begins_beside_the_first() -> None:
+    model = ts.PairHMM.affine(symmetric=False, values={"deletion": ts.fixed([0.4, 0.3, 0.2, 0.1])})
+    wider = model.with_second_gap_class()
+    assert wider is not None and list(wider.states) == ["M", "X", "Y", "X2", "Y2"]
+    model.nesting().check(wider.nesting())
+    assert wider.n_free_parameters == model.n_free_parameters + 4 + 3  # two openings, two extensions, letters
+    rows = wider._parameters.specification.tables()["transitions"]
+    assert_allclose(rows[:, :-1].sum(axis=1), 1.0, rtol=1e-12)
+    assert_allclose(wider.parameters["deletion_extend2"], 0.9, rtol=1e-6)
+    assert wider.with_second_gap_class() is None
