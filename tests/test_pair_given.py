@@ -374,3 +374,14 @@ def test_soft_models_train_come_back_from_files_and_have_no_degrees_of_freedom(t
     for call in (model.standard_errors, model.aic, model.bic):
         with pytest.raises(ModelError, match="soft ties"):
             call(PAIRS)
+
+
+@pytest.mark.small
+def test_a_deletion_next_to_an_insertion_needs_an_edge() -> None:
+    """Real alignments hold such columns; the message says what the model lacks, and only then."""
+    columns = np.array([[0, 1, 2, -1, 3], [0, 1, -1, 2, 3]])
+    with pytest.raises(SequenceError, match=r"pairs\[0\]: .*from column 3 on.*no edge leads"):
+        ts.PairHMM.affine().fit([("ACGT", "ACTT")], alignments=[columns])
+    model = ts.PairHMM.affine(values={"pair": np.eye(4) / 4})
+    with pytest.raises(SequenceError, match=r"from column 1 on \(counted from 0\)$"):
+        model.fit([("ACG", "ATG")], alignments=[np.array([[0, 1, 2], [0, 1, 2]])])

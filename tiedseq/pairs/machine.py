@@ -112,7 +112,9 @@ class PairMachine:
         for number, (pair, columns) in enumerate(zip(batch.pairs, batch.columns, strict=True)):
             flanks, boxes = _flanks(pair, columns, self.mode, batch.numbers[number])
             if stuck[number] >= 0:
-                raise SequenceError(f"pairs[{batch.numbers[number]}]: the model gives its alignment probability 0.")
+                raise SequenceError(
+                    f"pairs[{batch.numbers[number]}]: {_why_impossible(tables, columns, int(stuck[number]))}"
+                )
             logs[number] += float(np.log(tables.symbol_background)[flanks].sum()) + np.log(boxes)
             logs[number] -= log_box_count(pair[0].size, pair[1].size, self.mode)
             outside += batch.weights[number] * np.bincount(flanks, minlength=letters)
@@ -207,6 +209,20 @@ def _emission_derivatives(tables: PairTables, symbols: NDArray[np.int64], used: 
         found = tables.observation.T @ by_symbol
         derivatives.append(found @ tables.observation if found.ndim == 2 else found)
     return derivatives
+
+
+def _why_impossible(tables: PairTables, columns: Columns, stuck: int) -> str:
+    """What to say of an alignment that no path of states explains from column `stuck` on."""
+    message = f"the model gives its alignment probability 0, from column {stuck} on (counted from 0)"
+    gaps = columns[:, max(0, stuck - 1) : stuck + 1] < 0
+    kinds = np.array(tables.kinds)
+    steps = tables.transitions[np.ix_(kinds != "xy", kinds != "xy")]
+    if gaps.any(axis=0).all() and gaps.any(axis=1).all() and not (steps * ~np.eye(len(steps), dtype=bool)).any():
+        message += (
+            ": a deletion stands next to an insertion, and no edge leads from the one's state to the other's. Add "
+            "such edges to the transitions, or fit to the sequences alone"
+        )
+    return message
 
 
 def _flanks(pair: tuple[Codes, Codes], columns: Columns, mode: str, number: int) -> tuple[NDArray[np.intp], int]:
