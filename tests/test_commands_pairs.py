@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose
 
 import tiedseq as ts
 from tiedseq import cli
+from tiedseq.commands.reports import IN_WORDS
+from tiedseq.options import HYPOTHESES
 
 TRUTH = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.02, "insertion_open": 0.05})
 PAIRS = [TRUTH.sample(columns=150, random_state=k)[:2] for k in range(12)]
@@ -56,7 +58,9 @@ def test_train_is_the_fit_of_python(here: Path, capsys: pytest.CaptureFixture[st
     assert model.provenance["pairs"] == 12 and len(model.provenance["data_sha256"]) == 64
     assert_allclose(model.provenance["log_likelihood"], same.score(PAIRS), rtol=1e-12)
     output = capsys.readouterr()
-    assert "deletion_open" in output.out
+    assert "deletion_open" in output.out and "mean length of a gap, in letters: X " in output.out
+    row = next(line for line in output.out.splitlines() if line.startswith("C  "))
+    assert_allclose([float(word) for word in row.split()[1:]], model.parameters["pair"][1], rtol=0, atol=5.1e-5)  # type: ignore[index]
     assert output.err.startswith("tiedseq: 12 pairs, 0 skipped, log-likelihood -") and "converged" in output.err
 
 
@@ -88,7 +92,10 @@ def test_compare_is_the_compare_of_python(here: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     assert cli.main([*words, "--no-errors", "--threads", "2"]) == 0
     output = capsys.readouterr()
-    assert output.out.startswith("likelihood-ratio test: statistic ") and "permutation test" in output.out
+    lines = output.out.splitlines()
+    assert lines[0].startswith("hypothesis: insertions and deletions are alike: how often they open")
+    assert lines[1].startswith("rejected at the 5 % level by the likelihood-ratio test, p = ")
+    assert "by the permutation test, p = " in lines[2] and lines[4].startswith("likelihood-ratio test: statistic ")
     assert output.err == "tiedseq: 12 pairs, 0 skipped\n"
 
 
@@ -124,6 +131,10 @@ def test_align_trains_first(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     same = ts.align(*PAIRS[0], model=model)
     assert_allclose(found["log_odds"], same.log_odds, rtol=1e-6)
     assert "trained on 12 pairs" in output.err
+
+
+def test_every_ready_hypothesis_is_told_in_words() -> None:
+    assert tuple(IN_WORDS) == HYPOTHESES
 
 
 def test_sequences_all_alike_say_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

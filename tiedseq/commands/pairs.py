@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
 
+from .reports import model_text
 from .shared import Progress, Tally, check_files, in_options, load_model, output_of, say
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def train(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps(model.to_dict()), file=output_of(argparse.Namespace(output=None)))
     else:
-        print(model, file=output_of(argparse.Namespace(output=None)))
+        print(model_text(model), file=output_of(argparse.Namespace(output=None)))
     say(f"{data.tally}, {_done(model)}", options.quiet)
     return 0
 
