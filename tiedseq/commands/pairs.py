@@ -67,9 +67,12 @@ def compare(options: argparse.Namespace) -> int:
                 strand=data.strand,
             )
         )
-    text = (
-        json.dumps({**result.to_dict(), "provenance": data.provenance("compare")}) if _is_json(options) else str(result)
-    )
+    name = None if options.null is not None else options.hypothesis
+    if _is_json(options):
+        text = json.dumps({"hypothesis": name, **result.to_dict(), "provenance": data.provenance("compare")})
+    else:
+        claim = IN_WORDS[name] if name else f"{options.null} explains the pairs as well as {options.alternative}"
+        text = verdict_text(result, claim)
     _write(text, options)
     say(str(data.tally), options.quiet)
     return 0
