@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
 
-from .reports import model_text
+from .reports import IN_WORDS, model_text, verdict_text
 from .shared import Progress, Tally, check_files, in_options, load_model, output_of, say
 
 if TYPE_CHECKING:
