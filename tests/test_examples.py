@@ -50,14 +50,18 @@ def test_cpg_islands() -> None:
 # ---- the notebook ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """hmm.ipynb, run anew by a kernel of this interpreter."""
-    path = tmp_path_factory.mktemp("notebook") / "hmm.ipynb"
-    words = [sys.executable, str(ROOT / "tests" / "notebook.py"), str(ROOT / "examples" / "hmm.ipynb"), str(path)]
+def run_anew(name: str, folder: Path) -> Any:
+    """A notebook, run by a kernel of this interpreter."""
+    path = folder / name
+    words = [sys.executable, str(ROOT / "tests" / "notebook.py"), str(ROOT / "examples" / name), str(path)]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return run_anew("hmm.ipynb", tmp_path_factory.mktemp("notebook"))
 
 
 def outputs(notebook: Any) -> list[tuple[str, str]]:
@@ -96,3 +100,31 @@ def test_what_the_notebook_says_is_so(fresh: Any) -> None:
     assert known["order 2"] > known["order 1"] > known["order 0"] > known["windows rich in C + G"] > known["everything"]
     assert unseen["order 1, both strands"] > 2 * unseen["order 0"]
     assert unseen["order 1, no marks"] <= unseen["windows rich in C + G"]
+
+
+# ---- insertion.ipynb ------------------------------------------------------------------------------------------------
+
+
+def test_the_verdicts_are_whole() -> None:
+    """What is stored: the three verdicts and M13, in the order of magnitude that the text speaks of."""
+    shown = outputs(nbformat.read(ROOT / "examples" / "insertion.ipynb", as_version=4))
+    kinds = [kind for kind, _ in shown]
+    assert kinds.count("picture") == 2 and "stderr" not in kinds
+    text = "".join(text for kind, text in shown if kind == "stdout")
+    verdict = r"^(\S.*): likelihood ratio \S+, df \d, p = (\S+); \d+ blocks swapped, p = (\S+)$"
+    found = {title: (float(p), float(q)) for title, p, q in re.findall(verdict, text, re.MULTILINE)}
+    assert list(found) == ["one class of gaps", "two classes of gaps", "one class, genes only"]
+    (one, one_swapped), (two, two_swapped), (genes, genes_swapped) = found.values()
+    assert one < 1e-3 and min(two, genes, one_swapped, two_swapped, genes_swapped) > 0.05
+    assert (
+        "the null itself fits badly" in text and float(re.findall(r"df 2, p = (\S+)$", text, re.MULTILINE)[-1]) < 1e-10
+    )
+
+
+@pytest.mark.slow
+def test_the_verdicts_come_out_again(tmp_path: Path) -> None:
+    """Two minutes on an idle machine: `pytest -m slow tests/test_examples.py`."""
+    shown = outputs(nbformat.read(ROOT / "examples" / "insertion.ipynb", as_version=4))
+    assert shown == outputs(run_anew("insertion.ipynb", tmp_path)), (
+        "run python tests/notebook.py examples/insertion.ipynb"
+    )
