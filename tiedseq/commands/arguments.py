@@ -238,7 +238,6 @@ def _add_training(add: Callable[..., Any]) -> None:
         metavar="T",
         help="stop when the gain still to come falls below T nats of log-likelihood; default: 0.01",
     )
-    add("--restarts", type=_COUNT, default=1, metavar="N", help="starts, of which the best is kept; default: 1")
     add("--seed", type=int, default=0, metavar="S", help="of random starting values; default: 0")
 
 

@@ -128,7 +128,6 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
                     strand=data.strand,
                     max_iter=options.max_iter,
                     tol=options.tol,
-                    n_init=options.restarts,
                     random_state=options.seed,
                     executor=options.threads,
                     callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
