@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 import tiedseq as ts
 from tiedseq import cli
 from tiedseq.commands.reports import IN_WORDS
+from tiedseq.commands.shared import in_options
 from tiedseq.options import HYPOTHESES
 
 TRUTH = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.02, "insertion_open": 0.05})
@@ -108,10 +109,35 @@ def test_compare_of_model_files_and_a_bootstrap(here: Path, capsys: pytest.Captu
     words = ["compare", "both.fa.gz", "--null", "0.json", "--alternative", "1.json", "--no-errors", "--format", "json"]
     assert cli.main(words) == 0
     output = json.loads(capsys.readouterr().out)
-    assert output["p_value"] is None and any("bootstrap=99" in note for note in output["notes"])
+    assert output["p_value"] is None and any("--bootstrap 99 gives one" in note for note in output["notes"])
     assert cli.main([*words, "--bootstrap", "3", "--threads", "2"]) == 0
     output = capsys.readouterr()
     assert json.loads(output.out)["p_value"] >= 0.25 and "bootstrap: 3 data sets, about " in output.err
+
+
+def test_a_comparison_that_did_not_converge_names_the_option(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "both.fa.gz", "--no-errors"]
+    assert cli.main([*words, "--max-iter", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "no verdict by the likelihood-ratio test: see the notes" in shown
+    assert "a fit did not converge to 0.01 nats; raise --max-iter, or lower --tol" in shown
+    assert cli.main([*words, "--tol", "0.005", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    same = ts.compare(*ts.hypotheses("symmetric-insertion"), PAIRS, tol=0.005, errors=False)
+    assert_allclose(found["log_likelihood"], same.log_likelihood, rtol=0, atol=0)
+    assert found["p_value"] == same.p_value and found["log_likelihood"][0] < found["log_likelihood"][1]
+
+
+def test_remarks_name_options() -> None:
+    said = {
+        "after max_iter=5 iterations, more than tol=0.01; raise max_iter, or continue with warm_start=True.": (
+            "after --max-iter 5 iterations, more than --tol 0.01; raise --max-iter, or continue with --model m.json."
+        ),
+        "compare models with gaps=2, and see permutation=": "compare models with --gaps 2, and see --permutation",
+        "chi-square is no good guide; bootstrap= is one": "chi-square is no good guide; --bootstrap is one",
+        "bootstrap: two classes of gaps": "bootstrap: two classes of gaps",
+    }
+    assert [in_options(remark, "m.json") for remark in said] == list(said.values())
 
 
 def test_reads_are_placed_before_they_teach(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

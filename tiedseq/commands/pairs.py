@@ -9,6 +9,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
@@ -59,6 +60,8 @@ def compare(options: argparse.Namespace) -> int:
                 bootstrap=options.bootstrap,
                 permutation=options.permutation,
                 errors=not options.no_errors,
+                max_iter=options.max_iter,
+                tol=options.tol,
                 random_state=options.seed,
                 announce=lambda message: say(message, options.quiet),
                 callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
@@ -67,6 +70,7 @@ def compare(options: argparse.Namespace) -> int:
                 strand=data.strand,
             )
         )
+    result = replace(result, notes=tuple(in_options(note) for note in result.notes))
     name = None if options.null is not None else options.hypothesis
     if _is_json(options):
         text = json.dumps({"hypothesis": name, **result.to_dict(), "provenance": data.provenance("compare")})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import stat
 import sys
 import time
@@ -16,6 +17,15 @@ from tiedseq.errors import InputError, ResourceError
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet
     from tiedseq.records import Record
+
+# What the command calls the arguments that remarks name.
+_OPTIONS = {
+    "max_iter": "--max-iter",
+    "tol": "--tol",
+    "bootstrap": "--bootstrap",
+    "permutation": "--permutation",
+    "gaps": "--gaps",
+}
 
 
 def load_model(path: str, kind: str) -> Any:
@@ -70,16 +80,12 @@ def say(message: str, quiet: bool = False) -> None:
         print(f"tiedseq: {message}", file=sys.stderr)
 
 
-def in_options(remark: str, output: str) -> str:
-    """A remark on training in one line, with the command's options for the arguments of Python."""
-    words = {
-        "max_iter=": "--max-iter ",
-        "max_iter": "--max-iter",
-        "tol=": "--tol ",
-        "warm_start=True": f"--model {output}",
-    }
-    for argument, option in words.items():
-        remark = remark.replace(argument, option)
+def in_options(remark: str, output: str = "MODEL.json") -> str:
+    """A remark of the library in one line, with the command's options for the arguments of Python."""
+    remark = remark.replace("warm_start=True", f"--model {output}")
+    for argument, option in _OPTIONS.items():
+        remark = re.sub(rf"\b{argument}=(?=\w)", f"{option} ", remark)
+        remark = re.sub(rf"\b{argument}=|(?<=raise ){argument}\b|(?<=lower ){argument}\b", option, remark)
     return " ".join(remark.split())
 
 
