@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 import tiedseq as ts
 from tiedseq import cli
 from tiedseq.commands.reports import IN_WORDS
-from tiedseq.commands.shared import in_options
+from tiedseq.commands.shared import Progress, in_options
 from tiedseq.options import HYPOTHESES
 
 TRUTH = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.02, "insertion_open": 0.05})
@@ -81,6 +81,32 @@ def test_train_goes_on_from_a_model_and_writes_json(here: Path, capsys: pytest.C
     assert cli.main(["train", "both.fa.gz", "--model", "start.json", "--format", "json", "-o", "m.json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["values"] == json.loads(Path("m.json").read_text())["values"] and "open2" in shown["values"]
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bits(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["t.fa", "q.fa", "--pairs", "--gaps", "2", "--tol", "0.001"]
+    whole = trained(*words)
+    Path("m.json").unlink()
+    shown: list[str] = []
+
+    def stop(self: Progress, message: str) -> None:
+        shown.append(message)
+        if len(shown) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "show", stop)
+        assert cli.main(["train", *words, "--checkpoint", "c.json", "-o", "m.json"]) == cli.INTERRUPTED
+    assert Path("c.json").exists() and not Path("m.json").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "show", lambda self, message: shown.append(message))
+        resumed = trained(*words, "--checkpoint", "c.json")
+    assert not Path("c.json").exists()
+    assert shown[4].startswith("iteration 3, ")  # not from the start
+    assert resumed.to_dict()["values"] == whole.to_dict()["values"]
+    assert resumed.provenance is not None and whole.provenance is not None
+    for key in ("log_likelihood", "iterations", "converged", "data_sha256"):
+        assert resumed.provenance[key] == whole.provenance[key]
 
 
 def test_compare_is_the_compare_of_python(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +221,8 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["compare", "t.fa", "--null", "m.json"], 2, "belong together"),
         (["compare", "t.fa", "--permutation", "-1"], 2, "--permutation: it must be"),
         (["compare", "t.fa", "--mode", "overlap", "--bootstrap", "9"], 2, "bootstrap=9 draws pairs for"),
+        (["train", "t.fa", "--checkpoint", "q.fa", "-o", "m.json"], 1, "q.fa: not a checkpoint of tiedseq"),
+        (["train", "t.fa", "--checkpoint", "", "-o", "m.json"], 2, "--checkpoint is empty"),
         (["align", "t.fa", "-", "--train"], 2, "--train reads the sequences twice"),
         (["align", "t.fa", "q.fa", "--gaps", "2"], 2, "give --train too"),
     ],

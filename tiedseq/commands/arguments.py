@@ -129,7 +129,7 @@ def _add_align(commands: Any) -> None:
     _add_structure(add)
     _add_training(add)
     _add_output(align.add_argument_group("what is written").add_argument)
-    align.set_defaults(given=None, alphabet="dna", qualities=False)
+    align.set_defaults(given=None, alphabet="dna", qualities=False, checkpoint=None)
 
 
 def _add_train(commands: Any) -> None:
@@ -148,6 +148,7 @@ def _add_train(commands: Any) -> None:
     add("--given", choices=("target", "query"), help="target: a table of P(query letter | target letter)")
     add = train.add_argument_group("training").add_argument
     _add_training(add)
+    _add_checkpoint(add)
     add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
     add = train.add_argument_group("what is written").add_argument
     add("-o", "--output", metavar="FILE", help="the model file, whole or not at all")
@@ -233,6 +234,10 @@ def _add_training(add: Callable[..., Any]) -> None:
     """How long and from where."""
     _add_convergence(add, max_iter=500, tol=0.01)
     add("--seed", type=int, default=0, metavar="S", help="of random starting values; default: 0")
+
+
+def _add_checkpoint(add: Callable[..., Any]) -> None:
+    add("--checkpoint", metavar="FILE", help="keep the state here: an interrupted command goes on from it")
 
 
 def _add_convergence(add: Callable[..., Any], max_iter: int, tol: float) -> None:
@@ -354,7 +359,7 @@ def _add_fit(commands: Any) -> None:
     _add_convergence(add, max_iter=500, tol=0.01)
     add("--restarts", type=_COUNT, default=1, metavar="N", help="random starts, of which the best is kept; default: 1")
     add("--seed", type=int, default=0, metavar="S", help="of the random starting values; default: 0")
-    add("--checkpoint", metavar="FILE", help="keep the state here: an interrupted command goes on from it")
+    _add_checkpoint(add)
     add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
     _add_quiet(add)
 

@@ -28,7 +28,8 @@ _PLACED = ("local", "glocal")  # modes of reads, which are placed before anythin
 
 def train(options: argparse.Namespace) -> int:
     """Estimate a pair-HMM, save it, and show it."""
-    check_files(options, {"TARGET": options.target, "QUERY": options.query, "--model": options.model})
+    files = {"TARGET": options.target, "QUERY": options.query, "--model": options.model}
+    check_files(options, {**files, "--checkpoint": options.checkpoint})
     _check_streams(options)
     if options.output is None:
         options.parser.error("-o MODEL.json is missing: where the model is to be written")
@@ -134,6 +135,7 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
                     tol=options.tol,
                     random_state=options.seed,
                     executor=options.threads,
+                    checkpoint=options.checkpoint,
                     callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
                 )
             )
