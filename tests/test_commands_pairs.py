@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +58,9 @@ def test_train_is_the_fit_of_python(here: Path, capsys: pytest.CaptureFixture[st
     for label, value in same.parameters.items():
         assert_allclose(model.parameters[label], value, rtol=0, atol=0)
     assert model.provenance is not None
-    assert model.provenance["command"] == "tiedseq train" and model.provenance["converged"] is True
+    command = "tiedseq train t.fa q.fa --pairs --asymmetric --substitution kimura --gaps 1 -o m.json"
+    assert model.provenance["command"] == command and model.provenance["converged"] is True
+    assert model.provenance["version"] == ts.__version__ and model.provenance["seed"] == 0
     assert model.provenance["pairs"] == 12 and len(model.provenance["data_sha256"]) == 64
     assert_allclose(model.provenance["log_likelihood"], same.score(PAIRS), rtol=1e-12)
     output = capsys.readouterr()
@@ -74,6 +78,19 @@ def test_pairs_are_the_same_however_they_are_given(here: Path) -> None:
         found = trained(*words).parameters
         assert {label: value for label, value in found.items() if label == "open"} == {"open": one["open"]}
     assert_allclose(trained("t.fa", "backwards.fa", "--pairs=name").parameters["open"], one["open"], rtol=1e-9)
+
+
+def test_the_command_is_recorded_as_typed(here: Path) -> None:
+    """Names with blanks are quoted, and a name that is no text is written all the same."""
+    name = os.fsdecode(b"two words \xff.fa")
+    try:
+        Path(name).write_bytes(Path("t.fa").read_bytes())
+    except OSError:
+        pytest.skip("file names are text here")
+    rest = ["q.fa", "--pairs", "--max-iter", "1", "--quiet"]
+    found = trained(name, *rest).provenance
+    assert found is not None
+    assert shlex.split(found["command"]) == ["tiedseq", "train", "two words \\udcff.fa", *rest, "-o", "m.json"]
 
 
 def test_train_goes_on_from_a_model_and_writes_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +134,12 @@ def test_compare_is_the_compare_of_python(here: Path, capsys: pytest.CaptureFixt
     assert same.permutation is not None and same.p_value is not None
     assert_allclose([found["statistic"], found["p_value"]], [same.statistic, same.p_value], rtol=1e-9)
     assert found["permutation"] == same.permutation._asdict() and found["df"] == 2
-    assert found["provenance"]["pairs"] == 12 and found["standard_errors"][0]["open"] > 0.0
+    origin = found["provenance"]
+    assert origin["command"] == f"tiedseq {' '.join(words)} --format json -o v.json" and origin["seed"] == 3
+    assert origin["version"] == ts.__version__ and len(origin["data_sha256"]) == 64
+    assert origin["log_likelihood"] == found["log_likelihood"] and origin["converged"] == [True, True]
+    assert origin["iterations"] == [len(model.history_) for model in (same.null, same.alternative)]
+    assert origin["pairs"] == 12 and found["standard_errors"][0]["open"] > 0.0
     capsys.readouterr()
     assert cli.main([*words, "--no-errors", "--threads", "2"]) == 0
     output = capsys.readouterr()

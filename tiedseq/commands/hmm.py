@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
-from .shared import Progress, Tally, check_files, in_options, letters_of, load_model, output_of, say
+from .shared import Progress, Tally, check_files, in_options, letters_of, load_model, origin, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Codes
@@ -50,11 +50,9 @@ def fit(options: argparse.Namespace) -> int:
         say(in_options(str(remark.message), options.output), options.quiet)
     log_likelihood = model.score(codes)
     model.provenance = {
-        "command": "tiedseq fit",
+        **origin(options, digest.hexdigest()),
         "sequences": len(codes),
         "letters": sum(map(len, codes)),
-        "data_sha256": digest.hexdigest(),
-        "seed": options.seed,
         "log_likelihood": log_likelihood,
         "iterations": len(model.history_),
         "converged": model.converged_,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
 
 from .reports import IN_WORDS, model_text, verdict_text
-from .shared import Progress, Tally, check_files, in_options, load_model, output_of, say
+from .shared import Progress, Tally, check_files, in_options, load_model, origin, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
@@ -74,7 +74,14 @@ def compare(options: argparse.Namespace) -> int:
     result = replace(result, notes=tuple(in_options(note) for note in result.notes))
     name = None if options.null is not None else options.hypothesis
     if _is_json(options):
-        text = json.dumps({"hypothesis": name, **result.to_dict(), "provenance": data.provenance("compare")})
+        fitted = (result.null, result.alternative)
+        provenance = {
+            **data.provenance(),
+            "log_likelihood": result.log_likelihood,
+            "iterations": [len(model.history_) for model in fitted],
+            "converged": [model.converged_ for model in fitted],
+        }
+        text = json.dumps({"hypothesis": name, **result.to_dict(), "provenance": provenance})
     else:
         claim = IN_WORDS[name] if name else f"{options.null} explains the pairs as well as {options.alternative}"
         text = verdict_text(result, claim)
@@ -142,7 +149,7 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
     for remark in remarks:
         say(in_options(str(remark.message), options.output or "MODEL.json"), options.quiet)
     model.provenance = {
-        **data.provenance(options.command),
+        **data.provenance(),
         "log_likelihood": model.history_[-1],
         "iterations": len(model.history_),
         "converged": model.converged_,
@@ -232,21 +239,19 @@ class Pairs:
             message = f"with {target.name}: {found[2] if found else error}"
             raise InputError(message, query.path, query.line, query.name) from error
 
-    def provenance(self, command: str) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Where values come from, as model files record it."""
         digest = hashlib.sha256()
         for x, y in self.codes:
             digest.update(x.tobytes() + b"\n" + y.tobytes() + b"\n")
         return {
-            "command": f"tiedseq {command}",
+            **origin(self.options, digest.hexdigest()),
             "pairs": len(self.codes),
             "skipped": self.tally.n_skipped,
             "unmapped": self.tally.unmapped,
             "letters": sum(len(x) + len(y) for x, y in self.codes),
             "mode": self.options.mode,
             "strand": self.options.strand,
-            "data_sha256": digest.hexdigest(),
-            "seed": self.options.seed,
         }
 
 

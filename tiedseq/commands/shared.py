@@ -6,12 +6,14 @@ import argparse
 import io
 import os
 import re
+import shlex
 import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from tiedseq import __version__
 from tiedseq.errors import InputError, ResourceError
 
 if TYPE_CHECKING:
@@ -87,6 +89,17 @@ def in_options(remark: str, output: str = "MODEL.json") -> str:
         remark = re.sub(rf"\b{argument}=(?=\w)", f"{option} ", remark)
         remark = re.sub(rf"\b{argument}=|(?<=raise ){argument}\b|(?<=lower ){argument}\b", option, remark)
     return " ".join(remark.split())
+
+
+def origin(options: argparse.Namespace, digest: str) -> dict[str, Any]:
+    """How values came about: the command as it was typed, by which version, from which seed and data (SHA-256)."""
+    typed = shlex.join(["tiedseq", *options.words])
+    return {
+        "command": typed.encode("utf-8", "backslashreplace").decode(),  # names of files may be no text
+        "version": __version__,
+        "seed": options.seed,
+        "data_sha256": digest,
+    }
 
 
 class Tally:
