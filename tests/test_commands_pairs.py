@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import ENVIRONMENT, TIEDSEQ
 from numpy.testing import assert_allclose
 
 import tiedseq as ts
@@ -100,10 +106,13 @@ def test_train_goes_on_from_a_model_and_writes_json(here: Path, capsys: pytest.C
     assert shown["values"] == json.loads(Path("m.json").read_text())["values"] and "open2" in shown["values"]
 
 
-def test_an_interrupted_training_goes_on_to_the_same_bits(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_training_goes_on_to_the_same_bits(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["t.fa", "q.fa", "--pairs", "--gaps", "2", "--tol", "0.001"]
     whole = trained(*words)
     Path("m.json").unlink()
+    capsys.readouterr()
     shown: list[str] = []
 
     def stop(self: Progress, message: str) -> None:
@@ -114,6 +123,8 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(here: Path, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(Progress, "show", stop)
         assert cli.main(["train", *words, "--checkpoint", "c.json", "-o", "m.json"]) == cli.INTERRUPTED
+        line = "tiedseq: interrupted: no model was written; the same command goes on from c.json\n"
+        assert capsys.readouterr().err == line
     assert Path("c.json").exists() and not Path("m.json").exists()
     with monkeypatch.context() as patched:
         patched.setattr(Progress, "show", lambda self, message: shown.append(message))
@@ -207,6 +218,69 @@ def test_align_trains_first(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     same = ts.align(*PAIRS[0], model=model)
     assert_allclose(found["log_odds"], same.log_odds, rtol=1e-6)
     assert "trained on 12 pairs" in output.err
+
+
+def test_progress_on_a_terminal_only(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["compare", "both.fa.gz", "--bootstrap", "3", "--seed", "1"]
+    assert cli.main(words) == 0
+    assert "\r" not in capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))  # a second passes between looks at the clock
+    assert cli.main(words) == 0
+    lines = capsys.readouterr().err.split("\r\x1b[K")
+    assert any(line.startswith("tiedseq: iteration 1, -") for line in lines)
+    counted = [line for line in lines if " of " in line]
+    # two looks at the clock a line
+    assert counted == [
+        *("tiedseq: bootstrap: 0 of 3", "tiedseq: bootstrap: 1 of 3, about 0:04 left"),
+        *("tiedseq: bootstrap: 2 of 3, about 0:02 left", "tiedseq: bootstrap: 3 of 3, about 0:00 left"),
+        *("tiedseq: standard errors: 0 of 2", "tiedseq: standard errors: 1 of 2, about 0:02 left"),
+    ]
+    assert lines[-1] == "tiedseq: 12 pairs, 0 skipped\n"
+    trained("both.fa.gz")
+    assert "tiedseq: iteration 1, -" in capsys.readouterr().err
+    trained("both.fa.gz", "--quiet")
+    assert capsys.readouterr().err == ""
+
+
+# what is on its way when Ctrl-C comes: a training that has written its checkpoint, a bootstrap that has been announced
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_interrupted_while_it_trains(threads: str, existing: bool, here: Path) -> None:
+    if existing:
+        Path("m.json").write_text("before")
+    words = ["train", "both.fa.gz", "--tol", "0", "--max-iter", "1000000", "--threads", threads, "--checkpoint", "c"]
+    before = set(os.listdir())
+    with subprocess.Popen([*TIEDSEQ, *words, "-o", "m.json"], stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 100
+        while not Path("c").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == cli.INTERRUPTED
+        line = b"tiedseq: interrupted: no model was written; the same command goes on from c\n"
+        assert process.stderr.read() == line
+    assert set(os.listdir()) == {*before, "c"} and json.loads(Path("c").read_text())["runs"]
+    assert not existing or Path("m.json").read_text() == "before"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_interrupted_while_it_compares(threads: str, here: Path) -> None:
+    words = ["compare", "both.fa.gz", "--bootstrap", "2000", "--threads", threads, "-o", "v.json"]
+    before = set(os.listdir())
+    with subprocess.Popen([*TIEDSEQ, *words], stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"tiedseq: bootstrap: 2000 data sets, about ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == cli.INTERRUPTED
+        assert process.stderr.read() == b"tiedseq: interrupted: no verdict was written\n"
+    assert set(os.listdir()) == before
 
 
 def test_every_ready_hypothesis_is_told_in_words() -> None:

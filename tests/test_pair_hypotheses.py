@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
+import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -192,8 +195,38 @@ def test_one_class_within_two_needs_a_bootstrap() -> None:
     one = ts.compare(null, alternative, pairs, announce=told.append, **settings)  # type: ignore[arg-type]
     assert one.p_value == 0.1 and one.method == "bootstrap" and len(one.bootstrap) == 9
     assert len(told) == 1 and told[0].startswith("bootstrap: 9 data sets, about ")
-    two = ts.compare(null, alternative, pairs, executor=2, **settings)  # type: ignore[arg-type]
+    steps: list[Any] = []
+    filters = list(warnings.filters)
+    more = {**settings, "executor": 2, "advance": lambda *step: steps.append(step)}
+    two = ts.compare(null, alternative, pairs, **more)  # type: ignore[arg-type]
     assert two.bootstrap == one.bootstrap
+    assert steps == [("bootstrap", done, 9) for done in range(10)]
+    assert warnings.filters == filters
+
+
+def test_nobody_waits_for_a_bootstrap_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while two threads are at it: they begin nothing more, and their fits end with the iteration at hand."""
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    pairs = drawn(ts.PairHMM.affine(), 4, 60, 4)
+
+    simulated, begun = ts.PairHMM.simulated, []
+
+    def counted(model: ts.PairHMM, *arguments: Any) -> Any:
+        begun.append(model)
+        return simulated(model, *arguments)
+
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ts.PairHMM, "simulated", counted)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        ts.compare(null, alternative, pairs, bootstrap=300, errors=False, executor=2, advance=interrupt)
+    deadline = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert threading.active_count() == before and len(begun) < 100
 
 
 @pytest.mark.small

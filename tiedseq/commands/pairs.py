@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
 
 from .reports import IN_WORDS, model_text, verdict_text
-from .shared import Progress, Tally, check_files, in_options, load_model, origin, output_of, say
+from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
@@ -34,8 +34,10 @@ def train(options: argparse.Namespace) -> int:
     if options.output is None:
         options.parser.error("-o MODEL.json is missing: where the model is to be written")
     model = new_model(options)
-    data = Pairs(options, model)
-    estimate(model, data, options)
+    remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
+    with interruptible(f"interrupted: no model was written{remedy}", options.quiet):
+        data = Pairs(options, model)
+        estimate(model, data, options)
     model.save(options.output)
     if options.format == "json":
         print(json.dumps(model.to_dict()), file=output_of(argparse.Namespace(output=None)))
@@ -51,10 +53,13 @@ def compare(options: argparse.Namespace) -> int:
     check_files(options, {**files, "--alternative": options.alternative})
     _check_streams(options)
     null, alternative = _hypotheses(options)
-    data = Pairs(options, null)
     from tiedseq.hypothesis import compare as compared
 
-    with contextlib.closing(Progress(options.quiet)) as progress:
+    with (
+        interruptible("interrupted: no verdict was written", options.quiet),
+        contextlib.closing(Progress(options.quiet)) as progress,
+    ):
+        data = Pairs(options, null)
         result = data.named(
             lambda: compared(
                 *(null, alternative, data.codes),
@@ -65,7 +70,8 @@ def compare(options: argparse.Namespace) -> int:
                 tol=options.tol,
                 random_state=options.seed,
                 announce=lambda message: say(message, options.quiet),
-                callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+                advance=progress.count,
+                callback=progress.iteration,
                 executor=options.threads,
                 mode=data.mode,
                 strand=data.strand,
@@ -143,7 +149,7 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
                     random_state=options.seed,
                     executor=options.threads,
                     checkpoint=options.checkpoint,
-                    callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+                    callback=progress.iteration,
                 )
             )
     for remark in remarks:

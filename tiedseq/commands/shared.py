@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import math
 import os
 import re
 import shlex
@@ -19,6 +21,7 @@ from tiedseq.errors import InputError, ResourceError
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet
     from tiedseq.records import Record
+    from tiedseq.training import Iteration
 
 # What the command calls the arguments that remarks name.
 _OPTIONS = {
@@ -129,12 +132,34 @@ class Tally:
         return f"{line}, mean confidence {self._sum / self._n_confidences:.4f}" if self._n_confidences else line
 
 
+@contextlib.contextmanager
+def interruptible(line: str, quiet: bool) -> Iterator[None]:
+    """Say a line if Ctrl-C ends what is within."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(line, quiet)
+        raise
+
+
 class Progress:
     """A line on a terminal that changes a few times a second; nothing elsewhere."""
 
     def __init__(self, quiet: bool) -> None:
         self._shows = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._shown = time.monotonic()
+        self._shown = self._began = time.monotonic()
+
+    def iteration(self, now: Iteration) -> None:
+        """Show how far a training is."""
+        self.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats")
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show how much is done, and about how long the rest will take; `done` is 0 at first."""
+        now = time.monotonic()
+        if not done:
+            self._began, self._shown = now, -math.inf  # the first may take long
+        left = round((now - self._began) * (total - done) / done) if done else 0
+        self.show(f"{what}: {done} of {total}" + (f", about {left // 60}:{left % 60:02} left" if done else ""))
 
     def show(self, message: str) -> None:
         """Replace the line, unless it has just been replaced."""
