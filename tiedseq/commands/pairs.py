@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tiedseq.records import Record
 
 Pair = tuple["Record", "Record"]
-_PLACED = ("local", "glocal")  # modes of reads, which are placed before anything is estimated from them
+_PLACED = ("local", "glocal")  # modes of reads
 
 
 def train(options: argparse.Namespace) -> int:
@@ -52,6 +52,11 @@ def compare(options: argparse.Namespace) -> int:
     files = {"TARGET": options.target, "QUERY": options.query, "--null": options.null}
     check_files(options, {**files, "--alternative": options.alternative})
     _check_streams(options)
+    if options.permutation and _are_placed(options):
+        options.parser.error(
+            f"--permutation swaps target and query, and with --mode {options.mode} the queries are reads, whose roles "
+            "are not exchangeable: leave it out, or give --pairs if they are sequences of one kind"
+        )
     null, alternative = _hypotheses(options)
     from tiedseq.hypothesis import compare as compared
 
@@ -204,7 +209,7 @@ class Pairs:
         with_letters = [target for target in targets if len(target)]
         if not with_letters:
             raise InputError("it holds no sequence", self.options.target)
-        if self.options.mode not in _PLACED and len(with_letters) == 1:
+        if not _are_placed(self.options) and len(with_letters) == 1:
             yield from ((with_letters[0], query) for query in queries)
             return
         from tiedseq.alphabet import DNA
@@ -220,7 +225,7 @@ class Pairs:
         read = [query for query in queries if self.tally.has_letters(query)]
         found = place(with_letters, read, model, strand=self.strand, threads=self.options.threads)
         self.tally.unmapped += len(found.unmapped)
-        if self.options.mode in _PLACED:
+        if _are_placed(self.options):
             self.mode = "global"
             self.strand = "forward"
             yield from found.pairs
@@ -306,6 +311,11 @@ def _check_streams(options: argparse.Namespace) -> None:
         options.parser.error("standard input (-) can be read once: give a file for TARGET or for QUERY")
     if options.query is None and options.pairs == "name":
         options.parser.error("--pairs=name is for two files; of one, records 1 and 2, 3 and 4 are pairs")
+
+
+def _are_placed(options: argparse.Namespace) -> bool:
+    """Whether the queries are reads, which are placed before anything is estimated from them."""
+    return options.mode in _PLACED and options.query is not None and not options.pairs
 
 
 def _is_json(options: argparse.Namespace) -> bool:
