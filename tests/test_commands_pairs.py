@@ -44,6 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "both.fa.gz").write_bytes(gzip.compress(fasta([s for pair in PAIRS for s in pair], "s").encode()))
     (tmp_path / "odd.fa").write_text(">a\nACGT\n>b\nACGT\n>c\nACG\n")
     (tmp_path / "bad.fa").write_text(">a\nACGT\n>b\nAC*T\n")
+    (tmp_path / "missing.fa").write_text(">a\nNNNN\n>b\nNNN\n")
     (tmp_path / "gone.fa").write_text(">a\nACGTACGT\n>b\n\n>c\nACGTACGT\n>d\nACGAACGT\n")
     (tmp_path / "ref.fa").write_text(f">ref\n{READS}\n")
     turned = ts.DNA.text_reverse_complement(READS[10:90])
@@ -307,6 +308,8 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["train", "t.fa", "odd.fa", "--pairs", "-o", "m.json"], 1, "it has no partner: there are 12 targets"),
         (["train", "t.fa", "odd.fa", "--pairs=name", "-o", "m.json"], 1, "no target has this name"),
         (["train", "bad.fa", "-o", "m.json"], 1, "letter '*'"),
+        (["train", "missing.fa", "-o", "m.json"], 1, "missing.fa: its pairs hold no letter to learn from"),
+        (["compare", "missing.fa"], 1, "missing.fa: its pairs hold no letter to learn from"),
         (["train", "t.fa", "q.fa"], 2, "-o MODEL.json is missing"),
         (["train", "-", "-", "-o", "m.json"], 2, "standard input"),
         (["train", "t.fa", "--pairs=name", "-o", "m.json"], 2, "--pairs=name is for two files"),

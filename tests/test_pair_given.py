@@ -259,7 +259,7 @@ def test_tables_by_query_letter_from_alignments_are_counts() -> None:
     model, pairs = given_model([0.4, 0.3, 0.2, 0.1], given="query"), [("ACGTAC", "ACAGG"), ("AATC", "AATG")]
     alignments = [columns_of("ACGTA-C", "AC--AGG"), columns_of("AATC", "AATG")]
     found = [enumerated(model, *pair, columns) for pair, columns in zip(pairs, alignments, strict=True)]
-    counts = sum(np.asarray(counted["letters"][0]) for _, counted in found)
+    counts = np.sum([counted["letters"][0] for _, counted in found], axis=0)
     model.fit(pairs, alignments=alignments, **ONE_STEP)
     assert_allclose(model.history_, [sum(log for log, _ in found)], rtol=1e-12, atol=0.0)
     seen = counts.sum(axis=0) > 0.0

@@ -282,6 +282,12 @@ def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
 
 
 @pytest.mark.small
+def test_data_without_a_letter_compare_nothing() -> None:
+    with pytest.raises(ts.ArgumentError, match="data= hold no observed letter"):
+        ts.compare(*ts.hypotheses("symmetric-gaps"), [("NNN", "NN"), ("", "N")])
+
+
+@pytest.mark.small
 def test_hmms_are_not_swapped() -> None:
     null = ts.HMM("ab", {"s": {"s": 1.0}}, {"s": "w"}, values={"w": ts.fixed([0.5, 0.5])})
     free = ts.HMM("ab", {"s": {"s": 1.0}}, {"s": [0.5, 0.5]})

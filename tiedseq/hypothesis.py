@@ -250,6 +250,9 @@ def compare(
     where |= {} if lengths is None else {"lengths": lengths}
     _check_models(null, alternative, settings)
     _check_resampling(null, where, bootstrap, permutation)
+    n = null.n_letters(data, **_lengths(where))
+    if not n:
+        raise ArgumentError("data= hold no observed letter: there is nothing to compare the models by.")
     generator = generator_of(random_state)
     advance = advance or (lambda what, done, total: None)
     with _without_remarks():
@@ -276,7 +279,7 @@ def compare(
         swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
     found, trouble = _errors(fitted_null, fitted, data, where, settings, advance) if errors else (None, [])
     return Comparison(
-        *(fitted_null, fitted, logs, df, p_value, fitted_null.n_letters(data, **_lengths(where)), (*notes, *trouble)),
+        *(fitted_null, fitted, logs, df, p_value, n, (*notes, *trouble)),
         method="bootstrap" if bootstrap else "chi-square",
         permutation=swaps,
         errors=found,

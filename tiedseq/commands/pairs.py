@@ -193,6 +193,9 @@ class Pairs:
         if not self.records:
             raise InputError("it holds no pair of sequences to learn from", options.query or options.target)
         self.codes = [(self._encoded(x, alphabet), self._encoded(y, alphabet)) for x, y in self.records]
+        if not model.n_letters(self.codes):
+            message = "its pairs hold no letter to learn from: N and its like are missing data"
+            raise InputError(message, options.query or options.target)
 
     def _read(self, options: argparse.Namespace, alphabet: Alphabet) -> Iterator[Pair]:
         from tiedseq.pairing import by_name, in_step
