@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -198,6 +199,7 @@ def test_remarks_name_options() -> None:
         "bootstrap: two classes of gaps": "bootstrap: two classes of gaps",
     }
     assert [in_options(remark, "m.json") for remark in said] == list(said.values())
+    assert in_options("raise max_iter, or continue with warm_start=True.") == "raise --max-iter."
 
 
 def test_reads_are_placed_before_they_teach(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,6 +221,9 @@ def test_align_trains_first(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     same = ts.align(*PAIRS[0], model=model)
     assert_allclose(found["log_odds"], same.log_odds, rtol=1e-6)
     assert "trained on 12 pairs" in output.err
+    assert cli.main([*words, "--max-iter", "2", "-o", "a.json"]) == 0
+    remark = capsys.readouterr().err.splitlines()[0]
+    assert remark.endswith(" more than --tol 0.01; raise --max-iter.")  # a.json is no model to go on from
 
 
 def test_progress_on_a_terminal_only(
@@ -241,6 +246,8 @@ def test_progress_on_a_terminal_only(
         *("tiedseq: standard errors: 0 of 2", "tiedseq: standard errors: 1 of 2, about 0:02 left"),
     ]
     assert lines[-1] == "tiedseq: 12 pairs, 0 skipped\n"
+    # what stays begins at the margin
+    assert any(re.fullmatch(r"tiedseq: bootstrap: 3 data sets, about \d+ s at most\n", line) for line in lines)
     trained("both.fa.gz")
     assert "tiedseq: iteration 1, -" in capsys.readouterr().err
     trained("both.fa.gz", "--quiet")

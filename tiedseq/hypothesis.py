@@ -269,7 +269,7 @@ def compare(
     statistic = max(0.0, 2.0 * (logs[1] - logs[0]))
     settled = fitted_null.converged_ and fitted.converged_ and settings["tol"] <= _SETTLED
     if bootstrap and announce is not None:
-        announce(f"bootstrap: {bootstrap} data sets, about {_clock(seconds * bootstrap)} at most")
+        announce(f"bootstrap: {bootstrap} data set{'s' * (bootstrap > 1)}, about {_clock(seconds * bootstrap)} at most")
     drawn = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, advance)
     p_value, notes = _judged(fitted_null, fitted, statistic, df, settled, drawn)
     notes += _misfit(fitted_null, fitted, data, where, settings)

@@ -74,7 +74,7 @@ def compare(options: argparse.Namespace) -> int:
                 max_iter=options.max_iter,
                 tol=options.tol,
                 random_state=options.seed,
-                announce=lambda message: say(message, options.quiet),
+                announce=lambda message: progress.say(message, options.quiet),
                 advance=progress.count,
                 callback=progress.iteration,
                 executor=options.threads,
@@ -158,7 +158,8 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
                 )
             )
     for remark in remarks:
-        say(in_options(str(remark.message), options.output or "MODEL.json"), options.quiet)
+        written = options.output if options.command == "train" else None
+        say(in_options(str(remark.message), written), options.quiet)
     model.provenance = {
         **data.provenance(),
         "log_likelihood": model.history_[-1],

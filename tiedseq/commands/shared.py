@@ -85,9 +85,12 @@ def say(message: str, quiet: bool = False) -> None:
         print(f"tiedseq: {message}", file=sys.stderr)
 
 
-def in_options(remark: str, output: str = "MODEL.json") -> str:
-    """A remark of the library in one line, with the command's options for the arguments of Python."""
-    remark = remark.replace("warm_start=True", f"--model {output}")
+def in_options(remark: str, output: str | None = None) -> str:
+    """A remark of the library in one line, with the command's options for the arguments of Python.
+
+    `output` is the model file that another command may go on from, if one is written.
+    """
+    remark = remark.replace(", or continue with warm_start=True", f", or continue with --model {output}" * bool(output))
     for argument, option in _OPTIONS.items():
         remark = re.sub(rf"\b{argument}=(?=\w)", f"{option} ", remark)
         remark = re.sub(rf"\b{argument}=|(?<=raise ){argument}\b|(?<=lower ){argument}\b", option, remark)
@@ -168,6 +171,11 @@ class Progress:
             self._shown = now
             sys.stderr.write(f"\r\x1b[Ktiedseq: {message}")
             sys.stderr.flush()
+
+    def say(self, message: str, quiet: bool) -> None:
+        """Write a line that stays."""
+        self.close()
+        say(message, quiet)
 
     def close(self) -> None:
         """Wipe the line."""
