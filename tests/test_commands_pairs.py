@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import ENVIRONMENT, TIEDSEQ
 from numpy.testing import assert_allclose
 
 import tiedseq as ts
 from tiedseq import cli
 from tiedseq.commands.reports import IN_WORDS
+from tiedseq.commands.shared import Progress, in_options
 from tiedseq.options import HYPOTHESES
 
 TRUTH = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.02, "insertion_open": 0.05})
@@ -35,6 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "both.fa.gz").write_bytes(gzip.compress(fasta([s for pair in PAIRS for s in pair], "s").encode()))
     (tmp_path / "odd.fa").write_text(">a\nACGT\n>b\nACGT\n>c\nACG\n")
     (tmp_path / "bad.fa").write_text(">a\nACGT\n>b\nAC*T\n")
+    (tmp_path / "missing.fa").write_text(">a\nNNNN\n>b\nNNN\n")
     (tmp_path / "gone.fa").write_text(">a\nACGTACGT\n>b\n\n>c\nACGTACGT\n>d\nACGAACGT\n")
     (tmp_path / "ref.fa").write_text(f">ref\n{READS}\n")
     turned = ts.DNA.text_reverse_complement(READS[10:90])
@@ -55,7 +66,9 @@ def test_train_is_the_fit_of_python(here: Path, capsys: pytest.CaptureFixture[st
     for label, value in same.parameters.items():
         assert_allclose(model.parameters[label], value, rtol=0, atol=0)
     assert model.provenance is not None
-    assert model.provenance["command"] == "tiedseq train" and model.provenance["converged"] is True
+    command = "tiedseq train t.fa q.fa --pairs --asymmetric --substitution kimura --gaps 1 -o m.json"
+    assert model.provenance["command"] == command and model.provenance["converged"] is True
+    assert model.provenance["version"] == ts.__version__ and model.provenance["seed"] == 0
     assert model.provenance["pairs"] == 12 and len(model.provenance["data_sha256"]) == 64
     assert_allclose(model.provenance["log_likelihood"], same.score(PAIRS), rtol=1e-12)
     output = capsys.readouterr()
@@ -75,11 +88,55 @@ def test_pairs_are_the_same_however_they_are_given(here: Path) -> None:
     assert_allclose(trained("t.fa", "backwards.fa", "--pairs=name").parameters["open"], one["open"], rtol=1e-9)
 
 
+def test_the_command_is_recorded_as_typed(here: Path) -> None:
+    """Names with blanks are quoted, and a name that is no text is written all the same."""
+    name = os.fsdecode(b"two words \xff.fa")
+    try:
+        Path(name).write_bytes(Path("t.fa").read_bytes())
+    except OSError:
+        pytest.skip("file names are text here")
+    rest = ["q.fa", "--pairs", "--max-iter", "1", "--quiet"]
+    found = trained(name, *rest).provenance
+    assert found is not None
+    assert shlex.split(found["command"]) == ["tiedseq", "train", "two words \\udcff.fa", *rest, "-o", "m.json"]
+
+
 def test_train_goes_on_from_a_model_and_writes_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ts.PairHMM.affine(gaps=2).save("start.json")
     assert cli.main(["train", "both.fa.gz", "--model", "start.json", "--format", "json", "-o", "m.json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["values"] == json.loads(Path("m.json").read_text())["values"] and "open2" in shown["values"]
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bits(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["t.fa", "q.fa", "--pairs", "--gaps", "2", "--tol", "0.001"]
+    whole = trained(*words)
+    Path("m.json").unlink()
+    capsys.readouterr()
+    shown: list[str] = []
+
+    def stop(self: Progress, message: str) -> None:
+        shown.append(message)
+        if len(shown) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "show", stop)
+        assert cli.main(["train", *words, "--checkpoint", "c.json", "-o", "m.json"]) == cli.INTERRUPTED
+        line = "tiedseq: interrupted: no model was written; the same command goes on from c.json\n"
+        assert capsys.readouterr().err == line
+    assert Path("c.json").exists() and not Path("m.json").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "show", lambda self, message: shown.append(message))
+        resumed = trained(*words, "--checkpoint", "c.json")
+    assert not Path("c.json").exists()
+    assert shown[4].startswith("iteration 3, ")  # not from the start
+    assert resumed.to_dict()["values"] == whole.to_dict()["values"]
+    assert resumed.provenance is not None and whole.provenance is not None
+    for key in ("log_likelihood", "iterations", "converged", "data_sha256"):
+        assert resumed.provenance[key] == whole.provenance[key]
 
 
 def test_compare_is_the_compare_of_python(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +147,12 @@ def test_compare_is_the_compare_of_python(here: Path, capsys: pytest.CaptureFixt
     assert same.permutation is not None and same.p_value is not None
     assert_allclose([found["statistic"], found["p_value"]], [same.statistic, same.p_value], rtol=1e-9)
     assert found["permutation"] == same.permutation._asdict() and found["df"] == 2
-    assert found["provenance"]["pairs"] == 12 and found["standard_errors"][0]["open"] > 0.0
+    origin = found["provenance"]
+    assert origin["command"] == f"tiedseq {' '.join(words)} --format json -o v.json" and origin["seed"] == 3
+    assert origin["version"] == ts.__version__ and len(origin["data_sha256"]) == 64
+    assert origin["log_likelihood"] == found["log_likelihood"] and origin["converged"] == [True, True]
+    assert origin["iterations"] == [len(model.history_) for model in (same.null, same.alternative)]
+    assert origin["pairs"] == 12 and found["standard_errors"][0]["open"] > 0.0
     capsys.readouterr()
     assert cli.main([*words, "--no-errors", "--threads", "2"]) == 0
     output = capsys.readouterr()
@@ -108,10 +170,36 @@ def test_compare_of_model_files_and_a_bootstrap(here: Path, capsys: pytest.Captu
     words = ["compare", "both.fa.gz", "--null", "0.json", "--alternative", "1.json", "--no-errors", "--format", "json"]
     assert cli.main(words) == 0
     output = json.loads(capsys.readouterr().out)
-    assert output["p_value"] is None and any("bootstrap=99" in note for note in output["notes"])
+    assert output["p_value"] is None and any("--bootstrap 99 gives one" in note for note in output["notes"])
     assert cli.main([*words, "--bootstrap", "3", "--threads", "2"]) == 0
     output = capsys.readouterr()
     assert json.loads(output.out)["p_value"] >= 0.25 and "bootstrap: 3 data sets, about " in output.err
+
+
+def test_a_comparison_that_did_not_converge_names_the_option(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "both.fa.gz", "--no-errors"]
+    assert cli.main([*words, "--max-iter", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "no verdict by the likelihood-ratio test: see the notes" in shown
+    assert "a fit did not converge to 0.01 nats; raise --max-iter, or lower --tol" in shown
+    assert cli.main([*words, "--tol", "0.005", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    same = ts.compare(*ts.hypotheses("symmetric-insertion"), PAIRS, tol=0.005, errors=False)
+    assert_allclose(found["log_likelihood"], same.log_likelihood, rtol=0, atol=0)
+    assert found["p_value"] == same.p_value and found["log_likelihood"][0] < found["log_likelihood"][1]
+
+
+def test_remarks_name_options() -> None:
+    said = {
+        "after max_iter=5 iterations, more than tol=0.01; raise max_iter, or continue with warm_start=True.": (
+            "after --max-iter 5 iterations, more than --tol 0.01; raise --max-iter, or continue with --model m.json."
+        ),
+        "compare models with gaps=2, and see permutation=": "compare models with --gaps 2, and see --permutation",
+        "chi-square is no good guide; bootstrap= is one": "chi-square is no good guide; --bootstrap is one",
+        "bootstrap: two classes of gaps": "bootstrap: two classes of gaps",
+    }
+    assert [in_options(remark, "m.json") for remark in said] == list(said.values())
+    assert in_options("raise max_iter, or continue with warm_start=True.") == "raise --max-iter."
 
 
 def test_reads_are_placed_before_they_teach(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,6 +221,74 @@ def test_align_trains_first(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     same = ts.align(*PAIRS[0], model=model)
     assert_allclose(found["log_odds"], same.log_odds, rtol=1e-6)
     assert "trained on 12 pairs" in output.err
+    assert cli.main([*words, "--max-iter", "2", "-o", "a.json"]) == 0
+    remark = capsys.readouterr().err.splitlines()[0]
+    assert remark.endswith(" more than --tol 0.01; raise --max-iter.")  # a.json is no model to go on from
+
+
+def test_progress_on_a_terminal_only(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["compare", "both.fa.gz", "--bootstrap", "3", "--seed", "1"]
+    assert cli.main(words) == 0
+    assert "\r" not in capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))  # a second passes between looks at the clock
+    assert cli.main(words) == 0
+    lines = capsys.readouterr().err.split("\r\x1b[K")
+    assert any(line.startswith("tiedseq: iteration 1, -") for line in lines)
+    counted = [line for line in lines if " of " in line]
+    # two looks at the clock a line
+    assert counted == [
+        *("tiedseq: bootstrap: 0 of 3", "tiedseq: bootstrap: 1 of 3, about 0:04 left"),
+        *("tiedseq: bootstrap: 2 of 3, about 0:02 left", "tiedseq: bootstrap: 3 of 3, about 0:00 left"),
+        *("tiedseq: standard errors: 0 of 2", "tiedseq: standard errors: 1 of 2, about 0:02 left"),
+    ]
+    assert lines[-1] == "tiedseq: 12 pairs, 0 skipped\n"
+    # what stays begins at the margin
+    assert any(re.fullmatch(r"tiedseq: bootstrap: 3 data sets, about \d+ s at most\n", line) for line in lines)
+    trained("both.fa.gz")
+    assert "tiedseq: iteration 1, -" in capsys.readouterr().err
+    trained("both.fa.gz", "--quiet")
+    assert capsys.readouterr().err == ""
+
+
+# what is on its way when Ctrl-C comes: a training that has written its checkpoint, a bootstrap that has been announced
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_interrupted_while_it_trains(threads: str, existing: bool, here: Path) -> None:
+    if existing:
+        Path("m.json").write_text("before")
+    words = ["train", "both.fa.gz", "--tol", "0", "--max-iter", "1000000", "--threads", threads, "--checkpoint", "c"]
+    before = set(os.listdir())
+    with subprocess.Popen([*TIEDSEQ, *words, "-o", "m.json"], stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 100
+        while not Path("c").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == cli.INTERRUPTED
+        line = b"tiedseq: interrupted: no model was written; the same command goes on from c\n"
+        assert process.stderr.read() == line
+    assert set(os.listdir()) == {*before, "c"} and json.loads(Path("c").read_text())["runs"]
+    assert not existing or Path("m.json").read_text() == "before"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_interrupted_while_it_compares(threads: str, here: Path) -> None:
+    words = ["compare", "both.fa.gz", "--bootstrap", "2000", "--threads", threads, "-o", "v.json"]
+    before = set(os.listdir())
+    with subprocess.Popen([*TIEDSEQ, *words], stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"tiedseq: bootstrap: 2000 data sets, about ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == cli.INTERRUPTED
+        assert process.stderr.read() == b"tiedseq: interrupted: no verdict was written\n"
+    assert set(os.listdir()) == before
 
 
 def test_every_ready_hypothesis_is_told_in_words() -> None:
@@ -159,6 +315,8 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["train", "t.fa", "odd.fa", "--pairs", "-o", "m.json"], 1, "it has no partner: there are 12 targets"),
         (["train", "t.fa", "odd.fa", "--pairs=name", "-o", "m.json"], 1, "no target has this name"),
         (["train", "bad.fa", "-o", "m.json"], 1, "letter '*'"),
+        (["train", "missing.fa", "-o", "m.json"], 1, "missing.fa: its pairs hold no letter to learn from"),
+        (["compare", "missing.fa"], 1, "missing.fa: its pairs hold no letter to learn from"),
         (["train", "t.fa", "q.fa"], 2, "-o MODEL.json is missing"),
         (["train", "-", "-", "-o", "m.json"], 2, "standard input"),
         (["train", "t.fa", "--pairs=name", "-o", "m.json"], 2, "--pairs=name is for two files"),
@@ -168,7 +326,13 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["train", "t.fa", "--model", "q.fa", "--asymmetric", "-o", "m.json"], 2, "is for a new model"),
         (["compare", "t.fa", "--null", "m.json"], 2, "belong together"),
         (["compare", "t.fa", "--permutation", "-1"], 2, "--permutation: it must be"),
+        (["compare", "ref.fa", "reads.fa", "--mode", "local", "--permutation", "9"], 2, "the queries are reads"),
+        (["compare", "ref.fa", "reads.fa", "--mode", "glocal", "--permutation", "9"], 2, "the queries are reads"),
+        (["compare", "t.fa", "--mode", "glocal", "--permutation", "9"], 2, "not exchangeable"),
+        (["compare", "t.fa", "q.fa", "--strand", "both", "--permutation", "9"], 2, "not exchangeable"),
         (["compare", "t.fa", "--mode", "overlap", "--bootstrap", "9"], 2, "bootstrap=9 draws pairs for"),
+        (["train", "t.fa", "--checkpoint", "q.fa", "-o", "m.json"], 1, "q.fa: not a checkpoint of tiedseq"),
+        (["train", "t.fa", "--checkpoint", "", "-o", "m.json"], 2, "--checkpoint is empty"),
         (["align", "t.fa", "-", "--train"], 2, "--train reads the sequences twice"),
         (["align", "t.fa", "q.fa", "--gaps", "2"], 2, "give --train too"),
     ],

@@ -238,11 +238,46 @@ def test_pairs_that_are_no_pairs(pairs: Any, message: str) -> None:
         ([math.nan, 1.0], "weights= holds nan"),
         ([math.inf, 1.0], "weights= holds inf"),
         ("many", "must be numbers"),
+        ([0.0, 0.0], r"weights= are all 0, .*; give some a weight above 0"),
     ],
 )
 def test_weights_that_are_none(weights: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         ts.PairHMM.affine().fit(PAIRS[:2], weights=weights)
+    with pytest.raises(ArgumentError, match=message):
+        ts.HMM.ergodic(2, alphabet="ab", random_state=0).fit(["abba", "ab"], weights=weights)
+
+
+@pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
+@pytest.mark.parametrize("strand", ["forward", "both"])
+def test_a_pair_of_weight_0_is_left_out_even_if_it_is_impossible(strand: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_BATCH_CELLS", 50)
+    rows = {"M": {"M": 0.5, "X": 0.5}, "X": {"X": 0.5, "M": 0.5}}
+    options: dict[str, Any] = {"strand": strand, "max_iter": 3, "tol": 0.0}
+    possible = [("ACGTACG", "ACGTAC"), ("ACGT", "ACG"), ("GATTACA", "GATTA")]
+    impossible = ("A", "AA")  # there is no y state
+    first, second = (
+        ts.PairHMM(ts.DNA, {"M": "xy", "X": "x"}, rows, {"M": "p", "X": "g"}, random_state=0) for _ in range(2)
+    )
+    first.fit([impossible, *possible[:2], impossible, possible[2], impossible], weights=[0, 1, 2, 0, 3, 0], **options)
+    second.fit(possible, weights=[1, 2, 3], **options)
+    assert first.history_ == second.history_
+    for label, value in second.parameters.items():
+        assert_allclose(first.parameters[label], value, rtol=0, atol=0)
+    with pytest.raises(SequenceError, match=r"^pairs\[3\]: "):
+        first.fit([impossible, *possible[:2], impossible], weights=[0, 1, 2, 3], **options)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", ["acceleration", "progress", "warm_start"])
+@pytest.mark.parametrize("value", ["yes", 1, None, [True]])
+def test_switches_are_true_or_false(name: str, value: Any) -> None:
+    models: list[Any] = [ts.PairHMM.affine(), ts.HMM.ergodic(2, alphabet="ab", random_state=0)]
+    for model, data in zip(models, ([("ACG", "ACG")], ["abba"]), strict=True):
+        with pytest.raises(ArgumentError, match=rf"^{name}=.* must be True or False\.$"):
+            model.fit(data, **{name: value})
+    with pytest.raises(ArgumentError, match=rf"^{name}=.* must be True or False\.$"):
+        ts.PairHMM.affine(**{name: value})
 
 
 def test_messages_name_the_pair_among_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,26 +252,45 @@ def test_alignments_that_do_not_fit_are_refused() -> None:
         model.fit([pair], alignments=[whole], strand="bogus")
 
 
+@pytest.mark.small
+@pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
+def test_tables_by_query_letter_from_alignments_are_counts() -> None:
+    """All paths of given columns, one by one: a column of the table is what its query letter was paired with."""
+    model, pairs = given_model([0.4, 0.3, 0.2, 0.1], given="query"), [("ACGTAC", "ACAGG"), ("AATC", "AATG")]
+    alignments = [columns_of("ACGTA-C", "AC--AGG"), columns_of("AATC", "AATG")]
+    found = [enumerated(model, *pair, columns) for pair, columns in zip(pairs, alignments, strict=True)]
+    counts = np.sum([counted["letters"][0] for _, counted in found], axis=0)
+    model.fit(pairs, alignments=alignments, **ONE_STEP)
+    assert_allclose(model.history_, [sum(log for log, _ in found)], rtol=1e-12, atol=0.0)
+    seen = counts.sum(axis=0) > 0.0
+    table = values_of(model)["pair"]
+    assert_allclose(table[:, seen], (counts / np.where(seen, counts.sum(axis=0), 1.0))[:, seen], rtol=1e-12, atol=0.0)
+    assert_allclose(table.sum(axis=0), 1.0, rtol=1e-12)
+
+
 # ---- tables of P(query letter | target letter) ----------------------------------------------------------------------
 
 
-def given_model(background: Any, substitution: str = "general") -> ts.PairHMM:
+def given_model(background: Any, substitution: str = "general", given: str = "target") -> ts.PairHMM:
     rng = np.random.default_rng(2)
     values: dict[str, Any] = {"gap": [0.3, 0.3, 0.2, 0.2]}
     if substitution == "general":
-        values["pair"] = rng.dirichlet([3.0, 1.0, 1.0, 1.0], 4)
+        by_letter = rng.dirichlet([3.0, 1.0, 1.0, 1.0], 4)
+        values["pair"] = by_letter if given == "target" else by_letter.T
     if isinstance(background, str):
         values["outside"] = [0.4, 0.3, 0.2, 0.1]
-    return ts.PairHMM.affine(given="target", substitution=substitution, background=background, values=values)
+    return ts.PairHMM.affine(given=given, substitution=substitution, background=background, values=values)
 
 
 @pytest.mark.parametrize("mode", ["global", "glocal"])
 @pytest.mark.parametrize("background", ["outside", "held"])
-def test_tables_by_target_letter(mode: str, background: str) -> None:
+@pytest.mark.parametrize("given", ["target", "query"])
+def test_tables_by_the_letter_of_one_sequence(mode: str, background: str, given: str) -> None:
     outside = np.array([0.4, 0.3, 0.2, 0.1])
-    model = given_model("outside" if background == "outside" else outside)
+    axis = 1 if given == "target" else 0  # along which a table sums to one
+    model = given_model("outside" if background == "outside" else outside, given=given)
     before = values_of(model)
-    joint = outside[:, None] * before["pair"]
+    joint = np.expand_dims(outside, axis) * before["pair"]
     row = [before["match"], before["open"], before["open"]]
     rows = np.array([row, [before["close"], before["extend"], 0], [before["close"], 0, before["extend"]]])
     plain = twin.Model(["xy", "x", "y"], np.array(row), rows, None, 1.0, [joint, before["gap"], before["gap"]], outside)
@@ -281,7 +300,7 @@ def test_tables_by_target_letter(mode: str, background: str) -> None:
         found = twin.expected_counts(plain, x, y, mode)
         total += found.log_likelihood
         of_pair += found.emissions[0]
-        of_outside += found.background + found.emissions[0].sum(axis=1)  # a target letter of a pair is drawn from it
+        of_outside += found.background + found.emissions[0].sum(axis=axis)  # the given letter is drawn from it
     assert_allclose(model.score(PAIRS, mode=mode), total, rtol=1e-12, atol=0.0)
     counts, gradient = (getattr(model, name)(PAIRS, mode=mode) for name in ("expected_counts", "gradient"))
     assert_allclose(counts["pair"], of_pair, rtol=1e-8, atol=1e-10)
@@ -289,7 +308,7 @@ def test_tables_by_target_letter(mode: str, background: str) -> None:
         assert_allclose(count, gradient[label] * before[label], rtol=1e-9, atol=1e-12, err_msg=label)
     model.fit(PAIRS, mode=mode, **ONE_STEP)
     assert_allclose(model.history_, [total], rtol=1e-12, atol=0.0)
-    assert_allclose(values_of(model)["pair"], of_pair / of_pair.sum(axis=1, keepdims=True), rtol=1e-8, atol=1e-12)
+    assert_allclose(values_of(model)["pair"], of_pair / of_pair.sum(axis=axis, keepdims=True), rtol=1e-8, atol=1e-12)
     if background == "outside":
         assert_allclose(counts["outside"], of_outside, rtol=1e-8, atol=1e-10)
         assert_allclose(values_of(model)["outside"], of_outside / of_outside.sum(), rtol=1e-8, atol=1e-12)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
+import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -89,7 +92,7 @@ def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
 
 
 @pytest.mark.small
-@pytest.mark.parametrize(("mode", "strand"), [("glocal", "forward"), ("global", "both")])
+@pytest.mark.parametrize(("mode", "strand"), [("glocal", "forward"), ("global", "both"), ("local", "both")])
 def test_roles_of_reads_are_not_swapped(mode: str, strand: str) -> None:
     null, alternative = ts.hypotheses("symmetric-gaps")
     with pytest.raises(ts.ArgumentError, match="not exchangeable"):
@@ -118,6 +121,31 @@ def test_differences_are_those_of_swapped_pairs() -> None:
 
 def at_null_codes(pair: tuple[str, str]) -> Any:
     return ts.DNA.encode(pair[0]), ts.DNA.encode(pair[1])
+
+
+def test_the_parts_of_two_sequences_that_are_alike_may_be_swapped() -> None:
+    """Permutation in mode="local": which of the two is the target means nothing, and every pair is swapped whole."""
+    rng = np.random.default_rng(6)
+    truth = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.02, "insertion_open": 0.06})
+    ends = ["".join(rng.choice(list("ACGT"), rng.integers(5, 25))) for _ in range(80)]
+    cores = drawn(truth, 20, 120, 6)
+    pairs = [
+        (ends[4 * k] + x + ends[4 * k + 1], ends[4 * k + 2] + y + ends[4 * k + 3]) for k, (x, y) in enumerate(cores)
+    ]
+    null, alternative = ts.hypotheses("symmetric-opening")
+    settings: dict[str, Any] = {"mode": "local", "permutation": 999, "random_state": 0, "errors": False}
+    found = ts.compare(null, alternative, pairs, **settings)
+    at_null = alternative.copy()
+    at_null.start_from(found.null)
+    gradients = [[at_null.gradient([p], mode="local") for p in (pair, pair[::-1])] for pair in pairs]
+    # a swap makes openings of deletions those of insertions, so the score is along their difference
+    halves = np.array([0.5 * (one["deletion_open"] - other["deletion_open"]) for one, other in gradients])
+    assert found.permutation is not None and found.permutation.blocks == 20
+    assert_allclose(found.permutation.statistic, halves.sum() ** 2 / (halves**2).sum(), rtol=1e-6)
+    assert found.permutation.p_value <= 0.01
+    turned = ts.compare(null, alternative, [(y, x) if k % 2 else (x, y) for k, (x, y) in enumerate(pairs)], **settings)
+    assert_allclose(turned.log_likelihood[0], found.log_likelihood[0], rtol=0, atol=2e-3)
+    assert turned.permutation is not None and turned.permutation.p_value > 0.05
 
 
 @pytest.mark.small
@@ -192,8 +220,38 @@ def test_one_class_within_two_needs_a_bootstrap() -> None:
     one = ts.compare(null, alternative, pairs, announce=told.append, **settings)  # type: ignore[arg-type]
     assert one.p_value == 0.1 and one.method == "bootstrap" and len(one.bootstrap) == 9
     assert len(told) == 1 and told[0].startswith("bootstrap: 9 data sets, about ")
-    two = ts.compare(null, alternative, pairs, executor=2, **settings)  # type: ignore[arg-type]
+    steps: list[Any] = []
+    filters = list(warnings.filters)
+    more = {**settings, "executor": 2, "advance": lambda *step: steps.append(step)}
+    two = ts.compare(null, alternative, pairs, **more)  # type: ignore[arg-type]
     assert two.bootstrap == one.bootstrap
+    assert steps == [("bootstrap", done, 9) for done in range(10)]
+    assert warnings.filters == filters
+
+
+def test_nobody_waits_for_a_bootstrap_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while two threads are at it: they begin nothing more, and their fits end with the iteration at hand."""
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    pairs = drawn(ts.PairHMM.affine(), 4, 60, 4)
+
+    simulated, begun = ts.PairHMM.simulated, []
+
+    def counted(model: ts.PairHMM, *arguments: Any) -> Any:
+        begun.append(model)
+        return simulated(model, *arguments)
+
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ts.PairHMM, "simulated", counted)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        ts.compare(null, alternative, pairs, bootstrap=300, errors=False, executor=2, advance=interrupt)
+    deadline = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert threading.active_count() == before and len(begun) < 100
 
 
 @pytest.mark.small
@@ -221,6 +279,12 @@ def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
     null, alternative = ts.hypotheses("symmetric-gaps")
     with pytest.raises(ts.ArgumentError, match=match):
         ts.compare(null, alternative, [("ACGT", "ACT")], **settings)
+
+
+@pytest.mark.small
+def test_data_without_a_letter_compare_nothing() -> None:
+    with pytest.raises(ts.ArgumentError, match="data= hold no observed letter"):
+        ts.compare(*ts.hypotheses("symmetric-gaps"), [("NNN", "NN"), ("", "N")])
 
 
 @pytest.mark.small

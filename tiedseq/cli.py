@@ -102,6 +102,7 @@ def _run(argv: list[str]) -> int:
         command = options.parser.prog
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)} ({command} --help shows what there is)")
     module = import_module(f"tiedseq.commands.{_COMMANDS[options.command]}")
+    options.words = argv
     command_of: Callable[[argparse.Namespace], int] = getattr(module, options.command)
     return command_of(options)
 

@@ -216,7 +216,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
             one of numbers, a dictionary of channel to sequence one of channels; a list of them is many.
         lengths : sequence of int, default None
         weights : sequence of float, default 1 each
-            How often every sequence counts, from 0 to 1e100.
+            How often every sequence counts, from 0 to 1e100; not all of them 0.
         paths : integer arrays in the form of X, default None
             The true states, which the counts are taken from: what allowing just these does. Iterations end as soon as
             there is nothing left to estimate from the model itself, such as missing letters or silent states.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +18,8 @@ from .information import aic, bic
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
 from .specification import Parameter
+
+Advance = Callable[[str, int, int], Any]
 
 _SETTLED = 0.01  # nats still to come that a p-value can bear
 # A probability this close to zero is on its way there, and chi-square in doubt: EM takes long over the rest of the way.
@@ -173,6 +177,7 @@ def compare(
     errors: bool = True,
     random_state: RandomState = None,
     announce: Callable[[str], Any] | None = None,
+    advance: Advance | None = None,
     **options: Any,
 ) -> Comparison:
     """Fit two nested models to the same data, and test whether the ties that only the null has hold.
@@ -198,9 +203,12 @@ def compare(
         Draws the bootstrap's data and the permutations.
     announce : function of a str, default None
         Is told what the bootstrap will cost before it starts.
+    advance : function of (str, int, int), default None
+        Is told what is worked on after the fits, "bootstrap" or "standard errors", how many are done, and of how many.
     **options
         Training options of both fits, and `mode=` and `strand=` of pairs; tol is 0.001 unless given, max_iter 10,000.
-        `executor`, a number of threads, works within the fits, and on the bootstrap's data sets.
+        `executor`, a number of threads, works within the fits, and on the bootstrap's data sets. `callback` sees the
+        fits to the data, not those to the bootstrap's.
 
     Returns
     -------
@@ -242,8 +250,13 @@ def compare(
     where |= {} if lengths is None else {"lengths": lengths}
     _check_models(null, alternative, settings)
     _check_resampling(null, where, bootstrap, permutation)
+    n = null.n_letters(data, **_lengths(where))
+    if not n:
+        raise ArgumentError("data= hold no observed letter: there is nothing to compare the models by.")
     generator = generator_of(random_state)
-    (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
+    advance = advance or (lambda what, done, total: None)
+    with _without_remarks():
+        (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
     logs = (fitted_null.score(data, **where), fitted.score(data, **where))
     df = fitted.n_free_parameters - fitted_null.n_free_parameters
     if df < 1:
@@ -255,16 +268,18 @@ def compare(
         )
     statistic = max(0.0, 2.0 * (logs[1] - logs[0]))
     settled = fitted_null.converged_ and fitted.converged_ and settings["tol"] <= _SETTLED
-    drawn = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, seconds, announce)
+    if bootstrap and announce is not None:
+        announce(f"bootstrap: {bootstrap} data set{'s' * (bootstrap > 1)}, about {_clock(seconds * bootstrap)} at most")
+    drawn = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, advance)
     p_value, notes = _judged(fitted_null, fitted, statistic, df, settled, drawn)
     notes += _misfit(fitted_null, fitted, data, where, settings)
     swaps = None
     if permutation:
         score, p_by_swaps, blocks = fitted_null.swap_test(fitted, data, permutation, generator, **where)
         swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
-    found, trouble = _errors(fitted_null, fitted, data, where, settings) if errors else (None, [])
+    found, trouble = _errors(fitted_null, fitted, data, where, settings, advance) if errors else (None, [])
     return Comparison(
-        *(fitted_null, fitted, logs, df, p_value, fitted_null.n_letters(data, **_lengths(where)), (*notes, *trouble)),
+        *(fitted_null, fitted, logs, df, p_value, n, (*notes, *trouble)),
         method="bootstrap" if bootstrap else "chi-square",
         permutation=swaps,
         errors=found,
@@ -314,15 +329,21 @@ def _check_resampling(null: Any, where: dict[str, Any], bootstrap: int, permutat
 # ---- fits ----------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Fits whose convergence is told by notes. Around threads, never within one: warnings belong to the process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
 def _fit_both(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
     """Return fitted copies; the alternative starts from its own values and from the null's maximum."""
     fitted_null, fitted, second = null.copy(), alternative.copy(), alternative.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted_null.fit(data, **where, **settings)
-        fitted.fit(data, **where, **settings)
-        second.start_from(fitted_null)
-        second.fit(data, **where, **{**settings, "warm_start": True, "n_init": 1})
+    fitted_null.fit(data, **where, **settings)
+    fitted.fit(data, **where, **settings)
+    second.start_from(fitted_null)
+    second.fit(data, **where, **{**settings, "warm_start": True, "n_init": 1})
     return fitted_null, max(fitted, second, key=lambda model: model.history_[-1])
 
 
@@ -334,41 +355,48 @@ def _bootstrap(
     settings: dict[str, Any],
     count: int,
     generator: np.random.Generator,
-    seconds: float,
-    announce: Callable[[str], Any] | None,
+    advance: Advance,
 ) -> list[float]:
     """Return the statistics of data drawn from the fitted null; fits start from the fitted values."""
     if not count:
         return []
     executor = settings.get("executor")
     workers = executor if isinstance(executor, int | np.integer) else 1
-    if announce is not None:
-        announce(f"bootstrap: {count} data sets, about {_clock(seconds * count)} at most")
+    abandoned = threading.Event()
     inner = {**settings, "warm_start": True, "executor": None, "progress": False, "n_init": 1}
+    inner["callback"] = lambda now: abandoned.is_set()  # which ends a fit that nobody waits for any more
 
     def statistic(drawn: Any) -> float:
         one, other = _fit_both(null, alternative, drawn, where, inner)
         return max(0.0, 2.0 * (other.history_[-1] - one.history_[-1]))
 
-    return bootstrapped(
-        statistic,
-        lambda each: null.simulated(data, each),
-        count,
-        generator,
-        executor if workers > 1 else None,
-        bool(settings.get("progress")),
-    )
+    try:
+        with _without_remarks():
+            return bootstrapped(
+                statistic,
+                lambda each: null.simulated(data, each),
+                count,
+                generator,
+                executor if workers > 1 else None,
+                bool(settings.get("progress")),
+                lambda done: advance("bootstrap", done, count),
+            )
+    finally:
+        abandoned.set()
 
 
 def _clock(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _errors(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> tuple[Any, list[str]]:
+def _errors(
+    null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any], advance: Advance
+) -> tuple[Any, list[str]]:
     """Return the standard errors of both models, and why there are none."""
     threads = {"executor": settings["executor"]} if isinstance(settings.get("executor"), int) else {}
-    found = []
+    found: list[dict[str, Any]] = []
     for name, model in (("null", null), ("alternative", alternative)):
+        advance("standard errors", len(found), 2)
         try:
             found.append(model.standard_errors(data, **where, **threads))
         except ModelError as error:
@@ -409,8 +437,7 @@ def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[s
     wider = null.with_second_gap_class() if hasattr(null, "with_second_gap_class") else None
     if wider is None or null.nesting().is_on_boundary_of(alternative.nesting()):
         return []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with _without_remarks():
         wider.fit(data, **where, **{**settings, "warm_start": True, "n_init": 1})
     gain = wider.history_[-1] - null.score(data, **where)
     more = wider.n_free_parameters - null.n_free_parameters

@@ -314,7 +314,7 @@ class PairHMM(PairProbabilities, Estimator):
         pairs : iterable of (target, query)
             May be left out if `alignments` hold their sequences.
         weights : sequence of float, default 1 each
-            How often every pair counts.
+            How often every pair counts; one of weight 0 is left out, even if it is impossible.
         alignments : iterable of Bio.Align.Alignment, AlignmentResult or int array (2, n), default None
             One alignment a pair, taken as true: only the states that can emit its columns are summed over.
         mode, strand
@@ -353,12 +353,13 @@ class PairHMM(PairProbabilities, Estimator):
         """
         check_mode(mode)
         chosen, data = self.options.changed(options), self._data(pairs, alignments, weights)
-        parameters = self._with_soft_ties(chosen)
+        parameters, batches = self._with_soft_ties(chosen), data.batches()
         complement = self._complement(strand)
         trainee = PairTrainee(parameters, chosen, mode, None if data.columns is not None else complement)
         if data.columns is None:
-            trainee.snapshot().recursion.check_memory(data.pairs, range(len(data.pairs)))
-        run = train(trainee, data.batches(), chosen)
+            for batch in batches:
+                trainee.snapshot().recursion.check_memory(batch.pairs, batch.numbers)
+        run = train(trainee, batches, chosen)
         self._adopt(parameters)
         self.history_, self.converged_ = run.history, run.converged
         return self

@@ -24,6 +24,7 @@ def bootstrapped(
     generator: np.random.Generator,
     executor: Any,
     progress: bool,
+    advance: Callable[[int], Any],
 ) -> list[float]:
     """Return the statistic of `count` data sets that are drawn, in their order, whatever the number of workers.
 
@@ -39,11 +40,18 @@ def bootstrapped(
         Who works on the data sets, several at a time.
     progress : bool
         Show a bar (tqdm).
+    advance : function of an int
+        Is told how many data sets are done, at first none.
     """
     generators = generator.spawn(count)
     with mapping(executor) as mapped:
         found = mapped(lambda each: statistic(draw(each)), generators)
-        return list(_shown(found, count) if progress else found)
+        statistics: list[float] = []
+        advance(0)
+        for each in _shown(found, count) if progress else found:
+            statistics.append(each)
+            advance(len(statistics))
+        return statistics
 
 
 def duration(fits: Callable[[], Any]) -> tuple[Any, float]:

@@ -146,6 +146,10 @@ class Options:
             or not 0.0 <= self.tol < math.inf
         ):
             raise ArgumentError(f"tol={self.tol!r} must be a number of nats, 0 or more; 0 runs max_iter iterations.")
+        for name in ("progress", "warm_start", "acceleration"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise ArgumentError(f"{name}={value!r} must be True or False.")
         for name in ("priors", "soft"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Mapping):

@@ -42,7 +42,12 @@ def mapping(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     elif executor is None or (isinstance(executor, int | np.integer) and executor == 1):
         yield map
     elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
-        with ThreadPoolExecutor(int(executor)) as threads:
+        threads = ThreadPoolExecutor(int(executor))
+        try:
             yield threads.map
+        except BaseException:  # an error, or Ctrl-C: nobody waits for what has begun, and nothing more begins
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+        threads.shutdown()
     else:
         raise ArgumentError(f"executor={executor!r} must be a number of threads or a ThreadPoolExecutor here.")

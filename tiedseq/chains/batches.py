@@ -116,7 +116,7 @@ def _parts_of(name: str, given: Any, data: Observations) -> Any:
 
 
 def weights_of(weights: Any, count: int) -> NDArray[np.float64]:
-    """Return one weight a sequence, 1 by default. Raises ArgumentError for a wrong number of them, or negative ones."""
+    """Return one weight a sequence, 1 by default. ArgumentError for a wrong number of them, negative ones, or all 0."""
     if weights is None:
         return np.ones(count)
     try:
@@ -128,6 +128,8 @@ def weights_of(weights: Any, count: int) -> NDArray[np.float64]:
     if not (np.isfinite(array).all() and (array >= 0.0).all()):
         wrong = array[~(np.isfinite(array) & (array >= 0.0))][0]
         raise ArgumentError(f"weights= holds {wrong}; weights are finite and not negative.")
+    if count and not array.any():
+        raise ArgumentError("weights= are all 0, and there is nothing to learn from; give some a weight above 0.")
     if (array > _HEAVIEST).any():
         raise ArgumentError(f"weights= holds {array.max()}; a weight is {_HEAVIEST:g} at most, scale them down.")
     return array

@@ -129,7 +129,7 @@ def _add_align(commands: Any) -> None:
     _add_structure(add)
     _add_training(add)
     _add_output(align.add_argument_group("what is written").add_argument)
-    align.set_defaults(given=None, alphabet="dna", qualities=False)
+    align.set_defaults(given=None, alphabet="dna", qualities=False, checkpoint=None)
 
 
 def _add_train(commands: Any) -> None:
@@ -148,6 +148,7 @@ def _add_train(commands: Any) -> None:
     add("--given", choices=("target", "query"), help="target: a table of P(query letter | target letter)")
     add = train.add_argument_group("training").add_argument
     _add_training(add)
+    _add_checkpoint(add)
     add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
     add = train.add_argument_group("what is written").add_argument
     add("-o", "--output", metavar="FILE", help="the model file, whole or not at all")
@@ -190,6 +191,7 @@ def _add_compare(commands: Any) -> None:
         metavar="N",
         help="draw N data sets from the null, for hypotheses that chi-square does not suit; default: 0",
     )
+    _add_convergence(add, max_iter=10_000, tol=0.001)  # as in Python's compare: a p-value needs 0.01
     add("--no-errors", action="store_true", help="no standard errors, which take most of the time")
     add("--seed", type=int, default=0, metavar="S", help="of what is drawn; default: 0")
     add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
@@ -230,15 +232,24 @@ def _add_structure(add: Callable[..., Any]) -> None:
 
 def _add_training(add: Callable[..., Any]) -> None:
     """How long and from where."""
-    add("--max-iter", type=_COUNT, default=500, metavar="N", help="iterations at most; default: 500")
+    _add_convergence(add, max_iter=500, tol=0.01)
+    add("--seed", type=int, default=0, metavar="S", help="of random starting values; default: 0")
+
+
+def _add_checkpoint(add: Callable[..., Any]) -> None:
+    add("--checkpoint", metavar="FILE", help="keep the state here: an interrupted command goes on from it")
+
+
+def _add_convergence(add: Callable[..., Any], max_iter: int, tol: float) -> None:
+    """How long."""
+    add("--max-iter", type=_COUNT, default=max_iter, metavar="N", help=f"iterations at most; default: {max_iter}")
     add(
         "--tol",
         type=_value(float, checked_weight),
-        default=0.01,
+        default=tol,
         metavar="T",
-        help="stop when the gain still to come falls below T nats of log-likelihood; default: 0.01",
+        help=f"stop when the gain still to come falls below T nats of log-likelihood; default: {tol:g}",
     )
-    add("--seed", type=int, default=0, metavar="S", help="of random starting values; default: 0")
 
 
 def _add_pairing(add: Callable[..., Any]) -> None:
@@ -345,17 +356,10 @@ def _add_fit(commands: Any) -> None:
     add("--alphabet", default="dna", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
     add("--model", metavar="FILE", help="start from this model instead: its structure, ties and values")
     add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: letters in lower case are missing")
-    add("--max-iter", type=_COUNT, default=500, metavar="N", help="iterations at most; default: 500")
-    add(
-        "--tol",
-        type=_value(float, checked_weight),
-        default=0.01,
-        metavar="T",
-        help="stop when the gain still to come falls below T nats of log-likelihood; default: 0.01",
-    )
+    _add_convergence(add, max_iter=500, tol=0.01)
     add("--restarts", type=_COUNT, default=1, metavar="N", help="random starts, of which the best is kept; default: 1")
     add("--seed", type=int, default=0, metavar="S", help="of the random starting values; default: 0")
-    add("--checkpoint", metavar="FILE", help="keep the state here: an interrupted command goes on from it")
+    _add_checkpoint(add)
     add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
     _add_quiet(add)
 

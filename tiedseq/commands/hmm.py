@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
-from .shared import Progress, Tally, check_files, in_options, letters_of, load_model, output_of, say
+from .shared import (
+    Progress,
+    Tally,
+    check_files,
+    in_options,
+    interruptible,
+    letters_of,
+    load_model,
+    origin,
+    output_of,
+    say,
+)
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Codes
@@ -44,17 +55,19 @@ def fit(options: argparse.Namespace) -> int:
         raise InputError("it holds no sequence to learn from", options.sequences)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", ConvergenceWarning)
-        with contextlib.closing(Progress(options.quiet)) as progress:
+        remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
+        with (
+            interruptible(f"interrupted: no model was written{remedy}", options.quiet),
+            contextlib.closing(Progress(options.quiet)) as progress,
+        ):
             _train(model, codes, records, options, progress)
     for remark in remarks:
         say(in_options(str(remark.message), options.output), options.quiet)
     log_likelihood = model.score(codes)
     model.provenance = {
-        "command": "tiedseq fit",
+        **origin(options, digest.hexdigest()),
         "sequences": len(codes),
         "letters": sum(map(len, codes)),
-        "data_sha256": digest.hexdigest(),
-        "seed": options.seed,
         "log_likelihood": log_likelihood,
         "iterations": len(model.history_),
         "converged": model.converged_,
@@ -78,7 +91,7 @@ def _train(
             random_state=options.seed,
             executor=options.threads,
             checkpoint=options.checkpoint,
-            callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+            callback=progress.iteration,
         )
     except SequenceError:
         for sequence, record in zip(codes, records, strict=True):

@@ -9,12 +9,13 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
 
 from .reports import IN_WORDS, model_text, verdict_text
-from .shared import Progress, Tally, check_files, in_options, load_model, output_of, say
+from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
@@ -22,18 +23,21 @@ if TYPE_CHECKING:
     from tiedseq.records import Record
 
 Pair = tuple["Record", "Record"]
-_PLACED = ("local", "glocal")  # modes of reads, which are placed before anything is estimated from them
+_PLACED = ("local", "glocal")  # modes of reads
 
 
 def train(options: argparse.Namespace) -> int:
     """Estimate a pair-HMM, save it, and show it."""
-    check_files(options, {"TARGET": options.target, "QUERY": options.query, "--model": options.model})
+    files = {"TARGET": options.target, "QUERY": options.query, "--model": options.model}
+    check_files(options, {**files, "--checkpoint": options.checkpoint})
     _check_streams(options)
     if options.output is None:
         options.parser.error("-o MODEL.json is missing: where the model is to be written")
     model = new_model(options)
-    data = Pairs(options, model)
-    estimate(model, data, options)
+    remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
+    with interruptible(f"interrupted: no model was written{remedy}", options.quiet):
+        data = Pairs(options, model)
+        estimate(model, data, options)
     model.save(options.output)
     if options.format == "json":
         print(json.dumps(model.to_dict()), file=output_of(argparse.Namespace(output=None)))
@@ -48,28 +52,47 @@ def compare(options: argparse.Namespace) -> int:
     files = {"TARGET": options.target, "QUERY": options.query, "--null": options.null}
     check_files(options, {**files, "--alternative": options.alternative})
     _check_streams(options)
+    if options.permutation and _are_placed(options):
+        options.parser.error(
+            f"--permutation swaps target and query, and with --mode {options.mode} the queries are reads, whose roles "
+            "are not exchangeable: leave it out, or give --pairs if they are sequences of one kind"
+        )
     null, alternative = _hypotheses(options)
-    data = Pairs(options, null)
     from tiedseq.hypothesis import compare as compared
 
-    with contextlib.closing(Progress(options.quiet)) as progress:
+    with (
+        interruptible("interrupted: no verdict was written", options.quiet),
+        contextlib.closing(Progress(options.quiet)) as progress,
+    ):
+        data = Pairs(options, null)
         result = data.named(
             lambda: compared(
                 *(null, alternative, data.codes),
                 bootstrap=options.bootstrap,
                 permutation=options.permutation,
                 errors=not options.no_errors,
+                max_iter=options.max_iter,
+                tol=options.tol,
                 random_state=options.seed,
-                announce=lambda message: say(message, options.quiet),
-                callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+                announce=lambda message: progress.say(message, options.quiet),
+                advance=progress.count,
+                callback=progress.iteration,
                 executor=options.threads,
                 mode=data.mode,
                 strand=data.strand,
             )
         )
+    result = replace(result, notes=tuple(in_options(note) for note in result.notes))
     name = None if options.null is not None else options.hypothesis
     if _is_json(options):
-        text = json.dumps({"hypothesis": name, **result.to_dict(), "provenance": data.provenance("compare")})
+        fitted = (result.null, result.alternative)
+        provenance = {
+            **data.provenance(),
+            "log_likelihood": result.log_likelihood,
+            "iterations": [len(model.history_) for model in fitted],
+            "converged": [model.converged_ for model in fitted],
+        }
+        text = json.dumps({"hypothesis": name, **result.to_dict(), "provenance": provenance})
     else:
         claim = IN_WORDS[name] if name else f"{options.null} explains the pairs as well as {options.alternative}"
         text = verdict_text(result, claim)
@@ -130,13 +153,15 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
                     tol=options.tol,
                     random_state=options.seed,
                     executor=options.threads,
-                    callback=lambda now: progress.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats"),
+                    checkpoint=options.checkpoint,
+                    callback=progress.iteration,
                 )
             )
     for remark in remarks:
-        say(in_options(str(remark.message), options.output or "MODEL.json"), options.quiet)
+        written = options.output if options.command == "train" else None
+        say(in_options(str(remark.message), written), options.quiet)
     model.provenance = {
-        **data.provenance(options.command),
+        **data.provenance(),
         "log_likelihood": model.history_[-1],
         "iterations": len(model.history_),
         "converged": model.converged_,
@@ -169,6 +194,9 @@ class Pairs:
         if not self.records:
             raise InputError("it holds no pair of sequences to learn from", options.query or options.target)
         self.codes = [(self._encoded(x, alphabet), self._encoded(y, alphabet)) for x, y in self.records]
+        if not model.n_letters(self.codes):
+            message = "its pairs hold no letter to learn from: N and its like are missing data"
+            raise InputError(message, options.query or options.target)
 
     def _read(self, options: argparse.Namespace, alphabet: Alphabet) -> Iterator[Pair]:
         from tiedseq.pairing import by_name, in_step
@@ -185,7 +213,7 @@ class Pairs:
         with_letters = [target for target in targets if len(target)]
         if not with_letters:
             raise InputError("it holds no sequence", self.options.target)
-        if self.options.mode not in _PLACED and len(with_letters) == 1:
+        if not _are_placed(self.options) and len(with_letters) == 1:
             yield from ((with_letters[0], query) for query in queries)
             return
         from tiedseq.alphabet import DNA
@@ -201,7 +229,7 @@ class Pairs:
         read = [query for query in queries if self.tally.has_letters(query)]
         found = place(with_letters, read, model, strand=self.strand, threads=self.options.threads)
         self.tally.unmapped += len(found.unmapped)
-        if self.options.mode in _PLACED:
+        if _are_placed(self.options):
             self.mode = "global"
             self.strand = "forward"
             yield from found.pairs
@@ -226,21 +254,19 @@ class Pairs:
             message = f"with {target.name}: {found[2] if found else error}"
             raise InputError(message, query.path, query.line, query.name) from error
 
-    def provenance(self, command: str) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Where values come from, as model files record it."""
         digest = hashlib.sha256()
         for x, y in self.codes:
             digest.update(x.tobytes() + b"\n" + y.tobytes() + b"\n")
         return {
-            "command": f"tiedseq {command}",
+            **origin(self.options, digest.hexdigest()),
             "pairs": len(self.codes),
             "skipped": self.tally.n_skipped,
             "unmapped": self.tally.unmapped,
             "letters": sum(len(x) + len(y) for x, y in self.codes),
             "mode": self.options.mode,
             "strand": self.options.strand,
-            "data_sha256": digest.hexdigest(),
-            "seed": self.options.seed,
         }
 
 
@@ -289,6 +315,11 @@ def _check_streams(options: argparse.Namespace) -> None:
         options.parser.error("standard input (-) can be read once: give a file for TARGET or for QUERY")
     if options.query is None and options.pairs == "name":
         options.parser.error("--pairs=name is for two files; of one, records 1 and 2, 3 and 4 are pairs")
+
+
+def _are_placed(options: argparse.Namespace) -> bool:
+    """Whether the queries are reads, which are placed before anything is estimated from them."""
+    return options.mode in _PLACED and options.query is not None and not options.pairs
 
 
 def _is_json(options: argparse.Namespace) -> bool:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import math
 import os
+import re
+import shlex
 import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from tiedseq import __version__
 from tiedseq.errors import InputError, ResourceError
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet
     from tiedseq.records import Record
+    from tiedseq.training import Iteration
+
+# What the command calls the arguments that remarks name.
+_OPTIONS = {
+    "max_iter": "--max-iter",
+    "tol": "--tol",
+    "bootstrap": "--bootstrap",
+    "permutation": "--permutation",
+    "gaps": "--gaps",
+}
 
 
 def load_model(path: str, kind: str) -> Any:
@@ -70,17 +85,27 @@ def say(message: str, quiet: bool = False) -> None:
         print(f"tiedseq: {message}", file=sys.stderr)
 
 
-def in_options(remark: str, output: str) -> str:
-    """A remark on training in one line, with the command's options for the arguments of Python."""
-    words = {
-        "max_iter=": "--max-iter ",
-        "max_iter": "--max-iter",
-        "tol=": "--tol ",
-        "warm_start=True": f"--model {output}",
-    }
-    for argument, option in words.items():
-        remark = remark.replace(argument, option)
+def in_options(remark: str, output: str | None = None) -> str:
+    """A remark of the library in one line, with the command's options for the arguments of Python.
+
+    `output` is the model file that another command may go on from, if one is written.
+    """
+    remark = remark.replace(", or continue with warm_start=True", f", or continue with --model {output}" * bool(output))
+    for argument, option in _OPTIONS.items():
+        remark = re.sub(rf"\b{argument}=(?=\w)", f"{option} ", remark)
+        remark = re.sub(rf"\b{argument}=|(?<=raise ){argument}\b|(?<=lower ){argument}\b", option, remark)
     return " ".join(remark.split())
+
+
+def origin(options: argparse.Namespace, digest: str) -> dict[str, Any]:
+    """How values came about: the command as it was typed, by which version, from which seed and data (SHA-256)."""
+    typed = shlex.join(["tiedseq", *options.words])
+    return {
+        "command": typed.encode("utf-8", "backslashreplace").decode(),  # names of files may be no text
+        "version": __version__,
+        "seed": options.seed,
+        "data_sha256": digest,
+    }
 
 
 class Tally:
@@ -110,12 +135,34 @@ class Tally:
         return f"{line}, mean confidence {self._sum / self._n_confidences:.4f}" if self._n_confidences else line
 
 
+@contextlib.contextmanager
+def interruptible(line: str, quiet: bool) -> Iterator[None]:
+    """Say a line if Ctrl-C ends what is within."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(line, quiet)
+        raise
+
+
 class Progress:
     """A line on a terminal that changes a few times a second; nothing elsewhere."""
 
     def __init__(self, quiet: bool) -> None:
         self._shows = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._shown = time.monotonic()
+        self._shown = self._began = time.monotonic()
+
+    def iteration(self, now: Iteration) -> None:
+        """Show how far a training is."""
+        self.show(f"iteration {now.iteration}, {now.log_likelihood:.3f} nats")
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show how much is done, and about how long the rest will take; `done` is 0 at first."""
+        now = time.monotonic()
+        if not done:
+            self._began, self._shown = now, -math.inf  # the first may take long
+        left = round((now - self._began) * (total - done) / done) if done else 0
+        self.show(f"{what}: {done} of {total}" + (f", about {left // 60}:{left % 60:02} left" if done else ""))
 
     def show(self, message: str) -> None:
         """Replace the line, unless it has just been replaced."""
@@ -124,6 +171,11 @@ class Progress:
             self._shown = now
             sys.stderr.write(f"\r\x1b[Ktiedseq: {message}")
             sys.stderr.flush()
+
+    def say(self, message: str, quiet: bool) -> None:
+        """Write a line that stays."""
+        self.close()
+        say(message, quiet)
 
     def close(self) -> None:
         """Wipe the line."""

@@ -21,26 +21,27 @@ class PairBatch(NamedTuple):
 
     pairs: list[tuple[Codes, Codes]]
     weights: Floats
-    first: int  # number of the first pair among all
+    numbers: list[int]  # of the pairs among all
     columns: list[Columns] | None  # a given alignment of each; None: all alignments count
-
-    @property
-    def numbers(self) -> range:
-        """The pairs' numbers among all."""
-        return range(self.first, self.first + len(self.pairs))
 
 
 def batches_of(
     pairs: Sequence[tuple[Codes, Codes]], weights: Floats, columns: Sequence[Columns] | None
 ) -> list[PairBatch]:
-    """Return pairs in their order, in runs that are work enough for a call; cut by the data alone."""
-    batches, first, cells = [], 0, 0
-    for number, (x, y) in enumerate(pairs):
+    """Return pairs in their order, in runs that are work enough for a call; cut by the data alone.
+
+    Pairs of weight 0 are left out: they say nothing, even where they are impossible.
+    """
+    runs: list[list[int]] = [[]]
+    cells, counting = 0, np.flatnonzero(weights > 0.0).tolist()
+    for number in counting:
+        runs[-1].append(number)
+        x, y = pairs[number]
         cells += (x.size + 1) * (y.size + 1) if columns is None else columns[number].shape[1]
-        if cells >= _BATCH_CELLS or number == len(pairs) - 1:
-            run = slice(first, number + 1)
-            batches.append(
-                PairBatch(list(pairs[run]), weights[run], first, None if columns is None else list(columns[run]))
-            )
-            first, cells = number + 1, 0
-    return batches
+        if cells >= _BATCH_CELLS and number != counting[-1]:
+            runs.append([])
+            cells = 0
+    return [
+        PairBatch([pairs[k] for k in run], weights[run], run, None if columns is None else [columns[k] for k in run])
+        for run in runs
+    ]
