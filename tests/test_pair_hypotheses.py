@@ -121,6 +121,50 @@ def at_null_codes(pair: tuple[str, str]) -> Any:
 
 
 @pytest.mark.small
+def test_swaps_that_change_nothing_do_not_reject() -> None:
+    """Of identical sequences a swap is none: what rounding leaves of it must not count as a difference."""
+    null, alternative = ts.hypotheses("symmetric-insertion")
+    pairs = [("ACGTACGGTACCATGGACCATATAGCGCG",) * 2] * 10
+    with pytest.warns(ts.ConvergenceWarning, match="hardly use 'open'"):
+        null.fit(pairs)
+    statistic, p_value, blocks = null.swap_test(alternative, pairs, 99, 0)
+    assert (statistic, p_value) == (0.0, 1.0)
+    assert blocks >= 10
+
+
+@pytest.mark.small
+def test_a_table_given_one_letter_is_symmetric_if_that_is_drawn_evenly() -> None:
+    x, y = "GGCATA", "GGTATTA"
+    even = ts.PairHMM.affine(given="target")
+    assert_allclose(even.log_likelihood(x, y), even.log_likelihood(y, x), rtol=1e-12)
+    even.check_exchangeable()
+    uneven = ts.PairHMM.affine(given="target", background=[0.4, 0.1, 0.1, 0.4])
+    assert abs(uneven.log_likelihood(x, y) - uneven.log_likelihood(y, x)) > 0.1
+    with pytest.raises(ts.ModelError, match="whose background is not uniform"):
+        uneven.check_exchangeable()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("models", "match"),
+    [
+        (ts.hypotheses("one-gap-class"), "an alternative with the states of the null"),
+        ((ts.PairHMM.affine(substitution="kimura"), ts.PairHMM.affine()), "does not tell them apart either"),
+    ],
+)
+def test_swaps_are_refused_that_say_nothing_of_the_alternative(models: Any, match: str) -> None:
+    with pytest.raises(ts.ModelError, match=match):
+        ts.compare(models[0], models[1], [("ACGT", "ACT")], permutation=9)
+
+
+@pytest.mark.small
+def test_models_that_read_other_symbols_do_not_nest() -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.ModelError, match="differ in their states, their letters"):
+        ts.compare(null, alternative.with_qualities(), [("ACGT", "ACT")])
+
+
+@pytest.mark.small
 def test_the_sign_test_counts_all_signs() -> None:
     generator = np.random.default_rng(0)
     differences = generator.normal(loc=[0.8, 0.0], size=(8, 2))

@@ -241,7 +241,7 @@ def compare(
     where: dict[str, Any] = {name: settings.pop(name) for name in ("mode", "strand") if name in settings}
     where |= {} if lengths is None else {"lengths": lengths}
     _check_models(null, alternative, settings)
-    _check_resampling(null, where, bootstrap, permutation)
+    _check_resampling(null, alternative, where, bootstrap, permutation)
     generator = generator_of(random_state)
     (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
     logs = (fitted_null.score(data, **where), fitted.score(data, **where))
@@ -298,7 +298,7 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
             )
 
 
-def _check_resampling(null: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
+def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
     """Raise unless the null can be drawn from and swapped as often as is asked for."""
     for name, count, needed in (("bootstrap", bootstrap, "simulated"), ("permutation", permutation, "swap_test")):
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
@@ -306,7 +306,7 @@ def _check_resampling(null: Any, where: dict[str, Any], bootstrap: int, permutat
         if count and not hasattr(null, needed):
             raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
     if permutation:
-        null.check_exchangeable(**where)
+        null.check_exchangeable(**where, alternative=alternative)
     if bootstrap and (where.get("mode", "global"), where.get("strand", "forward")) != ("global", "forward"):
         raise ArgumentError(f'bootstrap={bootstrap} draws pairs for mode="global" and strand="forward" only.')
 

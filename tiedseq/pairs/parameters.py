@@ -164,6 +164,11 @@ class PairParameters:
         reading = self.specification.reading
         return reading.tables[reading.uses[state].label].given
 
+    def has_joint_tables(self) -> bool:
+        """Whether all tables of pairs are joint ones; one that is given a letter is, if that is drawn evenly for good."""
+        evenly = self._background is not None and bool(np.ptp(self._background) <= 1e-12)
+        return evenly or all(self._given(state) is None for state in self.kinds)
+
     def _outer(self, state: str, background: Floats) -> Floats:
         """What turns a state's table into a joint one."""
         given = self._given(state)
@@ -284,7 +289,8 @@ class PairParameters:
         self.soft.refuse("comparison of models")
         background = None if self._background is None else tuple(self._background.tolist())
         emits = {state: (kind, self._given(state)) for state, kind in self.kinds.items()}
-        return Nesting((self.alphabet.letters, background), emits, self.specification)
+        # of one structure are models that read the same symbols: bases with qualities are others
+        return Nesting((self.alphabet.symbols, background), emits, self.specification)
 
     def start_from(self, other: PairParameters) -> None:
         """Take over the values of parameters that are a special case of these.
