@@ -165,7 +165,7 @@ class PairParameters:
         return reading.tables[reading.uses[state].label].given
 
     def has_joint_tables(self) -> bool:
-        """Whether all tables of pairs are joint ones; one that is given a letter is, if that is drawn evenly for good."""
+        """Whether all tables of pairs are joint ones, or given a letter that is drawn evenly for good."""
         evenly = self._background is not None and bool(np.ptp(self._background) <= 1e-12)
         return evenly or all(self._given(state) is None for state in self.kinds)
 
