@@ -267,6 +267,35 @@ def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
         ts.compare(null, alternative, [("ACGT", "ACT")], **settings)
 
 
+def test_letters_are_needed_and_no_checkpoint() -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.SequenceError, match="no observed letter"):
+        ts.compare(null, alternative, [("NNNN", "NN")])
+    with pytest.raises(ts.ArgumentError, match="a file of one fit"):
+        ts.compare(null, alternative, [("ACGT", "ACT")], checkpoint="fit.json")
+
+
+@pytest.mark.small
+def test_strand_symmetry_with_insertion_that_is_not_symmetric() -> None:
+    """By hand: 8 values of the pair table, and of each distribution of gap letters 1 of 3 is left."""
+    null, alternative = ts.hypotheses("strand-symmetry", symmetric=False)
+    assert alternative.n_free_parameters - null.n_free_parameters == (15 - 7) + 2 * (3 - 1)
+    null.nesting().check(alternative.nesting())
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("name", "options", "match"),
+    [
+        ("symmetric-gaps", {"symmetric": False}, "takes no symmetric="),
+        ("strand-symmetry", {"gaps": "x"}, "gaps must be 1 or 2"),
+    ],
+)
+def test_options_that_a_hypothesis_cannot_take(name: str, options: dict[str, Any], match: str) -> None:
+    with pytest.raises(ts.ArgumentError, match=match):
+        ts.hypotheses(name, **options)
+
+
 @pytest.mark.small
 def test_hmms_are_not_swapped() -> None:
     null = ts.HMM("ab", {"s": {"s": 1.0}}, {"s": "w"}, values={"w": ts.fixed([0.5, 0.5])})

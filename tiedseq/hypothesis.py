@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .display import Cell, Table, value_cell
-from .errors import ArgumentError, ConvergenceWarning, ModelError
+from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError
 from .information import aic, bic
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
@@ -214,7 +214,10 @@ def compare(
         whose null tells target and query apart.
     ArgumentError
         An option that does not exist, or priors or soft ties: fits with them are not at the maximum of the likelihood.
-        A permutation test of reads (mode="glocal", strand="both"), whose roles are not exchangeable.
+        A permutation test of reads (mode="glocal", strand="both"), whose roles are not exchangeable. A checkpoint,
+        which is of one fit.
+    SequenceError
+        The data hold no observed letter, or some of them are impossible.
 
     Notes
     -----
@@ -244,6 +247,9 @@ def compare(
     _check_resampling(null, alternative, where, bootstrap, permutation)
     generator = generator_of(random_state)
     (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
+    n = fitted_null.n_letters(data, **_lengths(where))
+    if not n:
+        raise SequenceError("the data hold no observed letter, and say nothing of two models")
     logs = (fitted_null.score(data, **where), fitted.score(data, **where))
     df = fitted.n_free_parameters - fitted_null.n_free_parameters
     if df < 1:
@@ -264,7 +270,7 @@ def compare(
         swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
     found, trouble = _errors(fitted_null, fitted, data, where, settings) if errors else (None, [])
     return Comparison(
-        *(fitted_null, fitted, logs, df, p_value, fitted_null.n_letters(data, **_lengths(where)), (*notes, *trouble)),
+        *(fitted_null, fitted, logs, df, p_value, n, (*notes, *trouble)),
         method="bootstrap" if bootstrap else "chi-square",
         permutation=swaps,
         errors=found,
@@ -287,6 +293,11 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
     null.nesting().check(alternative.nesting())
     for name, model in (("null", null), ("alternative", alternative)):
         chosen = model.options.changed(settings)
+        if chosen.checkpoint is not None:
+            raise ArgumentError(
+                f"The {name} has checkpoint={chosen.checkpoint!r}, a file of one fit, and a comparison makes several; "
+                "compare with checkpoint=None."
+            )
         if chosen.priors:
             raise ArgumentError(
                 f"The {name} has priors=, and such a fit is no maximum of the likelihood; compare with priors={{}}."
