@@ -182,14 +182,6 @@ def test_what_is_wrong_is_said(
     assert not Path("m.json").exists()
 
 
-def test_reads_are_not_swapped_with_their_reference(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """They are placed, and then whole: the library cannot know that they were reads."""
-    words = ["compare", "ref.fa", "reads.fa", "--strand", "both", "--permutation", "9", "--mode"]
-    for mode in ("local", "glocal"):
-        assert cli.main([*words, mode]) == 2
-        assert "roles are not exchangeable" in capsys.readouterr().err
-
-
 def test_a_comparison_of_no_letters_is_the_inputs_fault(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "n.fa").write_text(">a\nNNNN\n>b\nNNN\n")
     assert cli.main(["compare", "n.fa"]) == 1

@@ -267,6 +267,17 @@ def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
         ts.compare(null, alternative, [("ACGT", "ACT")], **settings)
 
 
+@pytest.mark.parametrize(
+    ("name", "blocks", "says"), [("insertion", 5, True), ("opening", 5, True), ("opening", 6, False)]
+)
+def test_too_few_swaps_are_called_so(name: str, blocks: int, says: bool) -> None:
+    null, alternative = ts.hypotheses(f"symmetric-{name}")
+    pairs = drawn(null, blocks, 40, 3)
+    result = ts.compare(null, alternative, pairs, permutation=9, random_state=0, errors=False)
+    assert result.permutation is not None and result.permutation.blocks == blocks
+    assert any("too few to reject anything" in note for note in result.notes) is says
+
+
 def test_letters_are_needed_and_no_checkpoint() -> None:
     null, alternative = ts.hypotheses("symmetric-gaps")
     with pytest.raises(ts.SequenceError, match="no observed letter"):

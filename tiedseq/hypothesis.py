@@ -21,6 +21,7 @@ _SETTLED = 0.01  # nats still to come that a p-value can bear
 # A probability this close to zero is on its way there, and chi-square in doubt: EM takes long over the rest of the way.
 # Standard errors can do with less, `information.BORDER`: they need room for the steps of their differences only.
 _BOUNDARY = 1e-6
+_REJECTED = 0.05  # the p-value that a test by swaps has to be able to reach
 
 
 class Permutation(NamedTuple):
@@ -268,6 +269,7 @@ def compare(
     if permutation:
         score, p_by_swaps, blocks = fitted_null.swap_test(fitted, data, permutation, generator, **where)
         swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
+        notes += _too_few(blocks, df)
     found, trouble = _errors(fitted_null, fitted, data, where, settings) if errors else (None, [])
     return Comparison(
         *(fitted_null, fitted, logs, df, p_value, n, (*notes, *trouble)),
@@ -413,6 +415,17 @@ def _judged(
             "chi-square does not hold; bootstrap=99 gives one",
         ]
     return float(gammaincc(df / 2.0, statistic / 2.0)), notes
+
+
+def _too_few(blocks: int, df: int) -> list[str]:
+    """Whether there are too few blocks for any data to be rejected by swapping them."""
+    # half of the swaps are the other half turned round; in as many directions as blocks all swaps look alike
+    if blocks > df and 2.0 ** (1 - blocks) < _REJECTED:
+        return []
+    return [
+        f"the permutation test has {blocks} block{'' if blocks == 1 else 's'} to swap, too few to reject anything that "
+        f"has {df} degree{'' if df == 1 else 's'} of freedom: its p-value says nothing"
+    ]
 
 
 def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> list[str]:

@@ -48,11 +48,6 @@ def compare(options: argparse.Namespace) -> int:
     files = {"TARGET": options.target, "QUERY": options.query, "--null": options.null}
     check_files(options, {**files, "--alternative": options.alternative})
     _check_streams(options)
-    if options.permutation and options.mode in _PLACED and options.query is not None and not options.pairs:
-        options.parser.error(
-            f"--permutation swaps target and query, and --mode {options.mode} takes queries for reads of the targets, "
-            "whose roles are not exchangeable; leave it out, or give --pairs with --mode global, local or overlap"
-        )
     null, alternative = _hypotheses(options)
     data = Pairs(options, null)
     from tiedseq.hypothesis import compare as compared
