@@ -278,6 +278,14 @@ def test_too_few_swaps_are_called_so(name: str, blocks: int, says: bool) -> None
     assert any("too few to reject anything" in note for note in result.notes) is says
 
 
+@pytest.mark.small
+def test_a_background_that_differs_is_named() -> None:
+    """It comes from the starting values of gap letters, where background= is left out."""
+    null = ts.PairHMM.affine(values={"gap": [0.3, 0.2, 0.2, 0.3]})
+    with pytest.raises(ts.ModelError, match="holds 'background', which the null does not hold at the same value"):
+        ts.compare(null, ts.PairHMM.affine(symmetric=False), [("ACGT", "ACT")])
+
+
 def test_letters_are_needed_and_no_checkpoint() -> None:
     null, alternative = ts.hypotheses("symmetric-gaps")
     with pytest.raises(ts.SequenceError, match="no observed letter"):

@@ -287,10 +287,11 @@ class PairParameters:
     def nesting(self) -> Nesting:
         """Return what decides whether this model is a special case of another. ModelError if it has soft ties."""
         self.soft.refuse("comparison of models")
-        background = None if self._background is None else tuple(self._background.tolist())
+        background = self._background
         emits = {state: (kind, self._given(state)) for state, kind in self.kinds.items()}
         # of one structure are models that read the same symbols: bases with qualities are others
-        return Nesting((self.alphabet.symbols, background), emits, self.specification)
+        held = {} if background is None else {"background": ("background", background)}
+        return Nesting((self.alphabet.symbols, background is None), emits, self.specification, held)
 
     def start_from(self, other: PairParameters) -> None:
         """Take over the values of parameters that are a special case of these.
