@@ -149,6 +149,50 @@ def test_the_parts_of_two_sequences_that_are_alike_may_be_swapped() -> None:
 
 
 @pytest.mark.small
+def test_swaps_that_change_nothing_do_not_reject() -> None:
+    """Of identical sequences a swap is none: what rounding leaves of it must not count as a difference."""
+    null, alternative = ts.hypotheses("symmetric-insertion")
+    pairs = [("ACGTACGGTACCATGGACCATATAGCGCG",) * 2] * 10
+    with pytest.warns(ts.ConvergenceWarning, match="hardly use 'open'"):
+        null.fit(pairs)
+    statistic, p_value, blocks = null.swap_test(alternative, pairs, 99, 0)
+    assert (statistic, p_value) == (0.0, 1.0)
+    assert blocks >= 10
+
+
+@pytest.mark.small
+def test_a_table_given_one_letter_is_symmetric_if_that_is_drawn_evenly() -> None:
+    x, y = "GGCATA", "GGTATTA"
+    even = ts.PairHMM.affine(given="target")
+    assert_allclose(even.log_likelihood(x, y), even.log_likelihood(y, x), rtol=1e-12)
+    even.check_exchangeable()
+    uneven = ts.PairHMM.affine(given="target", background=[0.4, 0.1, 0.1, 0.4])
+    assert abs(uneven.log_likelihood(x, y) - uneven.log_likelihood(y, x)) > 0.1
+    with pytest.raises(ts.ModelError, match="whose background is not uniform"):
+        uneven.check_exchangeable()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("models", "match"),
+    [
+        (ts.hypotheses("one-gap-class"), "an alternative with the states of the null"),
+        ((ts.PairHMM.affine(substitution="kimura"), ts.PairHMM.affine()), "does not tell them apart either"),
+    ],
+)
+def test_swaps_are_refused_that_say_nothing_of_the_alternative(models: Any, match: str) -> None:
+    with pytest.raises(ts.ModelError, match=match):
+        ts.compare(models[0], models[1], [("ACGT", "ACT")], permutation=9)
+
+
+@pytest.mark.small
+def test_models_that_read_other_symbols_do_not_nest() -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.ModelError, match="differ in their states, their letters"):
+        ts.compare(null, alternative.with_qualities(), [("ACGT", "ACT")])
+
+
+@pytest.mark.small
 def test_the_sign_test_counts_all_signs() -> None:
     generator = np.random.default_rng(0)
     differences = generator.normal(loc=[0.8, 0.0], size=(8, 2))
@@ -281,10 +325,52 @@ def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
         ts.compare(null, alternative, [("ACGT", "ACT")], **settings)
 
 
+@pytest.mark.parametrize(
+    ("name", "blocks", "says"), [("insertion", 5, True), ("opening", 5, True), ("opening", 6, False)]
+)
+def test_too_few_swaps_are_called_so(name: str, blocks: int, says: bool) -> None:
+    null, alternative = ts.hypotheses(f"symmetric-{name}")
+    pairs = drawn(null, blocks, 40, 3)
+    result = ts.compare(null, alternative, pairs, permutation=9, random_state=0, errors=False)
+    assert result.permutation is not None and result.permutation.blocks == blocks
+    assert any("too few to reject anything" in note for note in result.notes) is says
+
+
 @pytest.mark.small
-def test_data_without_a_letter_compare_nothing() -> None:
-    with pytest.raises(ts.ArgumentError, match="data= hold no observed letter"):
-        ts.compare(*ts.hypotheses("symmetric-gaps"), [("NNN", "NN"), ("", "N")])
+def test_a_background_that_differs_is_named() -> None:
+    """It comes from the starting values of gap letters, where background= is left out."""
+    null = ts.PairHMM.affine(values={"gap": [0.3, 0.2, 0.2, 0.3]})
+    with pytest.raises(ts.ModelError, match="holds 'background', which the null does not hold at the same value"):
+        ts.compare(null, ts.PairHMM.affine(symmetric=False), [("ACGT", "ACT")])
+
+
+def test_letters_are_needed_and_no_checkpoint() -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.SequenceError, match="no observed letter"):
+        ts.compare(null, alternative, [("NNNN", "NN")])
+    with pytest.raises(ts.ArgumentError, match="a file of one fit"):
+        ts.compare(null, alternative, [("ACGT", "ACT")], checkpoint="fit.json")
+
+
+@pytest.mark.small
+def test_strand_symmetry_with_insertion_that_is_not_symmetric() -> None:
+    """By hand: 8 values of the pair table, and of each distribution of gap letters 1 of 3 is left."""
+    null, alternative = ts.hypotheses("strand-symmetry", symmetric=False)
+    assert alternative.n_free_parameters - null.n_free_parameters == (15 - 7) + 2 * (3 - 1)
+    null.nesting().check(alternative.nesting())
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("name", "options", "match"),
+    [
+        ("symmetric-gaps", {"symmetric": False}, "takes no symmetric="),
+        ("strand-symmetry", {"gaps": "x"}, "gaps must be 1 or 2"),
+    ],
+)
+def test_options_that_a_hypothesis_cannot_take(name: str, options: dict[str, Any], match: str) -> None:
+    with pytest.raises(ts.ArgumentError, match=match):
+        ts.hypotheses(name, **options)
 
 
 @pytest.mark.small

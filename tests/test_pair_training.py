@@ -466,3 +466,9 @@ def test_related_texts_of_random_lengths_train_with_ambiguity_codes() -> None:
     model.fit(pairs, **ONE_STEP, warm_start=True)
     assert_allclose(model.history_, [again["ln P"]], rtol=1e-12, atol=0.0)
     assert_allclose(values_of(model)["gap"], again["gap"] / again["gap"].sum(), rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.small
+def test_weights_are_real() -> None:
+    with pytest.raises(ts.ArgumentError, match="weights="):
+        ts.PairHMM.affine().fit([("ACGT", "ACT")], weights=np.array([1j]))

@@ -67,6 +67,28 @@ def test_a_threshold_is_a_number() -> None:
 
 
 @pytest.mark.small
+def test_no_threshold_is_not_a_number() -> None:
+    reads = [letters(60, 5)]
+    with pytest.raises(ts.ArgumentError, match="min_log_odds=nan"):
+        ts.place(reads, reads, min_log_odds=math.nan)
+    assert len(ts.place(reads, reads, min_log_odds=np.float32(5.0)).pairs) == 1
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("quality", "match"),
+    [
+        ([10, 10], "2 qualities for 4 letters"),
+        ([-3, 10, 10, 10], "Phred scores, numbers from 0 to 255"),
+        ([math.nan, 10, 10, 10], "Phred scores, numbers from 0 to 255"),
+    ],
+)
+def test_qualities_are_phred_scores_one_a_letter(quality: list[float], match: str) -> None:
+    with pytest.raises(ts.InputError, match=match):
+        ts.PairHMM.affine().with_qualities().log_likelihood("ACGT", ts.Record("r", "ACGT", quality=np.array(quality)))
+
+
+@pytest.mark.small
 @pytest.mark.parametrize("mode", ["global", "local"])
 def test_a_base_is_a_mixture_of_letters(mode: str) -> None:
     """The likelihood is linear in what is seen at each place: the sum over all true letters."""

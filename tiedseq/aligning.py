@@ -279,6 +279,8 @@ def _best(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> Alig
     """The alignment to the likeliest target and strand."""
     if len(targets) == 1 and settings.strand == "forward":
         return _aligned(targets[0], query, False, settings)
+    # the alignment to come takes more memory than what chooses it, which may take hours
+    settings.model.recursion.check_memory([(min(targets, key=lambda each: each.codes.size).codes, query.codes)])
     places, odds = _candidates(targets, query, settings)
     chosen = int(np.argmax(odds))
     target, reverse = places[chosen]
@@ -287,6 +289,7 @@ def _best(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> Alig
 
 def _all(targets: list[_Encoded], query: _Encoded, settings: _Settings) -> list[AlignmentResult]:
     """The alignments to all targets and strands that the model can explain; the likeliest is primary."""
+    settings.model.recursion.check_memory([(target.codes, query.codes) for target in targets])
     places, odds = _candidates(targets, query, settings)
     chosen = int(np.argmax(odds))
     return [

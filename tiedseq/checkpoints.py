@@ -30,8 +30,8 @@ class Checkpoint:
             raise ArgumentError(f"checkpoint={path!r} is no path of a file.") from error
         self._digest = "" if self._path is None else digest()
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return the runs in the file; none if there is no file.
+    def read(self, run_of: Callable[[dict[str, Any]], Any]) -> list[Any]:
+        """Return what `run_of` makes of the runs in the file; none if there is no file.
 
         Raises InputError if it is no checkpoint, or of another training.
         """
@@ -40,7 +40,7 @@ class Checkpoint:
         name = str(self._path)
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
-            found, runs = document["digest"], document["runs"]
+            found, runs = document["digest"], [run_of(state) for state in document["runs"]]
             if document["format"] != _FORMAT:
                 raise KeyError("format")
         except OSError as error:
@@ -52,7 +52,7 @@ class Checkpoint:
                 "the checkpoint is of another model, data or options: remove it to start anew, or name another file",
                 name,
             )
-        return list(runs)
+        return runs
 
     def write(self, runs: list[dict[str, Any]]) -> None:
         """Keep the runs."""

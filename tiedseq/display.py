@@ -101,9 +101,27 @@ def _value_cell(value: Any, letters: str, error: Any = None) -> Cell:
         return line if len(line) <= _VALUE else Folded(f"{array.size} {'letters' if letters else 'numbers'}", pairs)
     lines = array.reshape(-1, array.shape[-1])
     contexts = ["".join(cell) for cell in product(heads, repeat=array.ndim - 1)] if letters else [""] * len(lines)
-    rows = [[head, *map(number, line)] for head, line in zip(contexts, lines, strict=True)]
+    if error is None:
+        entries = [[number(entry) for entry in line] for line in lines]
+    else:
+        errors = np.ma.asarray(error).reshape(lines.shape)
+        entries = [[_with_error(*pair) for pair in zip(*both, strict=True)] for both in zip(lines, errors, strict=True)]
+    rows = [[head, *line] for head, line in zip(contexts, entries, strict=True)]
     summary = f"{'x'.join(map(str, array.shape))} table"
     return Folded(summary, [["", *heads], *rows] if len(rows) <= _MOST_ROWS else [])
+
+
+def unfolded(title: str, cell: Folded) -> list[str]:
+    """Return what a cell folds away as lines of text: letters side by side, or a table under its heads."""
+    if cell.rows[0][0]:
+        return [f"{title}: {', '.join(' '.join(row) for row in cell.rows)}"]
+    rows = [[title, *cell.rows[0][1:]], *cell.rows[1:]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{entry:<{width}}" for entry, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _with_error(value: Any, error: Any) -> str:
+    return f"{float(value):.4f} {_error(error)}"
 
 
 def _error(error: Any) -> str:

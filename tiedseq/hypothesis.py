@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .display import Cell, Table, value_cell
-from .errors import ArgumentError, ConvergenceWarning, ModelError
+from .display import Cell, Folded, Table, unfolded, value_cell
+from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError
 from .information import aic, bic
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
@@ -25,6 +25,8 @@ _SETTLED = 0.01  # nats still to come that a p-value can bear
 # A probability this close to zero is on its way there, and chi-square in doubt: EM takes long over the rest of the way.
 # Standard errors can do with less, `information.BORDER`: they need room for the steps of their differences only.
 _BOUNDARY = 1e-6
+_MOST_ROWS = 7  # of a table of letters that is printed in full: six letters and their heads
+_REJECTED = 0.05  # the p-value that a test by swaps has to be able to reach
 
 
 class Permutation(NamedTuple):
@@ -117,6 +119,18 @@ class Comparison:
             align=">",
         )
 
+    def _tables_of_letters(self) -> list[str]:
+        """What a line of the table has no room for: distributions of letters with their standard errors."""
+        if self.errors is None:
+            return []
+        lines = []
+        for name, model, found in zip(("null", "alternative"), (self.null, self.alternative), self.errors, strict=True):
+            for line in model.describe():
+                cell = value_cell(line, _shown(line, found))
+                if isinstance(cell, Folded) and 0 < len(cell.rows) <= _MOST_ROWS and _shown(line, found) is not None:
+                    lines += ["", *unfolded(f"{line.label}, {name}", cell)]
+        return lines
+
     def _titles(self, p: str) -> list[str]:
         drawn = f", by {len(self.bootstrap)} data sets drawn from the null" if self.bootstrap else ""
         titles = [f"likelihood-ratio test: statistic {self.statistic:.4f}, df {self.df}, p-value {p}{drawn}"]
@@ -148,7 +162,7 @@ class Comparison:
         }
 
     def __repr__(self) -> str:
-        return self._table().text()
+        return "\n".join([self._table().text(), *self._tables_of_letters()])
 
     def _repr_html_(self) -> str:
         return self._table().html()
@@ -222,7 +236,10 @@ def compare(
         whose null tells target and query apart.
     ArgumentError
         An option that does not exist, or priors or soft ties: fits with them are not at the maximum of the likelihood.
-        A permutation test of reads (mode="glocal", strand="both"), whose roles are not exchangeable.
+        A permutation test of reads (mode="glocal", strand="both"), whose roles are not exchangeable. A checkpoint,
+        which is of one fit.
+    SequenceError
+        The data hold no observed letter, or some of them are impossible.
 
     Notes
     -----
@@ -249,10 +266,10 @@ def compare(
     where: dict[str, Any] = {name: settings.pop(name) for name in ("mode", "strand") if name in settings}
     where |= {} if lengths is None else {"lengths": lengths}
     _check_models(null, alternative, settings)
-    _check_resampling(null, where, bootstrap, permutation)
+    _check_resampling(null, alternative, where, bootstrap, permutation)
     n = null.n_letters(data, **_lengths(where))
     if not n:
-        raise ArgumentError("data= hold no observed letter: there is nothing to compare the models by.")
+        raise SequenceError("the data hold no observed letter, and say nothing of two models")
     generator = generator_of(random_state)
     advance = advance or (lambda what, done, total: None)
     with _without_remarks():
@@ -277,6 +294,7 @@ def compare(
     if permutation:
         score, p_by_swaps, blocks = fitted_null.swap_test(fitted, data, permutation, generator, **where)
         swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
+        notes += _too_few(blocks, df)
     found, trouble = _errors(fitted_null, fitted, data, where, settings, advance) if errors else (None, [])
     return Comparison(
         *(fitted_null, fitted, logs, df, p_value, n, (*notes, *trouble)),
@@ -302,6 +320,11 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
     null.nesting().check(alternative.nesting())
     for name, model in (("null", null), ("alternative", alternative)):
         chosen = model.options.changed(settings)
+        if chosen.checkpoint is not None:
+            raise ArgumentError(
+                f"The {name} has checkpoint={chosen.checkpoint!r}, a file of one fit, and a comparison makes several; "
+                "compare with checkpoint=None."
+            )
         if chosen.priors:
             raise ArgumentError(
                 f"The {name} has priors=, and such a fit is no maximum of the likelihood; compare with priors={{}}."
@@ -313,7 +336,7 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
             )
 
 
-def _check_resampling(null: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
+def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
     """Raise unless the null can be drawn from and swapped as often as is asked for."""
     for name, count, needed in (("bootstrap", bootstrap, "simulated"), ("permutation", permutation, "swap_test")):
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
@@ -321,7 +344,7 @@ def _check_resampling(null: Any, where: dict[str, Any], bootstrap: int, permutat
         if count and not hasattr(null, needed):
             raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
     if permutation:
-        null.check_exchangeable(**where)
+        null.check_exchangeable(**where, alternative=alternative)
     if bootstrap and (where.get("mode", "global"), where.get("strand", "forward")) != ("global", "forward"):
         raise ArgumentError(f'bootstrap={bootstrap} draws pairs for mode="global" and strand="forward" only.')
 
@@ -430,6 +453,17 @@ def _judged(
             "chi-square does not hold; bootstrap=99 gives one",
         ]
     return float(gammaincc(df / 2.0, statistic / 2.0)), notes
+
+
+def _too_few(blocks: int, df: int) -> list[str]:
+    """Whether there are too few blocks for any data to be rejected by swapping them."""
+    # half of the swaps are the other half turned round; in as many directions as blocks all swaps look alike
+    if blocks > df and 2.0 ** (1 - blocks) < _REJECTED:
+        return []
+    return [
+        f"the permutation test has {blocks} block{'' if blocks == 1 else 's'} to swap, too few to reject anything that "
+        f"has {df} degree{'' if df == 1 else 's'} of freedom: its p-value says nothing"
+    ]
 
 
 def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> list[str]:

@@ -242,9 +242,12 @@ class PairHMM(PairProbabilities, Estimator):
         other._adopt(wider.copy())
         return other
 
-    def check_exchangeable(self, mode: str = "global", strand: str = "forward") -> None:
-        """Raise unless target and query may be swapped: for `permutation=` of `ts.compare`."""
-        check_exchangeable(self._parameters, mode, strand)
+    def check_exchangeable(
+        self, mode: str = "global", strand: str = "forward", *, alternative: PairHMM | None = None
+    ) -> None:
+        """Raise unless target and query may be swapped, to test against an alternative: see `ts.compare`."""
+        other = None if alternative is None else alternative._parameters
+        check_exchangeable(self._parameters, mode, strand, other)
 
     def swap_test(
         self,

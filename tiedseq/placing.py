@@ -8,7 +8,10 @@ from the first aligned pair of letters to the last, is a pair for `fit` and `com
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from .aligning import align_all
 from .alignment import AlignmentResult
@@ -76,7 +79,8 @@ def place(
     >>> [read.sequence for _, read in found.pairs], found.unmapped
     (['GATTACAGGCTTACCGTTGACAC'], ['query2'])
     """
-    if isinstance(min_log_odds, bool) or not isinstance(min_log_odds, int | float):
+    is_number = isinstance(min_log_odds, int | float | np.number) and not isinstance(min_log_odds, bool)
+    if not is_number or math.isnan(min_log_odds):
         raise ArgumentError(f"min_log_odds={min_log_odds!r} must be a number of bits")
     placed: list[AlignmentResult] = []
     unmapped: list[str] = []

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tiedseq.alphabet import Alphabet, Codes, SequenceLike
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, SequenceError
 
 _BEST = 50  # qualities above are read as this: an error in 100,000 bases, which no model's own errors come near
 
@@ -59,6 +59,10 @@ class QualityAlphabet(Alphabet):
         codes = super().encode(sequence, mask_lowercase=mask_lowercase)
         quality = _qualities_of(sequence)
         if quality is not None:
+            if quality.shape != codes.shape:
+                raise SequenceError(
+                    f"there are {quality.size:,} qualities for {codes.size:,} letters; give one for each"
+                )
             is_letter = codes < self.n_letters
             codes[is_letter] = self._codes[np.minimum(quality[is_letter], _BEST), codes[is_letter]]
         return codes
@@ -77,8 +81,13 @@ class QualityAlphabet(Alphabet):
 
 
 def _qualities_of(sequence: SequenceLike) -> npt.NDArray[np.int64] | None:
-    """The Phred scores of a Record or SeqRecord; None if it has none."""
+    """The Phred scores of a Record or SeqRecord; None if it has none. SequenceError for what is no such score."""
     quality = getattr(sequence, "quality", None)
     if quality is None:
         quality = getattr(sequence, "letter_annotations", {}).get("phred_quality")
-    return None if quality is None else np.asarray(quality, np.int64)
+    if quality is None:
+        return None
+    found = np.asarray(quality)
+    if found.size and not (np.issubdtype(found.dtype, np.number) and np.all((found >= 0) & (found < 256))):
+        raise SequenceError("its qualities must be Phred scores, numbers from 0 to 255")
+    return found.astype(np.int64)

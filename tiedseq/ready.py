@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .distributions import Categorical
 from .errors import ArgumentError
 from .pairhmm import PairHMM
@@ -29,12 +31,11 @@ def _substitution(kind: str) -> Callable[..., Models]:
 def _strand_symmetry(**options: Any) -> Models:
     """Whether both strands are alike: pairs, and the letters of gaps."""
     values = dict(options.pop("values", None) or {})
-    suffixes = ("", "2")[: options.get("gaps", 1)]
-    tied = {f"gap{suffix}": Categorical(labels=[0, 1, 1, 0], values=[0.25] * 4) for suffix in suffixes}
-    return (
-        PairHMM.affine(**{**options, "substitution": "strand-symmetric", "values": {**values, **tied}}),
-        PairHMM.affine(**{**options, "substitution": "general", "values": values}),
-    )
+    alternative = PairHMM.affine(**{**options, "substitution": "general", "values": values})
+    letters = [label for label, value in alternative.parameters.items() if np.ndim(value) == 1]
+    tied = {label: Categorical(labels=[0, 1, 1, 0], values=[0.25] * 4) for label in letters}
+    null = PairHMM.affine(**{**options, "substitution": "strand-symmetric", "values": {**values, **tied}})
+    return null, alternative
 
 
 def _one_gap_class(**options: Any) -> Models:
@@ -72,12 +73,13 @@ def hypotheses(name: str, **options: Any) -> Models:
         - "one-gap-class": gap lengths are geometric, against a mixture of two. Not nested as chi-square wants it; its
           p-value needs `bootstrap=`.
     **options
-        As :meth:`tiedseq.PairHMM.affine` takes them, for both models: gaps, substitution, alphabet, ...
+        As :meth:`tiedseq.PairHMM.affine` takes them, for both models: gaps, substitution, alphabet, ... What a
+        hypothesis is about it sets itself: a symmetry of insertion `symmetric`, "kimura" `substitution`.
 
     Raises
     ------
     ArgumentError
-        There is no such hypothesis.
+        There is no such hypothesis, or it is about the option that is given.
 
     Examples
     --------
@@ -87,4 +89,6 @@ def hypotheses(name: str, **options: Any) -> Models:
     """
     if not isinstance(name, str) or name not in READY:
         raise ArgumentError(f"hypotheses({name!r}) is unknown; there are {', '.join(map(repr, READY))}.")
+    if "symmetric" in options and name.startswith("symmetric-"):
+        raise ArgumentError(f"hypotheses({name!r}) takes no symmetric=: this is what it sets itself.")
     return READY[name](**options)

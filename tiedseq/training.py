@@ -196,7 +196,7 @@ def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
     checkpoint = Checkpoint(options.checkpoint, lambda: trainee.digest(batches, options))
     seeds = generators(options.random_state, options.n_init)
     starts = [trainee.values, *(trainee.redraw(generator) for generator in seeds[1:])]
-    runs = [Run(**state) for state in checkpoint.read()] or [Run(start.tolist()) for start in starts]
+    runs = checkpoint.read(lambda state: Run(**state)) or [Run(start.tolist()) for start in starts]
     with _progress(options) as show, _mapping(options.executor) as run:
         for number in range(len(runs)):
             if not runs[number].finished:

@@ -120,7 +120,10 @@ def weights_of(weights: Any, count: int) -> NDArray[np.float64]:
     if weights is None:
         return np.ones(count)
     try:
-        array = np.asarray(weights, np.float64)
+        array = np.asarray(weights)
+        if np.iscomplexobj(array):
+            raise TypeError("complex numbers are no weights")
+        array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"weights={weights!r} must be numbers, one for each sequence.") from error
     if array.shape != (count,):

@@ -168,11 +168,10 @@ def _add_compare(commands: Any) -> None:
     add(
         "--hypothesis",
         choices=HYPOTHESES,
-        default="symmetric-insertion",
         metavar="H",
         help=f"{', '.join(HYPOTHESES)}; default: symmetric-insertion",
     )
-    add("--gaps", type=int, choices=(1, 2), default=1, help="classes of gaps; default: 1")
+    add("--gaps", type=int, choices=(1, 2), help="classes of gaps; default: 1")
     add("--substitution", choices=SUBSTITUTIONS, help="the pair table of both models; default: symmetric")
     add("--null", metavar="FILE", help="a model file instead of --hypothesis: the one with more ties")
     add("--alternative", metavar="FILE", help="a model file: the one with fewer ties")
@@ -193,7 +192,7 @@ def _add_compare(commands: Any) -> None:
     )
     _add_convergence(add, max_iter=10_000, tol=0.001)  # as in Python's compare: a p-value needs 0.01
     add("--no-errors", action="store_true", help="no standard errors, which take most of the time")
-    add("--seed", type=int, default=0, metavar="S", help="of what is drawn; default: 0")
+    add("--seed", type=_NUMBER, default=0, metavar="S", help="of what is drawn; default: 0")
     add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
     add = compare.add_argument_group("what is written").add_argument
     _add_destination(add)
@@ -215,14 +214,14 @@ def _add_data(command: Any) -> None:
     add("--mode", choices=MODES, default="global", help="global (default), overlap; local, glocal: reads")
     add("--strand", choices=STRANDS, default="forward", help="both: also the query's reverse complement")
     add("--qualities", action="store_true", help="a base of error p is a mixture of the letters")
-    add("--alphabet", default="dna", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
+    add("--alphabet", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
     add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: letters in lower case are missing")
 
 
 def _add_structure(add: Callable[..., Any]) -> None:
     """What a model of affine gaps is like."""
     add("--asymmetric", action="store_true", help="deletion and insertion have parameters of their own")
-    add("--gaps", type=int, choices=(1, 2), default=1, help="classes of gaps; default: 1")
+    add("--gaps", type=int, choices=(1, 2), help="classes of gaps; default: 1")
     add(
         "--substitution",
         choices=SUBSTITUTIONS,
@@ -233,7 +232,7 @@ def _add_structure(add: Callable[..., Any]) -> None:
 def _add_training(add: Callable[..., Any]) -> None:
     """How long and from where."""
     _add_convergence(add, max_iter=500, tol=0.01)
-    add("--seed", type=int, default=0, metavar="S", help="of random starting values; default: 0")
+    add("--seed", type=_NUMBER, default=0, metavar="S", help="of random starting values; default: 0")
 
 
 def _add_checkpoint(add: Callable[..., Any]) -> None:
@@ -358,7 +357,7 @@ def _add_fit(commands: Any) -> None:
     add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: letters in lower case are missing")
     _add_convergence(add, max_iter=500, tol=0.01)
     add("--restarts", type=_COUNT, default=1, metavar="N", help="random starts, of which the best is kept; default: 1")
-    add("--seed", type=int, default=0, metavar="S", help="of the random starting values; default: 0")
+    add("--seed", type=_NUMBER, default=0, metavar="S", help="of the random starting values; default: 0")
     _add_checkpoint(add)
     add("--threads", type=_COUNT, default=1, metavar="N", help="the result does not depend on it; default: 1")
     _add_quiet(add)
@@ -413,7 +412,7 @@ def _add_sample(commands: Any) -> None:
     add(
         "--length", type=_COUNT, metavar="L", help="letters of each (columns of a pair); a model with an end needs none"
     )
-    add("--seed", type=int, metavar="S", help="draw the same sequences again")
+    add("--seed", type=_NUMBER, metavar="S", help="draw the same sequences again")
     _add_destination(add)
     _add_quiet(add)
 
@@ -454,5 +453,11 @@ def _value(read: Callable[[str], Any], check: Callable[[str, Any], Any]) -> Call
     return value
 
 
+def _checked_number(name: str, value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ArgumentError(f"{name} must be a whole number of at least 0, not {value!r}")
+    return value
+
+
 _COUNT = _value(int, checked_count)
-_NUMBER = _value(int, lambda name, value: 0 if value == 0 else checked_count(name, value))
+_NUMBER = _value(int, _checked_number)

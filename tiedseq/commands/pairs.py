@@ -8,11 +8,12 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
+from tiedseq.options import HYPOTHESES
 
 from .reports import IN_WORDS, model_text, verdict_text
 from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, say
@@ -33,6 +34,8 @@ def train(options: argparse.Namespace) -> int:
     _check_streams(options)
     if options.output is None:
         options.parser.error("-o MODEL.json is missing: where the model is to be written")
+    if options.output == "-":
+        options.parser.error("-o is a file for the model; --format json prints it to standard output as well")
     model = new_model(options)
     remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
     with interruptible(f"interrupted: no model was written{remedy}", options.quiet):
@@ -65,6 +68,11 @@ def compare(options: argparse.Namespace) -> int:
         contextlib.closing(Progress(options.quiet)) as progress,
     ):
         data = Pairs(options, null)
+        if options.permutation and data.share_a_target:
+            options.parser.error(
+                "--permutation swaps target and query, and these queries share a target, so that their roles are not "
+                "exchangeable: leave it out, or give --pairs and a target for each"
+            )
         result = data.named(
             lambda: compared(
                 *(null, alternative, data.codes),
@@ -83,7 +91,7 @@ def compare(options: argparse.Namespace) -> int:
             )
         )
     result = replace(result, notes=tuple(in_options(note) for note in result.notes))
-    name = None if options.null is not None else options.hypothesis
+    name = None if options.null is not None else _claim(options)
     if _is_json(options):
         fitted = (result.null, result.alternative)
         provenance = {
@@ -107,19 +115,18 @@ def compare(options: argparse.Namespace) -> int:
 def new_model(options: argparse.Namespace) -> PairHMM:
     """The model to train: one from a file, or of affine gaps as the options say."""
     if options.model is not None:
-        for name, given in (("--asymmetric", options.asymmetric), ("--substitution", options.substitution)):
-            if given:
-                options.parser.error(f"{name} is for a new model; one from --model has a structure of its own")
+        names = ("asymmetric", "substitution", "gaps", "given", "alphabet")
+        _refuse(options, names, "is for a new model; one from --model has a structure of its own")
         model: PairHMM = load_model(options.model, "pair-hmm")
     else:
         from tiedseq.pairhmm import PairHMM
 
         model = PairHMM.affine(
             symmetric=not options.asymmetric,
-            gaps=options.gaps,
+            gaps=options.gaps or 1,
             substitution=options.substitution or ("general" if options.asymmetric else "symmetric"),
             given=options.given,
-            alphabet=options.alphabet,
+            alphabet=options.alphabet or "dna",
         )
     return model.with_qualities() if options.qualities else model
 
@@ -128,15 +135,22 @@ def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
     if (options.null is None) != (options.alternative is None):
         options.parser.error("--null and --alternative belong together: give both, or --hypothesis")
     if options.null is not None:
+        names = ("hypothesis", "gaps", "substitution", "alphabet")
+        _refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
         models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
     else:
         from tiedseq.ready import hypotheses
 
-        chosen = {"gaps": options.gaps, "alphabet": options.alphabet}
+        chosen = {"gaps": options.gaps or 1, "alphabet": options.alphabet or "dna"}
         models = hypotheses(
-            options.hypothesis, **chosen, **({"substitution": options.substitution} if options.substitution else {})
+            _claim(options), **chosen, **({"substitution": options.substitution} if options.substitution else {})
         )
     return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
+
+
+def _claim(options: argparse.Namespace) -> str:
+    """The ready hypothesis that is asked for."""
+    return options.hypothesis or HYPOTHESES[0]
 
 
 def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
@@ -236,6 +250,11 @@ class Pairs:
         else:
             yield from ((result.target, result.query) for result in found.results)
 
+    @property
+    def share_a_target(self) -> bool:
+        """Whether several pairs have one and the same target."""
+        return len({id(target) for target, _ in self.records}) < len(self.records)
+
     def _encoded(self, record: Record, alphabet: Alphabet) -> Codes:
         from tiedseq.records import encode
 
@@ -308,6 +327,13 @@ def _neighbours(records: Iterator[Record]) -> Iterator[Pair]:
 
 
 # ---- options and output --------------------------------------------------------------------------------------------
+
+
+def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """A usage error for options that were given and would do nothing."""
+    for name in names:
+        if getattr(options, name) not in (None, False):
+            options.parser.error(f"--{name} {why}")
 
 
 def _check_streams(options: argparse.Namespace) -> None:

@@ -164,6 +164,11 @@ class PairParameters:
         reading = self.specification.reading
         return reading.tables[reading.uses[state].label].given
 
+    def has_joint_tables(self) -> bool:
+        """Whether all tables of pairs are joint ones, or given a letter that is drawn evenly for good."""
+        evenly = self._background is not None and bool(np.ptp(self._background) <= 1e-12)
+        return evenly or all(self._given(state) is None for state in self.kinds)
+
     def _outer(self, state: str, background: Floats) -> Floats:
         """What turns a state's table into a joint one."""
         given = self._given(state)
@@ -282,9 +287,11 @@ class PairParameters:
     def nesting(self) -> Nesting:
         """Return what decides whether this model is a special case of another. ModelError if it has soft ties."""
         self.soft.refuse("comparison of models")
-        background = None if self._background is None else tuple(self._background.tolist())
+        background = self._background
         emits = {state: (kind, self._given(state)) for state, kind in self.kinds.items()}
-        return Nesting((self.alphabet.letters, background), emits, self.specification)
+        # of one structure are models that read the same symbols: bases with qualities are others
+        held = {} if background is None else {"background": ("background", background)}
+        return Nesting((self.alphabet.symbols, background is None), emits, self.specification, held)
 
     def start_from(self, other: PairParameters) -> None:
         """Take over the values of parameters that are a special case of these.

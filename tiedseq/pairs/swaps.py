@@ -27,6 +27,7 @@ from .tables import Floats
 WHOLE = 50  # pairs, from which on they are swapped as they are; fewer are cut into blocks
 SURE = 0.999  # confidence of a column that separates two blocks
 _SHORTEST = 50  # letters of the target in a block, at least: blocks should be independent of each other
+_ROUNDING = 1e-9  # of a derivative, what a swap may change and yet mean nothing: of identical sequences it is all
 _SWAPPED = {"xy": "xy", "x": "y", "y": "x"}
 
 
@@ -36,7 +37,7 @@ def swapped_states(parameters: PairParameters) -> NDArray[np.intp] | None:
     specification = parameters.specification
     tables = specification.tables(np.arange(1.0, 1.0 + specification.ties.n_free))  # every value its number
     deletions, insertions = ([s for s, kind in enumerate(kinds) if kind == wanted] for wanted in ("x", "y"))
-    if len(deletions) != len(insertions):
+    if len(deletions) != len(insertions) or not parameters.has_joint_tables():
         return None
     for arrangement in permutations(insertions):
         places = np.arange(len(kinds))
@@ -80,8 +81,14 @@ def blocks_of(recursion: Recursion, pairs: Pairs) -> Pairs:
     return [(x, y) for x, y in blocks if x.size or y.size]
 
 
-def check_exchangeable(null: PairParameters, mode: str, strand: str) -> NDArray[np.intp]:
-    """Return `swapped_states`. ArgumentError or ModelError where target and query play roles that cannot be swapped."""
+def check_exchangeable(
+    null: PairParameters, mode: str, strand: str, alternative: PairParameters | None = None
+) -> NDArray[np.intp]:
+    """Return `swapped_states`.
+
+    ArgumentError or ModelError where target and query play roles that cannot be swapped, and where swaps say nothing of
+    the difference between the null and the alternative.
+    """
     if mode == "glocal" or strand == "both":
         raise ArgumentError(
             f"permutation= with mode={mode!r}, strand={strand!r}: reads and what they are reads of are not "
@@ -91,7 +98,20 @@ def check_exchangeable(null: PairParameters, mode: str, strand: str) -> NDArray[
     if places is None:
         raise ModelError(
             "permutation= swaps target and query, but the null itself tells them apart: its labels change places "
-            "with its x and y states, or a pair table is not symmetric. Use PairHMM.affine(symmetric=True)."
+            "with its x and y states, a pair table is not symmetric, or it is given the target's letter, whose "
+            "background is not uniform. Use PairHMM.affine(symmetric=True)."
+        )
+    if alternative is None:
+        return places
+    if set(alternative.kinds) != set(null.kinds):
+        raise ModelError(
+            "permutation= needs an alternative with the states of the null: of a second class of gaps, swaps say "
+            "nothing. bootstrap= does."
+        )
+    if swapped_states(alternative) is not None:
+        raise ModelError(
+            "permutation= swaps target and query, but the alternative does not tell them apart either: swaps say "
+            "nothing of what it adds to the null. Leave permutation= out."
         )
     return places
 
@@ -111,7 +131,9 @@ def differences(null: PairParameters, alternative: PairParameters, pairs: Pairs,
     for block in blocks_of(recursion, pairs) if mode == "global" else pairs:
         derivatives: Derivatives = recursion.derivatives([block], mode)[1]
         here = at_null.gradient(derivatives)
-        change = specification.pool(here) - specification.pool(swapped(here, places, states))
+        straight, turned = specification.pool(here), specification.pool(swapped(here, places, states))
+        change = straight - turned
+        change[np.abs(change) <= _ROUNDING * (np.abs(straight) + np.abs(turned))] = 0.0
         found.append(0.5 * directions.T @ change)
     return np.array(found).reshape(-1, directions.shape[1])
 
