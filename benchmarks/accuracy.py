@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from tiedseq.alignment import AlignmentResult
 
 GAP_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 32.0, 256.0, 4096.0)  # the last ones reach local aligners
-# A row. With a dozen, chance alone moves a decile by more than what is asked for; with 100, at a substitution a site, the
-# data hardly tell the parameters, and gap columns are too sure by up to .06.
+# A row. With a dozen, chance alone moves a decile by more than what is asked for; with 100, at a substitution a site,
+# the data hardly tell the parameters, and gap columns are too sure by up to .06.
 CALIBRATION_PAIRS = 1000
 LEAST_SHARE = 0.01  # of the columns, for a decile to count
 LARGEST_ERROR = 0.02
