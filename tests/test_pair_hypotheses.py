@@ -89,6 +89,22 @@ def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("given", ["target", "query"])
+@pytest.mark.parametrize("background", [[0.25] * 4, [0.4, 0.1, 0.2, 0.3], "outside"])
+def test_conditional_tables_are_swapped_only_where_that_is_a_symmetry(given: str, background: Any) -> None:
+    values = {"outside": [0.4, 0.1, 0.2, 0.3]} if background == "outside" else {}
+    model = ts.PairHMM.affine(given=given, background=background, values=values)
+    logs = model.log_likelihood("ACCGT", "GATT"), model.log_likelihood("GATT", "ACCGT")
+    if isinstance(background, list) and background[0] == 0.25:
+        assert swapped_states(model._parameters) is not None
+        assert_allclose(logs[0], logs[1], rtol=1e-12)
+    else:
+        assert abs(logs[0] - logs[1]) > 0.1
+        with pytest.raises(ts.ModelError, match="given target="):
+            model.check_exchangeable()
+
+
+@pytest.mark.small
 @pytest.mark.parametrize(("mode", "strand"), [("glocal", "forward"), ("global", "both")])
 def test_roles_of_reads_are_not_swapped(mode: str, strand: str) -> None:
     null, alternative = ts.hypotheses("symmetric-gaps")
@@ -133,6 +149,14 @@ def test_the_sign_test_counts_all_signs() -> None:
     statistic, p_value = sign_test(differences, 20_000, generator)
     assert_allclose(statistic, observed, rtol=1e-9)
     assert_allclose(p_value, exact, rtol=0, atol=4 * math.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
+
+
+@pytest.mark.small
+def test_the_sign_test_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = np.random.default_rng(0).normal(loc=0.3, size=(10, 3))
+    whole = sign_test(differences, 300, np.random.default_rng(1))
+    monkeypatch.setattr("tiedseq.pairs.swaps._MOST_SIGNS", 70)
+    assert sign_test(differences, 300, np.random.default_rng(1)) == whole
 
 
 def test_blocks_are_cut_at_sure_columns() -> None:

@@ -171,6 +171,16 @@ class PairParameters:
             return np.ones(1)
         return background[:, None] if given == "target" else background[None, :]
 
+    @property
+    def joint_tables_keep_ties(self) -> bool:
+        """Whether cells that are tied in a table are equal in the joint one, whatever the values.
+
+        Those of P(y | x) are not, as a rule: a letter that is rare in the background makes all its pairs rarer.
+        """
+        if all(self._given(state) is None for state in self.kinds):
+            return True
+        return self._background is not None and bool(np.ptp(self._background) <= 1e-12)
+
     def gradient(self, derivatives: Derivatives) -> Tables:
         """d ln P / d every number of the specification's tables."""
         specification, background = self.specification, self.background
