@@ -232,6 +232,30 @@ def test_what_is_drawn_is_as_long_as_the_data() -> None:
 
 
 @pytest.mark.small
+def test_a_model_with_an_end_draws_its_own_lengths() -> None:
+    """Columns are geometric with mean 1 / 0.05, whatever the lengths of the data."""
+    model = ts.PairHMM(
+        "ab",
+        {"M": "xy", "X": "x", "Y": "y"},
+        {
+            "M": {"M": 0.85, "X": 0.05, "Y": 0.05, "end": 0.05},
+            "X": {"M": 0.5, "X": 0.45, "end": 0.05},
+            "Y": {"M": 0.5, "Y": 0.45, "end": 0.05},
+        },
+        {"M": [[0.4, 0.1], [0.1, 0.4]], "X": [0.5, 0.5], "Y": [0.5, 0.5]},
+        start={"M": 1.0},
+    )
+    pairs = model.simulated([("abbab", "abab")] * 2000, random_state=0)
+    to_gap, to_pair = (
+        0.1 / 0.55,
+        0.5 / 0.55,
+    )  # expected visits: M = 1 + 0.85 M + to_pair * 0.1 M, each gap 1 / 0.55 long
+    visits = 1.0 / (0.15 - 0.1 * to_pair)
+    expected = visits * (1.0 + to_gap / 2.0)
+    assert_allclose(np.mean([len(x) for x, _ in pairs]), expected, rtol=0.1)
+
+
+@pytest.mark.small
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
@@ -245,6 +269,12 @@ def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
     null, alternative = ts.hypotheses("symmetric-gaps")
     with pytest.raises(ts.ArgumentError, match=match):
         ts.compare(null, alternative, [("ACGT", "ACT")], **settings)
+
+
+@pytest.mark.small
+def test_what_holds_no_letter_is_not_compared() -> None:
+    with pytest.raises(ts.ArgumentError, match="nothing that is observed"):
+        ts.compare(*ts.hypotheses("symmetric-opening"), [("NNN", "NN")])
 
 
 @pytest.mark.small

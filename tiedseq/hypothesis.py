@@ -187,7 +187,7 @@ def compare(
     bootstrap : int, default 0
         The p-value comes from this many data sets drawn from the null, both models fitted to each: for what chi-square
         does not hold for. 99 tell 0.01 from 0.02. Every data set is as large as the data: a pair has as many columns as
-        are expected of it, both lengths free. For pair-HMMs, mode="global".
+        are expected of it, both lengths free; a model with an "end" draws its own. For pair-HMMs, mode="global".
     permutation : int, default 0
         For pair-HMMs whose null is symmetric in target and query: a test besides, by this many random swaps of the two.
         It holds whatever the law of gap lengths. 50 pairs or more are swapped whole; fewer in blocks that columns of
@@ -214,6 +214,7 @@ def compare(
         whose null tells target and query apart.
     ArgumentError
         An option that does not exist, or priors or soft ties: fits with them are not at the maximum of the likelihood.
+        `checkpoint`: there are several fits, and a file holds one. Data that hold no observed letter.
         A permutation test of reads (mode="glocal", strand="both"), whose roles are not exchangeable.
 
     Notes
@@ -242,6 +243,9 @@ def compare(
     where |= {} if lengths is None else {"lengths": lengths}
     _check_models(null, alternative, settings)
     _check_resampling(null, where, bootstrap, permutation)
+    n = null.n_letters(data, **_lengths(where))
+    if not n:
+        raise ArgumentError("data= hold nothing that is observed, only N and its like: give sequences with letters.")
     generator = generator_of(random_state)
     (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
     logs = (fitted_null.score(data, **where), fitted.score(data, **where))
@@ -264,7 +268,7 @@ def compare(
         swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
     found, trouble = _errors(fitted_null, fitted, data, where, settings) if errors else (None, [])
     return Comparison(
-        *(fitted_null, fitted, logs, df, p_value, fitted_null.n_letters(data, **_lengths(where)), (*notes, *trouble)),
+        *(fitted_null, fitted, logs, df, p_value, n, (*notes, *trouble)),
         method="bootstrap" if bootstrap else "chi-square",
         permutation=swaps,
         errors=found,
@@ -287,6 +291,11 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
     null.nesting().check(alternative.nesting())
     for name, model in (("null", null), ("alternative", alternative)):
         chosen = model.options.changed(settings)
+        if chosen.checkpoint is not None:
+            raise ArgumentError(
+                f"The {name} has checkpoint={str(chosen.checkpoint)!r}, a file for one fit, and a comparison makes "
+                "several; compare with checkpoint=None."
+            )
         if chosen.priors:
             raise ArgumentError(
                 f"The {name} has priors=, and such a fit is no maximum of the likelihood; compare with priors={{}}."

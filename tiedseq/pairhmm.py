@@ -263,8 +263,13 @@ class PairHMM(PairProbabilities, Estimator):
         return *sign_test(found, permutations, generator_of(random_state)), len(found)
 
     def simulated(self, pairs: Iterable[Pair], random_state: RandomState = None) -> list[tuple[str, str]]:
-        """Draw pairs like these: each with as many columns as are expected of its original, both lengths free."""
+        """Draw pairs like these: each with as many columns as are expected of its original, both lengths free.
+
+        A model with an "end" says itself how long its pairs are: to cut them would make ends of what are none.
+        """
         generator, drawn = generator_of(random_state), []
+        if self._parameters.specification.has_end:
+            return [self.sample(random_state=generator)[:2] for _ in encoded_pairs(pairs, self.alphabet)]
         for x, y in encoded_pairs(pairs, self.alphabet):
             unaligned = self.recursion.posterior(x, y, "global", 1.0).query_unaligned
             drawn.append(self.sample(x.size + round(float(unaligned.sum())), generator)[:2])
