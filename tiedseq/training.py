@@ -197,12 +197,17 @@ def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
         for number in range(len(runs)):
             if not runs[number].finished:
                 _iterate(trainee, batches, options, runs, number, run, checkpoint, show)
-    best = max(runs, key=lambda finished: finished.history[-1])
+    best = max(runs, key=lambda finished: _rank(finished.history[-1]))
     trainee.values = np.array(best.values)
     checkpoint.done()
     for remark in ([] if best.converged or options.tol == 0.0 else [best.why]) + best.remarks:
         warnings.warn(remark, ConvergenceWarning, stacklevel=3)
     return best
+
+
+def _rank(objective: float) -> float:
+    """What an objective counts among restarts: one that is no number is behind all others."""
+    return -math.inf if math.isnan(objective) else objective
 
 
 def _iterate(
