@@ -272,6 +272,13 @@ def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
 
 
 @pytest.mark.small
+def test_a_background_that_differs_is_named() -> None:
+    null, alternative = (ts.PairHMM.affine(background=[p, 0.5 - p, 0.25, 0.25]) for p in (0.2, 0.3))
+    with pytest.raises(ts.ModelError, match="same held background="):
+        null.nesting().check(alternative.nesting())
+
+
+@pytest.mark.small
 def test_what_holds_no_letter_is_not_compared() -> None:
     with pytest.raises(ts.ArgumentError, match="nothing that is observed"):
         ts.compare(*ts.hypotheses("symmetric-opening"), [("NNN", "NN")])

@@ -65,7 +65,8 @@ class Nesting:
         if self.structure != alternative.structure or self.emits != shared:
             raise ModelError(
                 "The models differ in their states, their letters or what their states emit; models nest that "
-                "differ in ties and held values only."
+                "differ in ties and held values only. (Pair-HMMs need the same held background= too; if it is left out "
+                "it comes from the starting values of gaps.)"
             )
         self._check_ties(alternative)
         self._check_families(alternative)
