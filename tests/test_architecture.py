@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "pairhmm": {
         *("errors", "options", "alphabet", "records", "random_state", "specification", "estimator", "training"),
-        *("pairs", "storage", "biopython", "restating", "soft", "nesting"),
+        *("pairs", "storage", "biopython", "restating", "soft", "nesting", "information"),
     },
     "plotting": {"errors", "hmm"},
     "default": {"distributions", "pairhmm"},

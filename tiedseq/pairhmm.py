@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from . import storage
 from .alphabet import DNA, Alphabet
 from .errors import ArgumentError
 from .estimator import Estimator
+from .information import aic, bic
 from .nesting import Nesting
 from .pairs.data import PairData, encoded_pairs, pair_data
 from .pairs.gap_classes import with_second_class
@@ -406,7 +406,7 @@ class PairHMM(PairProbabilities, Estimator):
 
     def aic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
         """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
-        return 2.0 * self.n_free_parameters - 2.0 * self.score(pairs, mode=mode, strand=strand)
+        return aic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand))
 
     def bic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
         """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
@@ -414,7 +414,7 @@ class PairHMM(PairProbabilities, Estimator):
         n = self.n_letters(pairs)
         if not n:
             raise ArgumentError("pairs= hold no observed letter, and BIC needs the logarithm of their number; use aic.")
-        return self.n_free_parameters * math.log(n) - 2.0 * self.score(pairs, mode=mode, strand=strand)
+        return bic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand), n)
 
     # ---- files ------------------------------------------------------------------------------------------------
 
