@@ -76,6 +76,14 @@ def test_strand_symmetry_is_the_other_strand() -> None:
 
 
 @pytest.mark.small
+def test_strand_symmetry_nests_wherever_gaps_begin() -> None:
+    null, alternative = ts.hypotheses("strand-symmetry", values={"gap": [0.4, 0.2, 0.1, 0.3]})
+    null.nesting().check(alternative.nesting())
+    assert_allclose(null.background, alternative.background, rtol=0.0, atol=0.0)
+    assert alternative.n_free_parameters - null.n_free_parameters == DF["strand-symmetry"]
+
+
+@pytest.mark.small
 @pytest.mark.parametrize("gaps", [1, 2])
 def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
     x, y = "GATTACAGGCT", "GATACAGCT"

@@ -31,10 +31,11 @@ def _strand_symmetry(**options: Any) -> Models:
     values = dict(options.pop("values", None) or {})
     suffixes = ("", "2")[: options.get("gaps", 1)]
     tied = {f"gap{suffix}": Categorical(labels=[0, 1, 1, 0], values=[0.25] * 4) for suffix in suffixes}
-    return (
-        PairHMM.affine(**{**options, "substitution": "strand-symmetric", "values": {**values, **tied}}),
-        PairHMM.affine(**{**options, "substitution": "general", "values": values}),
-    )
+    alternative = PairHMM.affine(**{**options, "substitution": "general", "values": values})
+    if options.get("background") is None:  # it comes from the letters of gaps, which begin differently in the two
+        options["background"] = alternative.background
+    tied_values = {**values, **tied}
+    return PairHMM.affine(**{**options, "substitution": "strand-symmetric", "values": tied_values}), alternative
 
 
 def _one_gap_class(**options: Any) -> Models:
