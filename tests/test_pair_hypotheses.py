@@ -304,6 +304,22 @@ def test_hmms_are_not_swapped() -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("background", [None, "outside"])
+def test_a_second_class_is_an_argument_like_others(background: str | None) -> None:
+    values = {"outside": [0.3, 0.2, 0.2, 0.3]} if background else {}
+    wider = ts.PairHMM.affine(tol=0.5, background=background, values=values).with_second_gap_class()
+    assert wider is not None
+    parameters, states = wider.parameters, wider.states
+    assert set(states) == {"M", "X", "Y", "X2", "Y2"} and wider.history_ == []
+    changed = wider.set_params(max_iter=7)
+    assert changed.states == states and (changed.options.tol, changed.options.max_iter) == (0.5, 7)
+    assert list(changed.parameters) == list(parameters)
+    for label, value in parameters.items():
+        assert_allclose(changed.parameters[label], value, rtol=1e-12)
+    assert_allclose(changed.background, wider.background, rtol=1e-12)
+
+
+@pytest.mark.small
 def test_a_second_class_begins_beside_the_first() -> None:
     model = ts.PairHMM.affine(symmetric=False, values={"deletion": ts.fixed([0.4, 0.3, 0.2, 0.1])})
     wider = model.with_second_gap_class()

@@ -238,8 +238,11 @@ class PairHMM(PairProbabilities, Estimator):
         if wider is None:
             return None
         other = self.copy()
-        other._made = wider
+        other._made, other.history_, other.converged_ = wider, [], False
         other._adopt(wider.copy())
+        made_from = PairHMM.from_dict(other.to_dict())._arguments
+        structure = ("states", "transitions", "emissions", "start", "values", "background")
+        other._arguments = {**self._arguments, **{name: made_from[name] for name in structure}}
         return other
 
     def check_exchangeable(self, mode: str = "global", strand: str = "forward") -> None:
