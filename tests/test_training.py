@@ -17,10 +17,10 @@ from hmm_cases import Interruption, assert_resumes_to_the_same_bits, assert_same
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
-from tiedseq import training
 from tiedseq.chains import batches
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.training import Iteration, Options, Statistics, gain_to_come, train
+from tiedseq.workers import spreading
 
 TWO = {"a": {"a": 0.8, "b": 0.2}, "b": {"a": 0.3, "b": 0.7}}
 
@@ -308,7 +308,7 @@ def test_who_has_nothing_to_do_helps_within_a_batch(slow: int) -> None:
         assert begun.wait(timeout=60)
         return [snapshot, batch]
 
-    with training._mapping(2) as run:
+    with spreading(2) as run:
         found: list[Any] = list(run(expect, 7, range(2)))
     assert found[slow] == [0, 1, 2, 3]
     assert found[1 - slow] == [7, 1 - slow]
