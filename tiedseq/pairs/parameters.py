@@ -177,27 +177,24 @@ class PairParameters:
 
         Those of P(y | x) are not, as a rule: a letter that is rare in the background makes all its pairs rarer.
         """
-        if all(self._given(state) is None for state in self.kinds):
-            return True
-        return self._background is not None and bool(np.ptp(self._background) <= 1e-12)
+        is_uniform = self._background is not None and bool(np.ptp(self._background) <= 1e-12)
+        return is_uniform or all(self._given(state) is None for state in self.kinds)
 
     def gradient(self, derivatives: Derivatives) -> Tables:
         """d ln P / d every number of the specification's tables."""
         specification, background = self.specification, self.background
-        start, transitions = (
-            np.append(derivatives.start, 0.0),
-            np.column_stack([derivatives.transitions, derivatives.end]),
-        )
+        start = np.append(derivatives.start, 0.0)
+        transitions = np.column_stack([derivatives.transitions, derivatives.end])
         if specification.has_end:
             start[-1] = derivatives.start_end
         else:
             transitions[:, -1] = 0.0
-        emissions, extra = {}, {}
+        tables, emissions, extra = specification.tables()["emissions"], {}, {}
         by_background = derivatives.background.copy()
         for state, found in zip(self.kinds, derivatives.emissions, strict=True):
             emissions[state] = found * self._outer(state, background)
             if (given := self._given(state)) is not None:
-                through = found * specification.tables()["emissions"][state]
+                through = found * tables[state]
                 by_background += through.sum(axis=1 if given == "target" else 0)
         if self._background is None:
             extra["background"] = by_background
