@@ -55,7 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "information": {"errors"},
     "nesting": {"errors", "specification"},
     "resampling": {"errors", "workers"},
-    "hypothesis": {"errors", "random_state", "specification", "display", "information", "resampling"},
+    "comparison": {"specification", "display", "information"},
+    "hypothesis": {"errors", "random_state", "comparison", "resampling"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
         *("information", "nesting", "soft", "restating", "records", "workers"),
@@ -79,7 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "pairhmm": {
         *("errors", "options", "alphabet", "records", "random_state", "specification", "estimator", "training"),
-        *("pairs", "storage", "biopython", "restating", "soft", "nesting"),
+        *("pairs", "storage", "biopython", "restating", "soft", "nesting", "information"),
     },
     "plotting": {"errors", "hmm"},
     "default": {"distributions", "pairhmm"},

@@ -132,6 +132,10 @@ def test_what_compare_refuses() -> None:
         ts.compare(tied().set_params(priors={"stay": 1.0}), free(), data)
     with pytest.raises(ArgumentError, match="null has priors="):
         ts.compare(tied(), free(), data, priors={"a": 1.0})
+    with pytest.raises(ArgumentError, match="a file for one fit"):
+        ts.compare(tied(), free(), data, checkpoint="state.json")
+    with pytest.raises(ArgumentError, match="a file for one fit"):
+        ts.compare(tied(), free().set_params(checkpoint="state.json"), data)
     with pytest.raises(ArgumentError, match="no option 'weights'"):
         ts.compare(tied(), free(), data, weights=[1.0, 2.0])
 

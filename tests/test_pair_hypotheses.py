@@ -79,6 +79,14 @@ def test_strand_symmetry_is_the_other_strand() -> None:
 
 
 @pytest.mark.small
+def test_strand_symmetry_nests_wherever_gaps_begin() -> None:
+    null, alternative = ts.hypotheses("strand-symmetry", values={"gap": [0.4, 0.2, 0.1, 0.3]})
+    null.nesting().check(alternative.nesting())
+    assert_allclose(null.background, alternative.background, rtol=0.0, atol=0.0)
+    assert alternative.n_free_parameters - null.n_free_parameters == DF["strand-symmetry"]
+
+
+@pytest.mark.small
 @pytest.mark.parametrize("gaps", [1, 2])
 def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
     x, y = "GATTACAGGCT", "GATACAGCT"
@@ -89,6 +97,22 @@ def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
         assert swapped_states(other._parameters) is None
         with pytest.raises(ts.ModelError, match="the null itself tells them apart"):
             other.check_exchangeable()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("given", ["target", "query"])
+@pytest.mark.parametrize("background", [[0.25] * 4, [0.4, 0.1, 0.2, 0.3], "outside"])
+def test_conditional_tables_are_swapped_only_where_that_is_a_symmetry(given: str, background: Any) -> None:
+    values = {"outside": [0.4, 0.1, 0.2, 0.3]} if background == "outside" else {}
+    model = ts.PairHMM.affine(given=given, background=background, values=values)
+    logs = model.log_likelihood("ACCGT", "GATT"), model.log_likelihood("GATT", "ACCGT")
+    if isinstance(background, list) and background[0] == 0.25:
+        assert swapped_states(model._parameters) is not None
+        assert_allclose(logs[0], logs[1], rtol=1e-12)
+    else:
+        assert abs(logs[0] - logs[1]) > 0.1
+        with pytest.raises(ts.ModelError, match="given target="):
+            model.check_exchangeable()
 
 
 @pytest.mark.small
@@ -161,18 +185,6 @@ def test_swaps_that_change_nothing_do_not_reject() -> None:
 
 
 @pytest.mark.small
-def test_a_table_given_one_letter_is_symmetric_if_that_is_drawn_evenly() -> None:
-    x, y = "GGCATA", "GGTATTA"
-    even = ts.PairHMM.affine(given="target")
-    assert_allclose(even.log_likelihood(x, y), even.log_likelihood(y, x), rtol=1e-12)
-    even.check_exchangeable()
-    uneven = ts.PairHMM.affine(given="target", background=[0.4, 0.1, 0.1, 0.4])
-    assert abs(uneven.log_likelihood(x, y) - uneven.log_likelihood(y, x)) > 0.1
-    with pytest.raises(ts.ModelError, match="whose background is not uniform"):
-        uneven.check_exchangeable()
-
-
-@pytest.mark.small
 @pytest.mark.parametrize(
     ("models", "match"),
     [
@@ -205,6 +217,14 @@ def test_the_sign_test_counts_all_signs() -> None:
     statistic, p_value = sign_test(differences, 20_000, generator)
     assert_allclose(statistic, observed, rtol=1e-9)
     assert_allclose(p_value, exact, rtol=0, atol=4 * math.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
+
+
+@pytest.mark.small
+def test_the_sign_test_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = np.random.default_rng(0).normal(loc=0.3, size=(10, 3))
+    whole = sign_test(differences, 300, np.random.default_rng(1))
+    monkeypatch.setattr("tiedseq.pairs.swaps._MOST_SIGNS", 70)
+    assert sign_test(differences, 300, np.random.default_rng(1)) == whole
 
 
 def test_blocks_are_cut_at_sure_columns() -> None:
@@ -310,6 +330,30 @@ def test_what_is_drawn_is_as_long_as_the_data() -> None:
 
 
 @pytest.mark.small
+def test_a_model_with_an_end_draws_its_own_lengths() -> None:
+    """Columns are geometric with mean 1 / 0.05, whatever the lengths of the data."""
+    model = ts.PairHMM(
+        "ab",
+        {"M": "xy", "X": "x", "Y": "y"},
+        {
+            "M": {"M": 0.85, "X": 0.05, "Y": 0.05, "end": 0.05},
+            "X": {"M": 0.5, "X": 0.45, "end": 0.05},
+            "Y": {"M": 0.5, "Y": 0.45, "end": 0.05},
+        },
+        {"M": [[0.4, 0.1], [0.1, 0.4]], "X": [0.5, 0.5], "Y": [0.5, 0.5]},
+        start={"M": 1.0},
+    )
+    pairs = model.simulated([("abbab", "abab")] * 2000, random_state=0)
+    to_gap, to_pair = (
+        0.1 / 0.55,
+        0.5 / 0.55,
+    )  # expected visits: M = 1 + 0.85 M + to_pair * 0.1 M, each gap 1 / 0.55 long
+    visits = 1.0 / (0.15 - 0.1 * to_pair)
+    expected = visits * (1.0 + to_gap / 2.0)
+    assert_allclose(np.mean([len(x) for x, _ in pairs]), expected, rtol=0.1)
+
+
+@pytest.mark.small
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
@@ -348,7 +392,7 @@ def test_letters_are_needed_and_no_checkpoint() -> None:
     null, alternative = ts.hypotheses("symmetric-gaps")
     with pytest.raises(ts.SequenceError, match="no observed letter"):
         ts.compare(null, alternative, [("NNNN", "NN")])
-    with pytest.raises(ts.ArgumentError, match="a file of one fit"):
+    with pytest.raises(ts.ArgumentError, match="a file for one fit"):
         ts.compare(null, alternative, [("ACGT", "ACT")], checkpoint="fit.json")
 
 
@@ -382,6 +426,22 @@ def test_hmms_are_not_swapped() -> None:
 
 
 # ---- a second class of gaps ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("background", [None, "outside"])
+def test_a_second_class_is_an_argument_like_others(background: str | None) -> None:
+    values = {"outside": [0.3, 0.2, 0.2, 0.3]} if background else {}
+    wider = ts.PairHMM.affine(tol=0.5, background=background, values=values).with_second_gap_class()
+    assert wider is not None
+    parameters, states = wider.parameters, wider.states
+    assert set(states) == {"M", "X", "Y", "X2", "Y2"} and wider.history_ == []
+    changed = wider.set_params(max_iter=7)
+    assert changed.states == states and (changed.options.tol, changed.options.max_iter) == (0.5, 7)
+    assert list(changed.parameters) == list(parameters)
+    for label, value in parameters.items():
+        assert_allclose(changed.parameters[label], value, rtol=1e-12)
+    assert_allclose(changed.background, wider.background, rtol=1e-12)
 
 
 @pytest.mark.small

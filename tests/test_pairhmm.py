@@ -100,6 +100,13 @@ def moved(case: Case, label: str, cell: tuple[int, ...], factor: float) -> twin.
     return twin.observe(plain, np.eye(4))
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("strand", ["forward", "both"])
+def test_no_pairs_have_no_gradient(strand: str) -> None:
+    found = ts.PairHMM.affine().gradient([], strand=strand)
+    assert_allclose(np.concatenate([np.ravel(value) for value in found.values()]), 0.0, rtol=0.0, atol=0.0)
+
+
 @pytest.mark.parametrize("mode", twin.MODES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_gradient_is_that_of_finite_differences(seed: int, mode: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_reads_come_home() -> None:
     phred = np.arange(200, dtype=np.uint8) % 40
     turned = ts.DNA.text_reverse_complement(inside)
     reads = [
-        ts.Record("forward", "TTTTTTTTTT" + references[0].sequence[100:300] + "GGGGGGGG"),
+        ts.Record("forward", "TTTTTTTTTT" + references[0].sequence[100:300] + "GGGGGGGG", path="reads.fa", line=7),
         ts.Record("turned", "A" * 12 + turned + "C" * 8, quality=phred),
         ts.Record("stray", letters(150, 9)),
     ]
@@ -43,7 +44,7 @@ def test_reads_come_home() -> None:
     assert back.quality is not None and len(back.quality) == len(back)
     start = reads[1].sequence[::-1].translate(str.maketrans("ACGT", "TGCA")).index(back.sequence)
     assert_allclose(back.quality, phred[::-1][start : start + len(back)], rtol=0)
-    assert forward.quality is None
+    assert forward.quality is None and (forward.path, forward.line) == ("reads.fa", 7)
     assert ts.place(references, reads, min_log_odds=1e6).pairs == []
 
 
@@ -58,9 +59,10 @@ def test_m13_reads_have_more_deletions() -> None:
 
 
 @pytest.mark.small
-def test_a_threshold_is_a_number() -> None:
-    with pytest.raises(ts.ArgumentError, match="min_log_odds='x' must be a number of bits"):
-        ts.place(["ACGT"], ["ACGT"], min_log_odds="x")  # type: ignore[arg-type]
+@pytest.mark.parametrize("wrong", ["x", True, float("nan")])
+def test_a_threshold_is_a_number(wrong: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match=f"min_log_odds={wrong!r} must be a number of bits"):
+        ts.place(["ACGT"], ["ACGT"], min_log_odds=wrong)
 
 
 # ---- qualities -------------------------------------------------------------------------------------------------------

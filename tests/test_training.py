@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import threading
 import warnings
@@ -16,10 +17,10 @@ from hmm_cases import Interruption, assert_resumes_to_the_same_bits, assert_same
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
-from tiedseq import training
 from tiedseq.chains import batches
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
-from tiedseq.training import Iteration, gain_to_come
+from tiedseq.training import Iteration, Options, Statistics, gain_to_come, train
+from tiedseq.workers import spreading
 
 TWO = {"a": {"a": 0.8, "b": 0.2}, "b": {"a": 0.3, "b": 0.7}}
 
@@ -147,6 +148,45 @@ def test_remarks_are_on_the_best_run() -> None:
     assert not [w for w in caught if "visits" in str(w.message)]
 
 
+class Restarts:
+    """A trainee whose objective is its only value, and which no M-step moves."""
+
+    def __init__(self, first: float, *others: float) -> None:
+        self.values, self.others = np.array([first]), iter(others)
+
+    def redraw(self, generator: np.random.Generator) -> Any:
+        return np.array([next(self.others)])
+
+    def snapshot(self) -> float:
+        return float(self.values[0])
+
+    def expect(self) -> Callable[..., Statistics]:
+        return lambda objective, batch, run=map: Statistics(objective, np.array([objective]))
+
+    def maximize(self, statistics: Statistics) -> Any:
+        return statistics.counts
+
+    def log_prior(self) -> float:
+        return 0.0
+
+    def gradient(self, statistics: Statistics) -> None:
+        return None
+
+    def remarks(self) -> list[str]:
+        return []
+
+    def digest(self, batches: Any, options: Options) -> str:
+        return ""
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("objectives", [(math.nan, -3.0, -2.0), (-2.0, math.nan, -3.0), (-3.0, -2.0, math.nan)])
+def test_a_restart_that_is_no_number_is_never_the_best(objectives: tuple[float, ...]) -> None:
+    trainee = Restarts(*objectives)
+    best = train(trainee, [None], Options(n_init=3, random_state=0))
+    assert best.converged and best.history[-1] == trainee.values[0] == -2.0
+
+
 # ---- who works -------------------------------------------------------------------------------------------------------
 
 
@@ -268,7 +308,7 @@ def test_who_has_nothing_to_do_helps_within_a_batch(slow: int) -> None:
         assert begun.wait(timeout=60)
         return [snapshot, batch]
 
-    with training._mapping(2) as run:
+    with spreading(2) as run:
         found: list[Any] = list(run(expect, 7, range(2)))
     assert found[slow] == [0, 1, 2, 3]
     assert found[1 - slow] == [7, 1 - slow]

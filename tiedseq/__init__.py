@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .alphabet import PROTEIN as PROTEIN
     from .alphabet import RNA as RNA
     from .alphabet import Alphabet as Alphabet
+    from .comparison import Comparison as Comparison
     from .default import default_model as default_model
     from .distributions import Categorical as Categorical
     from .distributions import complement as complement
@@ -41,7 +42,6 @@ if TYPE_CHECKING:  # the same table for editors and type checkers; a test compar
     from .families import Poisson as Poisson
     from .formats import write as write
     from .hmm import HMM as HMM
-    from .hypothesis import Comparison as Comparison
     from .hypothesis import compare as compare
     from .pairhmm import PairHMM as PairHMM
     from .placing import Placement as Placement
@@ -69,7 +69,7 @@ _HOME = {
     "hypotheses": "ready",
     "place": "placing",
     "Placement": "placing",
-    "Comparison": "hypothesis",
+    "Comparison": "comparison",
     "Categorical": "distributions",
     "substitution": "distributions",
     "fixed": "distributions",

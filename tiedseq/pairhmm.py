@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from . import storage
 from .alphabet import DNA, Alphabet
 from .errors import ArgumentError
 from .estimator import Estimator
+from .information import aic, bic
 from .nesting import Nesting
 from .pairs.data import PairData, encoded_pairs, pair_data
 from .pairs.gap_classes import with_second_class
@@ -238,8 +238,11 @@ class PairHMM(PairProbabilities, Estimator):
         if wider is None:
             return None
         other = self.copy()
-        other._made = wider
+        other._made, other.history_, other.converged_ = wider, [], False
         other._adopt(wider.copy())
+        made_from = PairHMM.from_dict(other.to_dict())._arguments
+        structure = ("states", "transitions", "emissions", "start", "values", "background")
+        other._arguments = {**self._arguments, **{name: made_from[name] for name in structure}}
         return other
 
     def check_exchangeable(
@@ -266,8 +269,13 @@ class PairHMM(PairProbabilities, Estimator):
         return *sign_test(found, permutations, generator_of(random_state)), len(found)
 
     def simulated(self, pairs: Iterable[Pair], random_state: RandomState = None) -> list[tuple[str, str]]:
-        """Draw pairs like these: each with as many columns as are expected of its original, both lengths free."""
+        """Draw pairs like these: each with as many columns as are expected of its original, both lengths free.
+
+        A model with an "end" says itself how long its pairs are: to cut them would make ends of what are none.
+        """
         generator, drawn = generator_of(random_state), []
+        if self._parameters.specification.has_end:
+            return [self.sample(random_state=generator)[:2] for _ in encoded_pairs(pairs, self.alphabet)]
         for x, y in encoded_pairs(pairs, self.alphabet):
             unaligned = self.recursion.posterior(x, y, "global", 1.0).query_unaligned
             drawn.append(self.sample(x.size + round(float(unaligned.sum())), generator)[:2])
@@ -405,7 +413,7 @@ class PairHMM(PairProbabilities, Estimator):
 
     def aic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
         """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
-        return 2.0 * self.n_free_parameters - 2.0 * self.score(pairs, mode=mode, strand=strand)
+        return aic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand))
 
     def bic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
         """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
@@ -413,7 +421,7 @@ class PairHMM(PairProbabilities, Estimator):
         n = self.n_letters(pairs)
         if not n:
             raise ArgumentError("pairs= hold no observed letter, and BIC needs the logarithm of their number; use aic.")
-        return self.n_free_parameters * math.log(n) - 2.0 * self.score(pairs, mode=mode, strand=strand)
+        return bic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand), n)
 
     # ---- files ------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ def place(
     """
     is_number = isinstance(min_log_odds, int | float | np.number) and not isinstance(min_log_odds, bool)
     if not is_number or math.isnan(min_log_odds):
-        raise ArgumentError(f"min_log_odds={min_log_odds!r} must be a number of bits")
+        raise ArgumentError(f"min_log_odds={min_log_odds!r} must be a number of bits; {MAPPED:g} by default.")
     placed: list[AlignmentResult] = []
     unmapped: list[str] = []
     for result in align_all(targets, reads, model=model, mode="local", strand=strand, threads=threads):
@@ -101,7 +101,8 @@ def _pair(result: AlignmentResult) -> tuple[Record, Record]:
         text = result.alphabet.text_reverse_complement(text)
         quality = None if quality is None else quality[::-1]
     (i, last_i), (j, last_j) = ((int(side[0]), int(side[-1]) + 1) for side in aligned)
+    quality = None if quality is None else quality[j:last_j].copy()
     return (
         Record(target.name, target.sequence[i:last_i], path=target.path, line=target.line),
-        Record(query.name, text[j:last_j], quality=None if quality is None else quality[j:last_j].copy()),
+        Record(query.name, text[j:last_j], quality=quality, path=query.path, line=query.line),
     )

@@ -34,8 +34,10 @@ def _strand_symmetry(**options: Any) -> Models:
     alternative = PairHMM.affine(**{**options, "substitution": "general", "values": values})
     letters = [label for label, value in alternative.parameters.items() if np.ndim(value) == 1]
     tied = {label: Categorical(labels=[0, 1, 1, 0], values=[0.25] * 4) for label in letters}
-    null = PairHMM.affine(**{**options, "substitution": "strand-symmetric", "values": {**values, **tied}})
-    return null, alternative
+    if options.get("background") is None:  # it comes from the letters of gaps, which begin differently in the two
+        options["background"] = alternative.background
+    tied_values = {**values, **tied}
+    return PairHMM.affine(**{**options, "substitution": "strand-symmetric", "values": tied_values}), alternative
 
 
 def _one_gap_class(**options: Any) -> Models:

@@ -10,11 +10,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from itertools import repeat
-from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -22,9 +19,9 @@ from numpy.typing import NDArray
 
 from .acceleration import DEPTH, REMEMBERED, gain_left, long_step
 from .checkpoints import Checkpoint
-from .errors import ArgumentError, ConvergenceWarning, ResourceError
+from .errors import ArgumentError, ConvergenceWarning
 from .random_state import RandomState, generators
-from .workers import submitting
+from .workers import spreading
 
 Vector = NDArray[np.float64]
 
@@ -197,16 +194,21 @@ def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
     seeds = generators(options.random_state, options.n_init)
     starts = [trainee.values, *(trainee.redraw(generator) for generator in seeds[1:])]
     runs = checkpoint.read(lambda state: Run(**state)) or [Run(start.tolist()) for start in starts]
-    with _progress(options) as show, _mapping(options.executor) as run:
+    with _progress(options) as show, spreading(options.executor) as run:
         for number in range(len(runs)):
             if not runs[number].finished:
                 _iterate(trainee, batches, options, runs, number, run, checkpoint, show)
-    best = max(runs, key=lambda finished: finished.history[-1])
+    best = max(runs, key=lambda finished: _rank(finished.history[-1]))
     trainee.values = np.array(best.values)
     checkpoint.done()
     for remark in ([] if best.converged or options.tol == 0.0 else [best.why]) + best.remarks:
         warnings.warn(remark, ConvergenceWarning, stacklevel=3)
     return best
+
+
+def _rank(objective: float) -> float:
+    """What an objective counts among restarts: one that is no number is behind all others."""
+    return -math.inf if math.isnan(objective) else objective
 
 
 def _iterate(
@@ -334,102 +336,6 @@ def total(parts: Iterator[Statistics]) -> Statistics:
     if counts is None:
         raise ArgumentError("There is nothing to train on: no sequence was given.")
     return Statistics(log_likelihood, counts)
-
-
-# ---- who works ----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _mapping(executor: Any) -> Iterator[Callable[..., Iterator[Statistics]]]:
-    """Yield (expect, snapshot, batches) -> statistics in the order of the batches."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    try:
-        if executor is None or (isinstance(executor, int | np.integer) and executor == 1):
-            yield _spread(map)
-        elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
-            with ThreadPoolExecutor(int(executor) - 1) as others:
-                crew = _Crew(others, int(executor) - 1)
-                yield _spread(crew.map, repeat(crew.map))
-        elif isinstance(executor, Executor):
-            yield _spread(submitting(executor))
-        elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
-            yield _on_cluster(executor)
-        else:
-            raise ArgumentError(
-                f"executor={executor!r} must be a number of threads, a concurrent.futures executor or a Dask client."
-            )
-    except BrokenExecutor as error:
-        raise ResourceError(f"A worker died while training: {error}") from error
-
-
-def _spread(outer: Any, *more: Any) -> Callable[..., Iterator[Statistics]]:
-    return lambda expect, snapshot, batches: outer(expect, repeat(snapshot), batches, *more)
-
-
-class _Crew:
-    """Threads that share work, the one that asks among them: a thread less to start, and none that only waits.
-
-    Work may ask again: who has finished his own batch takes on tasks of a batch that another has begun. Few batches
-    leave nobody idle then, nor does a core that is slower than others.
-    """
-
-    def __init__(self, others: Executor, n_others: int) -> None:
-        self.others, self.n_others = others, n_others
-        self.offered: SimpleQueue[Callable[[], None]] = SimpleQueue()
-
-    def map(self, function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
-        """Map as the built-in does.
-
-        Tasks are begun in their order, so that of several that fail the first is the one whose error is seen.
-        """
-        tasks = [(Future[Any](), arguments) for arguments in zip(*iterables, strict=False)]
-        waiting = iter(tasks)
-
-        def work() -> None:
-            for result, arguments in waiting:
-                try:
-                    result.set_result(function(*arguments))
-                except BaseException as error:
-                    result.set_exception(error)
-                    for left, _ in waiting:
-                        left.cancel()
-
-        for _ in range(min(self.n_others, len(tasks) - 1)):
-            self.offered.put(work)
-            self.others.submit(self.help)
-        work()
-        return (self._awaited(result) for result, _ in tasks)
-
-    def _awaited(self, result: Future[Any]) -> Any:
-        """The result; at work elsewhere while another thread is at it."""
-        while not result.done() and self.help():
-            pass
-        return result.result()
-
-    def help(self) -> bool:
-        """Take on the work that was offered first; return whether there was any."""
-        try:
-            work = self.offered.get_nowait()
-        except Empty:
-            return False
-        work()
-        return True
-
-
-def _on_cluster(client: Any) -> Callable[..., Iterator[Statistics]]:
-    """The batches are sent once, and stay where they are; workers get a snapshot and return statistics."""
-    kept: dict[int, Any] = {}
-
-    def run(expect: Any, snapshot: Any, batches: Sequence[Any]) -> Iterator[Statistics]:
-        for number, batch in enumerate(batches):
-            if number not in kept:
-                kept[number] = client.scatter([batch])[0]  # a list of one: what is a tuple would be taken apart
-        where = client.scatter([snapshot], broadcast=True)[0]
-        futures = [client.submit(expect, where, kept[number], pure=False) for number in range(len(batches))]
-        return (future.result() for future in futures)
-
-    return run
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from tiedseq.hypothesis import Comparison
+    from tiedseq.comparison import Comparison
     from tiedseq.pairhmm import PairHMM
 
 LEVEL = 0.05

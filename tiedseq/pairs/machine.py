@@ -27,7 +27,7 @@ from .paths import boxes_of
 from .recursion import Derivatives, Recursion
 from .tables import Floats, PairTables
 
-_ROUNDING = 1e-15  # a strand with no more than this share of P changes nothing
+ROUNDING = 1e-15  # a strand with no more than this share of P changes nothing
 Pairs = list[tuple[Codes, Codes]]
 
 
@@ -74,13 +74,13 @@ class PairMachine:
         self, pairs: Pairs, weights: Floats, numbers: Sequence[int] | None = None
     ) -> tuple[Floats, Derivatives]:
         """ln P of every pair, and the derivatives of their sum with these weights; `numbers` as in `Recursion`."""
-        if self.complement is None:
+        if self.complement is None or not pairs:
             return self.recursion.derivatives(pairs, self.mode, weights, numbers)
         if numbers is None and len(pairs) > 1:
             numbers = range(len(pairs))
         logs, parts = np.full(len(pairs), -np.inf), []
         for share, read in zip(self.shares(pairs), (pairs, self._turned(pairs)), strict=True):
-            used = np.flatnonzero(share > _ROUNDING)
+            used = np.flatnonzero(share > ROUNDING)
             if len(used):
                 chosen = [read[k] for k in used.tolist()]
                 named = None if numbers is None else [numbers[k] for k in used.tolist()]

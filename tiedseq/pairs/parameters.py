@@ -164,11 +164,6 @@ class PairParameters:
         reading = self.specification.reading
         return reading.tables[reading.uses[state].label].given
 
-    def has_joint_tables(self) -> bool:
-        """Whether all tables of pairs are joint ones, or given a letter that is drawn evenly for good."""
-        evenly = self._background is not None and bool(np.ptp(self._background) <= 1e-12)
-        return evenly or all(self._given(state) is None for state in self.kinds)
-
     def _outer(self, state: str, background: Floats) -> Floats:
         """What turns a state's table into a joint one."""
         given = self._given(state)
@@ -176,23 +171,30 @@ class PairParameters:
             return np.ones(1)
         return background[:, None] if given == "target" else background[None, :]
 
+    @property
+    def joint_tables_keep_ties(self) -> bool:
+        """Whether cells that are tied in a table are equal in the joint one, whatever the values.
+
+        Those of P(y | x) are not, as a rule: a letter that is rare in the background makes all its pairs rarer.
+        """
+        is_uniform = self._background is not None and bool(np.ptp(self._background) <= 1e-12)
+        return is_uniform or all(self._given(state) is None for state in self.kinds)
+
     def gradient(self, derivatives: Derivatives) -> Tables:
         """d ln P / d every number of the specification's tables."""
         specification, background = self.specification, self.background
-        start, transitions = (
-            np.append(derivatives.start, 0.0),
-            np.column_stack([derivatives.transitions, derivatives.end]),
-        )
+        start = np.append(derivatives.start, 0.0)
+        transitions = np.column_stack([derivatives.transitions, derivatives.end])
         if specification.has_end:
             start[-1] = derivatives.start_end
         else:
             transitions[:, -1] = 0.0
-        emissions, extra = {}, {}
+        tables, emissions, extra = specification.tables()["emissions"], {}, {}
         by_background = derivatives.background.copy()
         for state, found in zip(self.kinds, derivatives.emissions, strict=True):
             emissions[state] = found * self._outer(state, background)
             if (given := self._given(state)) is not None:
-                through = found * specification.tables()["emissions"][state]
+                through = found * tables[state]
                 by_background += through.sum(axis=1 if given == "target" else 0)
         if self._background is None:
             extra["background"] = by_background

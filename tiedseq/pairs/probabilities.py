@@ -15,7 +15,7 @@ from tiedseq.random_state import RandomState
 from tiedseq.records import encode
 
 from .data import encoded_pairs
-from .machine import PairMachine
+from .machine import ROUNDING, PairMachine
 from .modes import check_mode
 from .parameters import PairParameters
 from .paths import log_columns
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Pair = tuple[SequenceLike, SequenceLike]
-_ROUNDING = 1e-15  # a strand with no more than this share of P changes nothing
 
 
 class _Strand(NamedTuple):
@@ -98,7 +97,7 @@ class PairProbabilities:
         """
         x, y = self._encoded(target), self._encoded(query)
         threshold = checked_probability("threshold", threshold)
-        strands = [read for read in self._strands(x, y, mode, strand) if read.share > _ROUNDING]
+        strands = [read for read in self._strands(x, y, mode, strand) if read.share > ROUNDING]
         if len(strands) == 1:
             pairs = self.recursion.posterior(x, strands[0].query, mode, threshold).pairs
             return pairs[:, ::-1] if strands[0].reverse else pairs

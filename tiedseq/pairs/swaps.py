@@ -26,6 +26,7 @@ from .tables import Floats
 
 WHOLE = 50  # pairs, from which on they are swapped as they are; fewer are cut into blocks
 SURE = 0.999  # confidence of a column that separates two blocks
+_MOST_SIGNS = 1 << 22  # at a time: 32 MB, however many blocks and permutations
 _SHORTEST = 50  # letters of the target in a block, at least: blocks should be independent of each other
 _ROUNDING = 1e-9  # of a derivative, what a swap may change and yet mean nothing: of identical sequences it is all
 _SWAPPED = {"xy": "xy", "x": "y", "y": "x"}
@@ -33,11 +34,13 @@ _SWAPPED = {"xy": "xy", "x": "y", "y": "x"}
 
 def swapped_states(parameters: PairParameters) -> NDArray[np.intp] | None:
     """Return which state takes the place of which when target and query are swapped; None if the model then differs."""
+    if not parameters.joint_tables_keep_ties:
+        return None
     kinds = list(parameters.kinds.values())
     specification = parameters.specification
     tables = specification.tables(np.arange(1.0, 1.0 + specification.ties.n_free))  # every value its number
     deletions, insertions = ([s for s, kind in enumerate(kinds) if kind == wanted] for wanted in ("x", "y"))
-    if len(deletions) != len(insertions) or not parameters.has_joint_tables():
+    if len(deletions) != len(insertions):
         return None
     for arrangement in permutations(insertions):
         places = np.arange(len(kinds))
@@ -98,8 +101,8 @@ def check_exchangeable(
     if places is None:
         raise ModelError(
             "permutation= swaps target and query, but the null itself tells them apart: its labels change places "
-            "with its x and y states, a pair table is not symmetric, or it is given the target's letter, whose "
-            "background is not uniform. Use PairHMM.affine(symmetric=True)."
+            "with its x and y states, or a pair table is not symmetric (one that is given target= or query= is not, "
+            "unless the background is held and uniform). Use PairHMM.affine(symmetric=True)."
         )
     if alternative is None:
         return places
@@ -152,6 +155,8 @@ def sign_test(differences: Floats, permutations: int, generator: np.random.Gener
         return np.einsum("ij,jk,ik->i", sums, inverse, sums)
 
     observed = float(statistic(scaled.sum(axis=0)[None])[0])
-    signs = generator.integers(0, 2, (permutations, len(scaled))) * 2.0 - 1.0
-    others = statistic(signs @ scaled)
-    return observed, (1.0 + float((others >= observed * (1.0 - 1e-9)).sum())) / (1.0 + permutations)
+    at_once, extreme = max(1, _MOST_SIGNS // max(1, len(scaled))), 0
+    for first in range(0, permutations, at_once):
+        signs = generator.integers(0, 2, (min(at_once, permutations - first), len(scaled))) * 2.0 - 1.0
+        extreme += int((statistic(signs @ scaled) >= observed * (1.0 - 1e-9)).sum())
+    return observed, (1.0 + extreme) / (1.0 + permutations)
