@@ -293,6 +293,13 @@ def test_one_class_within_two_needs_a_bootstrap() -> None:
     assert warnings.filters == filters
 
 
+def test_drawn_data_whose_fits_do_not_converge_are_counted() -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    pairs = drawn(null, 4, 60, 5)
+    result = ts.compare(null, alternative, pairs, bootstrap=2, random_state=0, errors=False, max_iter=2)
+    assert any("2 of 2 drawn data sets did not converge" in note for note in result.notes)
+
+
 def test_nobody_waits_for_a_bootstrap_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while two threads are at it: they begin nothing more, and their fits end with the iteration at hand."""
     null, alternative = ts.hypotheses("symmetric-gaps")

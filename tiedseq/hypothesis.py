@@ -132,8 +132,12 @@ def compare(
     settled = fitted_null.converged_ and fitted.converged_ and settings["tol"] <= _SETTLED
     if bootstrap and announce is not None:
         announce(f"bootstrap: {bootstrap} data set{'s' * (bootstrap > 1)}, about {_clock(seconds * bootstrap)} at most")
-    drawn = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, advance)
+    drawn, unsettled = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, advance)
     p_value, notes = _judged(fitted_null, fitted, statistic, df, settled, drawn)
+    if unsettled:
+        notes.append(
+            f"fits to {unsettled} of {bootstrap} drawn data sets did not converge; raise max_iter, or lower tol"
+        )
     notes += _misfit(fitted_null, fitted, data, where, settings)
     swaps = None
     if permutation:
@@ -224,23 +228,29 @@ def _bootstrap(
     count: int,
     generator: np.random.Generator,
     advance: Advance,
-) -> list[float]:
-    """Return the statistics of data drawn from the fitted null; fits start from the fitted values."""
+) -> tuple[list[float], int]:
+    """Return the statistics of data drawn from the fitted null, and of how many a fit did not converge.
+
+    Fits start from the fitted values.
+    """
     if not count:
-        return []
+        return [], 0
     executor = settings.get("executor")
     workers = executor if isinstance(executor, int | np.integer) else 1
     abandoned = threading.Event()
     inner = {**settings, "warm_start": True, "executor": None, "progress": False, "n_init": 1}
     inner["callback"] = lambda now: abandoned.is_set()  # which ends a fit that nobody waits for any more
 
+    unsettled: list[bool] = []
+
     def statistic(drawn: Any) -> float:
         one, other = _fit_both(null, alternative, drawn, where, inner)
+        unsettled.append(not (one.converged_ and other.converged_))
         return max(0.0, 2.0 * (other.history_[-1] - one.history_[-1]))
 
     try:
         with _without_remarks():
-            return bootstrapped(
+            statistics = bootstrapped(
                 statistic,
                 lambda each: null.simulated(data, each),
                 count,
@@ -249,6 +259,7 @@ def _bootstrap(
                 bool(settings.get("progress")),
                 lambda done: advance("bootstrap", done, count),
             )
+            return statistics, sum(unsettled)
     finally:
         abandoned.set()
 
