@@ -90,6 +90,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("pairs", "pairhmm", "default", "decoding", "pairing"),
     },
     "placing": {"errors", "records", "pairing", "alignment", "aligning", "pairhmm"},
+    "nn": {
+        *("errors", "options", "alphabet", "records", "ties", "random_state", "kernels", "chains", "training", "sink"),
+        *("storage", "workers", "checkpoints", "estimator"),
+    },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }
 # The commands may import everything, and nothing imports it but `python -m tiedseq`.
