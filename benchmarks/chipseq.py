@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,7 +75,7 @@ def shuffled(sequence: str, generator: np.random.Generator) -> str:
     Appl. Math. 71:171, 1996).
     """
     edges: dict[str, list[str]] = {}
-    for a, b in zip(sequence, sequence[1:], strict=False):
+    for a, b in pairwise(sequence):
         edges.setdefault(a, []).append(b)
     last = sequence[-1]
     tree = {last: ""}

@@ -13,11 +13,15 @@ from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
 from .layer import Layer as Layer
+from .motifs import motifs as motifs
+from .motifs import write_motifs as write_motifs
 from .network import Sequential as Sequential
 from .pooling import GlobalMaxPool as GlobalMaxPool
 from .pooling import GlobalMeanPool as GlobalMeanPool
 from .pooling import MaxPool as MaxPool
 from .pooling import MeanPool as MeanPool
+from .pytorch import from_state_dict as from_state_dict
+from .pytorch import to_state_dict as to_state_dict
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal

@@ -17,6 +17,7 @@ from .fusion import fused
 from .layer import Layer
 from .signal import Batch, Signal
 from .stack import Stack
+from .weights import Weight
 
 Array = NDArray[Any]
 
@@ -100,6 +101,11 @@ class Sequential:
         if not np.isfinite(values).all():
             raise ArgumentError("values= holds numbers that are not finite.")
         self._values = values.astype(self.dtype)
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        """The weights of all layers, each once, in the order of `values`."""
+        return self._stack.weights
 
     @property
     def names(self) -> list[str]:
