@@ -46,8 +46,8 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     -------
     list of Bio.motifs.Motif
         One a filter, named "filter 0" and so on, in the order of the filters; one for two that are tied as reverse
-        complements, with the places of both strands. Left out are filters that nothing excites. `counts` are of letters, an N
-        counts a quarter for each.
+        complements, with the places of both strands. Left out are filters that nothing excites. An N in `counts`
+        is a quarter of each.
 
     Raises
     ------
