@@ -8,10 +8,12 @@ from .activations import Dropout as Dropout
 from .activations import ReLU as ReLU
 from .activations import Sigmoid as Sigmoid
 from .activations import Tanh as Tanh
+from .classifier import Classifier as Classifier
 from .convolution import Conv1D as Conv1D
 from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
+from .fitting import Epoch as Epoch
 from .layer import Layer as Layer
 from .network import Sequential as Sequential
 from .pooling import GlobalMaxPool as GlobalMaxPool
