@@ -14,12 +14,14 @@ from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
 from .fitting import Epoch as Epoch
+from .labeller import Labeller as Labeller
 from .layer import Layer as Layer
 from .network import Sequential as Sequential
 from .pooling import GlobalMaxPool as GlobalMaxPool
 from .pooling import GlobalMeanPool as GlobalMeanPool
 from .pooling import MaxPool as MaxPool
 from .pooling import MeanPool as MeanPool
+from .regressor import Regressor as Regressor
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal

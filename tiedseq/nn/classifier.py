@@ -1,4 +1,4 @@
-"""Classes of sequences, and of their positions."""
+"""Classes of sequences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .network import Sequential
 Array = NDArray[Any]
 
 
-class _Classes(NetworkEstimator):
+class ClassEstimator(NetworkEstimator):
     """What classifiers of sequences and of positions share."""
 
     classes_: Array
@@ -73,7 +73,7 @@ class _Classes(NetworkEstimator):
         return tags
 
 
-class Classifier(_Classes):
+class Classifier(ClassEstimator):
     """A network that tells classes of sequences apart.
 
     A last layer of one output learns two classes by the logistic loss, one of K outputs K classes by the cross-entropy.
@@ -179,7 +179,7 @@ class Classifier(_Classes):
         return self
 
     def decision_function(self, X: Any) -> Any:
-        """Return the network's output, float64: of two classes ln P(second) - ln P(first), (N,); of K classes (N, K)."""
+        """Return the scores, float64: of two classes ln P(second) - ln P(first), (N,); of K classes (N, K)."""
         scores, one = self._scores(X)
         if len(self.classes_) == 2:
             scores = scores[:, 0] if scores.shape[1] == 1 else scores[:, 1] - scores[:, 0]

@@ -37,8 +37,8 @@ class Writer:
         name = type(layer).__name__
         if _layer_class(name) is not type(layer):
             raise ModelError(
-                f"{layer!r} is a layer of your own, which no file can hold; keep `net.values`, and make the network anew "
-                "in your script."
+                f"{layer!r} is a layer of your own, which no file can hold; keep `net.values`, and make the network "
+                "anew in your script."
             )
         self._numbers[id(layer)] = len(self._numbers)
         arguments = {key: self.value(entry, f"{key}= of {layer!r}") for key, entry in arguments_of(layer).items()}
@@ -61,7 +61,9 @@ class Writer:
         if isinstance(entry, np.ndarray) and entry.dtype.kind in "biuf":
             return {"array": entry.tolist(), "dtype": entry.dtype.name}
         if isinstance(entry, Ties) and (entry.signs >= 0).all():
-            return {"ties": np.where(entry.labels < 0, None, entry.labels).tolist()}
+            labels = entry.labels.astype(object)
+            labels[entry.labels < 0] = None
+            return {"ties": labels.tolist()}
         if isinstance(entry, Mapping) and all(isinstance(key, str) for key in entry):
             return {"mapping": {key: self.value(each, where) for key, each in entry.items()}}
         if hasattr(entry, "to_dict") and type(entry).__name__ == "Sequential":
@@ -72,7 +74,9 @@ class Writer:
             return {"sparse": [rows, columns, data], "shape": list(found.shape), "dtype": found.dtype.name}
         remedy = "keep `net.values`, and make the network anew in your script"
         if callable(entry):
-            raise ModelError(f"{where} is a function, and model files hold no code; {remedy}, or use a symmetry by name.")
+            raise ModelError(
+                f"{where} is a function, and model files hold no code; {remedy}, or use a symmetry by name."
+            )
         raise ModelError(f"{where} is a {type(entry).__name__}, which no model file can hold; {remedy}.")
 
 

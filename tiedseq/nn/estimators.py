@@ -104,7 +104,8 @@ class NetworkEstimator(Arguments, ABC):
         loss = meaning.loss(self.net)
         held_out: Samples | None = None
         if isinstance(options.validation, tuple):
-            held_out, _ = self._samples(*options.validation, None, options, meaning, " of validation")
+            others, wanted = options.validation
+            held_out, _ = self._samples(others, wanted, None, options, meaning, " of validation")
         generator = generator_of(options.random_state)
         seed = int(generator.integers(2**62))
         start = self.net.values if options.warm_start else self.net.draw(generator)
@@ -186,16 +187,20 @@ class NetworkEstimator(Arguments, ABC):
     # ---- how it shows ---------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        defaults = {name: value for name, value in vars(Options()).items()}
         changed = [
             f", {name}={value!r}"
             for name, value in self._arguments.items()
-            if name != "net" and not (value is defaults[name] or isinstance(value, str | int | float) and value == defaults[name])
+            if name != "net" and not _is_default(value, getattr(Options, name))
         ]
-        return f"nn.{type(self).__name__}({self.net!r}{''.join(changed)})"
+        before, _, count = repr(self.net).rpartition(")  # ")
+        return f"nn.{type(self).__name__}({before}){''.join(changed)})  # {count}"
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._meaning is not None
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, str | int | float) and value == default)
 
 
 Targets = tuple[Any, Any, Meaning]
@@ -211,10 +216,8 @@ def _predicted(net: Sequential, sequences: list[Array], executor: Any) -> Any:
         with np.errstate(all="ignore"):
             outgoing, _ = outputs_of(net, part, None)
         if not np.isfinite(outgoing.values).all():
-            raise SequenceError(
-                f"The network's output is not finite for one of the sequences {', '.join(map(str, sorted(shard)[:5]))}, "
-                "...: scale the input as that of training."
-            )
+            number = _first_not_finite(outgoing.values, shard)
+            raise SequenceError(f"The output for sequence {number} is not finite: scale the input as that of training.")
         if outgoing.lengths is None:
             return outgoing.values.astype(np.float64)
         rows = zip(outgoing.values, outgoing.lengths, strict=True)
@@ -227,6 +230,10 @@ def _predicted(net: Sequential, sequences: list[Array], executor: Any) -> Any:
             for k, output in zip(shard, outputs, strict=True):
                 found[k] = output
     return found if net.output.positions else np.array(found)
+
+
+def _first_not_finite(outputs: Array, shard: Index) -> int:
+    return int(shard[~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)].min())
 
 
 def _split(samples: Samples, options: Options, seed: int) -> tuple[Samples, Samples | None]:

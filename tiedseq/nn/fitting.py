@@ -1,10 +1,10 @@
 """The training of a network: epochs, early stopping, checkpoints. Sees samples and a loss, not what they mean.
 
 The objective is the weighted mean of the loss over all places, plus half of `weight_decay` times the sum of squares of
-the free values that decay, each once, plus what layers add (`Sequential.penalty`), as it is. A step of Adam sees that of
-its minibatch, whose sum is divided by its number of places times the mean weight of all places, so that classes count in
-every minibatch as they do in all. Gradients are summed shard by shard in their order: the same bits on any number of
-threads.
+the free values that decay, each once, plus what layers add (`Sequential.penalty`), as it is. A step of Adam sees that
+of its minibatch, whose sum is divided by its number of places times the mean weight of all places, so that classes
+count in every minibatch as they do in all. Gradients are summed shard by shard in their order: the same bits on any
+number of threads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Epoch(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """The training options, keywords of an estimator's constructor and of `fit`; their meaning is in `nn.Classifier`."""
+    """The training options, keywords of an estimator's constructor and of `fit`; `nn.Classifier` says what they do."""
 
     max_epochs: int = 20
     batch_size: int = 64
@@ -75,7 +75,11 @@ class Options:
         if not checked_weight("learning_rate", self.learning_rate):
             raise ArgumentError(f"learning_rate={self.learning_rate!r} must be more than 0, or nothing is learnt.")
         given = self.class_weight
-        if given is not None and not isinstance(given, Mapping) and not (isinstance(given, str) and given == "balanced"):
+        if (
+            given is not None
+            and not isinstance(given, Mapping)
+            and not (isinstance(given, str) and given == "balanced")
+        ):
             raise ArgumentError(f'class_weight={given!r} must be None, "balanced", or map classes to weights.')
         if not (isinstance(self.validation, tuple) and len(self.validation) == 2) and not (
             isinstance(self.validation, int | float | np.number)
@@ -90,8 +94,8 @@ class Options:
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an nn.Epoch.")
         if self.optimiser == "lbfgs" and self.checkpoint is not None:
             raise ArgumentError(
-                f'checkpoint={self.checkpoint!r} does not go with optimiser="lbfgs", whose memory SciPy keeps to itself; '
-                'leave it out, or use optimiser="adam".'
+                f'checkpoint={self.checkpoint!r} does not go with optimiser="lbfgs", whose memory SciPy keeps to '
+                'itself; leave it out, or use optimiser="adam".'
             )
 
     def changed(self, given: Mapping[str, Any]) -> Options:
@@ -134,7 +138,9 @@ class Run:
 class Objective:
     """The objective and its gradient, by workers."""
 
-    def __init__(self, net: Sequential, loss: Loss, samples: Samples, options: Options, run: Callable[..., Any]) -> None:
+    def __init__(
+        self, net: Sequential, loss: Loss, samples: Samples, options: Options, run: Callable[..., Any]
+    ) -> None:
         self.net, self.loss, self.samples, self.options, self.run = net, loss, samples, options, run
         self.lengths, self.counts = samples.lengths, samples.counts()
         self.mean_weight = samples.total_weight() / max(int(self.counts.sum()), 1)
@@ -254,8 +260,8 @@ def _by_lbfgs(
     net = objective.net
     if any(map(_draws, net.layers)):
         raise ArgumentError(
-            'optimiser="lbfgs" needs an objective that is the same at every look, and nn.Dropout draws; leave the layer '
-            'out, or use optimiser="adam".'
+            'optimiser="lbfgs" needs an objective that is the same at every look, and nn.Dropout draws; leave the '
+            'layer out, or use optimiser="adam".'
         )
     everything = np.arange(len(objective.samples))
 
@@ -274,8 +280,8 @@ def _by_lbfgs(
     run.values, run.converged, said = found
     if len(run.history) >= options.max_epochs:
         run.why = (
-            f"L-BFGS stopped after max_epochs={options.max_epochs} iterations before it converged; raise max_epochs, or "
-            "continue with warm_start=True."
+            f"L-BFGS stopped after max_epochs={options.max_epochs} iterations before it converged; raise max_epochs, "
+            "or continue with warm_start=True."
         )
     else:
         remedy = 'make the network with dtype="float64"' if net.dtype is np.float32 else "scale the input"
@@ -299,8 +305,8 @@ def _not_finite(epoch: int, options: Options) -> ArgumentError:
     if options.optimiser == "lbfgs":
         return ArgumentError(f"The loss is not finite in iteration {epoch}: scale the input, or raise weight_decay.")
     return ArgumentError(
-        f"learning_rate={options.learning_rate:g} has made the loss infinite in epoch {epoch}: use a smaller one, such as "
-        f"{options.learning_rate / 10:g}; if that does not help, scale the input."
+        f"learning_rate={options.learning_rate:g} has made the loss infinite in epoch {epoch}: use a smaller one, such "
+        f"as {options.learning_rate / 10:g}; if that does not help, scale the input."
     )
 
 

@@ -184,7 +184,9 @@ class Sequential:
     def to_dict(self) -> dict[str, Any]:
         """Return the network as a dictionary for JSON."""
         writer = document.Writer()
-        values = {name: document.numbers(self.values[part]) for name, part in zip(self.names, self._slices, strict=True)}
+        values = {
+            name: document.numbers(self.values[part]) for name, part in zip(self.names, self._slices, strict=True)
+        }
         return {
             "input": document.signal_to_dict(self.input),
             "dtype": np.dtype(self.dtype).name,
@@ -199,7 +201,9 @@ class Sequential:
         layers = [reader.layer(each) for each in found["layers"]]
         net = cls(*layers, input=document.signal_from_dict(found["input"]), dtype=found["dtype"], random_state=0)
         if list(found["values"]) != net.names:
-            raise ValueError(f"its values are of {', '.join(found['values'])}, and the weights are {', '.join(net.names)}")
+            raise ValueError(
+                f"its values are of {', '.join(found['values'])}, and the weights are {', '.join(net.names)}"
+            )
         parts = [np.array(found["values"][name], np.float64) for name in net.names]
         for name, part, place in zip(net.names, parts, net._slices, strict=True):
             if part.shape != (place.stop - place.start,):

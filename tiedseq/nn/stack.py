@@ -12,7 +12,6 @@ from tiedseq.errors import ArgumentError
 
 from .layer import Layer
 from .signal import Batch, Signal
-from .weights import Weight
 
 Array = NDArray[Any]
 

@@ -56,7 +56,9 @@ def codes_of(labels: Sequence[Array], classes: Array | None, unknown: bool, name
     try:
         there, places = np.unique(given, return_inverse=True)
     except TypeError as error:
-        raise ArgumentError(f"{name} mixes labels that do not compare, such as text and numbers; use one kind.") from error
+        raise ArgumentError(
+            f"{name} mixes labels that do not compare, such as text and numbers; use one kind."
+        ) from error
     if classes is not None:
         number_of = {label: number for number, label in enumerate(classes.tolist())}
         lacking = [label for label in there.tolist() if label not in number_of]
@@ -67,6 +69,11 @@ def codes_of(labels: Sequence[Array], classes: Array | None, unknown: bool, name
     codes = np.full(len(together), UNKNOWN, np.int64)
     codes[known] = places
     return there, codes
+
+
+def unknown_among(labels: Array, name: str = "y") -> Array:
+    """Return which labels are None or -1, bool (L,)."""
+    return _unknown(labels, name, minus_one=True)
 
 
 def check_classes(classes: Array, name: str = "y") -> None:
@@ -89,7 +96,9 @@ def numbers_of(y: Any, name: str = "y") -> Array:
         raise ArgumentError(f"{name} has the shape {numbers.shape}; give (N,) or (N, K).")
     wrong = np.flatnonzero(~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1))
     if len(wrong):
-        raise ArgumentError(f"{name}[{wrong[0]}] is {numbers[wrong[0]]}, which is not finite: leave such sequences out.")
+        raise ArgumentError(
+            f"{name}[{wrong[0]}] is {numbers[wrong[0]]}, which is not finite: leave such sequences out."
+        )
     return numbers
 
 
@@ -143,7 +152,7 @@ def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
 
 def check_length(given: Any, count: int, name: str) -> None:
     """ArgumentError unless there is one for each sequence."""
-    n = len(given) if np.ndim(given) or isinstance(given, list) else 0
+    n = len(given) if isinstance(given, list) or np.ndim(given) else 0
     if n != count:
         raise ArgumentError(f"{name} has {n} entries, and X has {count} sequences; give one for each.")
 
@@ -192,9 +201,11 @@ def _joined(labels: Sequence[Array], name: str) -> Array:
 def _unknown(labels: Array, name: str, minus_one: bool) -> Array:
     """Which are not known. Raises ArgumentError for numbers that are no labels."""
     if labels.dtype.kind == "f":
-        if not (np.isfinite(labels) & (labels == np.floor(labels))).all():
-            wrong = labels[~(np.isfinite(labels) & (labels == np.floor(labels)))][0]
-            raise ArgumentError(f"{name} holds {wrong}; labels are text or whole numbers. To learn numbers use nn.Regressor.")
+        wrong = labels[~(np.isfinite(labels) & (labels == np.floor(labels)))]
+        if len(wrong):
+            raise ArgumentError(
+                f"{name} holds {wrong[0]}; labels are text or whole numbers. To learn numbers use nn.Regressor."
+            )
     if labels.dtype.kind in "if":
         return (labels == UNKNOWN) & minus_one
     if labels.dtype.kind != "O":
