@@ -52,6 +52,13 @@ class ClassEstimator(NetworkEstimator):
         assert meaning.classes is not None
         self.classes_ = meaning.classes
 
+    @classmethod
+    def _classes_of(cls, classes: Any) -> Array:
+        found = np.array(classes)
+        if found.ndim != 1 or found.tolist() != classes or not np.array_equal(np.unique(found), found):
+            raise ValueError("its classes are no sorted labels of one kind")
+        return found
+
     def _coded(self, labels: list[Array], unknown: bool, options: Options, before: Meaning | None) -> Targets:
         """Return codes, weights and meaning of labels one after the other."""
         known = None if before is None else before.classes

@@ -177,12 +177,17 @@ class NetworkEstimator(Arguments, ABC):
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Any:
         """Return the model that `to_dict` described."""
-        classes = document["classes"]
         model = cls(Sequential.from_dict(document["network"]))  # type: ignore[call-arg]
-        meaning = Meaning(None if classes is None else np.array(classes), None, bool(document["flat"]))
+        classes = cls._classes_of(document["classes"])
+        meaning = Meaning(classes, None, bool(document["flat"]))
         meaning.loss(model.net)  # refuses what does not fit
         model._take(meaning)
         return model
+
+    @classmethod
+    @abstractmethod
+    def _classes_of(cls, classes: Any) -> Array | None:
+        """Return the classes that a file names. Raises ValueError for what are none."""
 
     # ---- how it shows ---------------------------------------------------------------------------------------------
 

@@ -225,7 +225,7 @@ def train(
             raise _not_finite(len(run.history), options)
     checkpoint.done()
     if options.optimiser == "lbfgs" and not run.converged:
-        warnings.warn(run.why, ConvergenceWarning, stacklevel=4)
+        warnings.warn(run.why, ConvergenceWarning, stacklevel=5)
     return run
 
 

@@ -123,6 +123,11 @@ class Regressor(NetworkEstimator):
             raise ArgumentError("y is constant, so that there is nothing to explain; R^2 needs numbers that differ.")
         return float(np.mean(1.0 - of_sequence @ (targets - scores) ** 2 / spread))
 
+    @classmethod
+    def _classes_of(cls, classes: Any) -> None:
+        if classes is not None:
+            raise ValueError("it learns numbers, and has classes")
+
     def _check_network(self) -> None:
         """Any will do."""
 

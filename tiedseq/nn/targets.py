@@ -22,7 +22,7 @@ def labels_of(y: Any, name: str = "y") -> Array:
         raise ArgumentError(f"{name} has the shape {labels.shape}; give one label a sequence, (N,).")
     unknown = np.flatnonzero(_unknown(labels, name, minus_one=False))
     if len(unknown):
-        raise ArgumentError(f"{name}[{unknown[0]}] is {labels[unknown[0]]!r}: leave out sequences without a label.")
+        raise ArgumentError(f"{name}[{unknown[0]}] is None: leave out sequences without a label.")
     return labels
 
 
@@ -82,7 +82,7 @@ def check_classes(classes: Array, name: str = "y") -> None:
         raise ArgumentError(f"{name} holds no label that is known; at least two classes are needed.")
     if len(classes) < 2:
         raise ArgumentError(
-            f"{name} holds one class only, {classes[0]!r}; at least two are needed: give examples of another."
+            f"{name} holds one class only, {shown(classes)}; at least two are needed: give examples of another."
         )
 
 
