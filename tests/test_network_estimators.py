@@ -214,6 +214,13 @@ def test_a_labeller_learns_a_class_a_position() -> None:
     assert labeller.predict_proba(X[0]).shape == (len(X[0]), 2)
 
 
+def test_one_sequence_with_its_labels_is_enough_for_a_labeller() -> None:
+    X, y = labelled(1)
+    one = nn.Labeller(position_net(), max_epochs=2, random_state=0).fit(X[0], y[0])
+    assert_array_equal(one.net.values, nn.Labeller(position_net(), max_epochs=2, random_state=0).fit(X, y).net.values)
+    assert one.score(X[0], y[0]) == one.score(X, y)
+
+
 @pytest.mark.parametrize("unknown", [None, -1])
 def test_unknown_labels_do_not_count(unknown: Any) -> None:
     X, text = labelled()
@@ -299,6 +306,8 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         nn.Classifier(net_of(1)).fit(X, [0, 1, 2] * 3)
     with pytest.raises(ts.ModelError, match=r"leaves positions: put an nn\.GlobalMaxPool"):
         nn.Classifier(position_net()).fit(X, y)
+    with pytest.raises(ts.ModelError, match=r"no weights, so that there is nothing to learn"):
+        nn.Classifier(nn.Sequential(nn.OneHot(), nn.GlobalMeanPool())).fit(X, y)
     with pytest.raises(ts.ModelError, match=r"leaves none: .* nn\.Classifier"):
         nn.Labeller(net_of()).fit(X, X)
     with pytest.raises(ts.ModelError, match=r"1 outputs, and y has 2 numbers each: .* nn\.Dense\(2\)"):

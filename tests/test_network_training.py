@@ -138,6 +138,23 @@ def test_the_objective_is_the_weighted_mean_and_each_free_value_decays_once() ->
 
 
 @pytest.mark.small
+def test_a_weight_is_that_many_sequences_in_the_objective() -> None:
+    net = nn.Sequential(nn.Conv1D(2, 3), nn.Tanh(), nn.GlobalMeanPool(), nn.Dense(3), dtype="float64", random_state=0)
+    sequences = [ts.DNA.encode(x) for x in random_letters(np.random.default_rng(4), 12, 9, 15, 11)]
+    codes, times = np.array([0, 2, 1, 0]), np.array([1, 3, 0, 2])
+    repeated = np.repeat(np.arange(4), times)
+    found = []
+    for index, weights in ((np.arange(4), times.astype(float)), (repeated, np.ones(6))):
+        samples = Samples([sequences[k] for k in index], codes[index], weights, index)
+        found.append(Objective(net, losses.cross_entropy, samples, Options(weight_decay=0.3), map))
+    # the divisor counts sequences with a weight, times their mean weight: of all it is the sum of weights
+    first, second = (each.of(net.values, np.arange(len(each.samples)), None) for each in found)
+    assert_allclose(first[0], second[0], rtol=1e-12, atol=0)
+    assert_allclose(first[1], second[1], rtol=1e-12, atol=1e-14)
+    assert_allclose(found[0].mean_loss(net.values), found[1].mean_loss(net.values), rtol=1e-12, atol=0)
+
+
+@pytest.mark.small
 def test_what_layers_add_is_part_of_the_objective() -> None:
     class Drawn(nn.Dense):
         def penalty(self, weights: Any) -> Any:

@@ -97,6 +97,8 @@ class NetworkEstimator(Arguments, ABC):
     def _fit(self, X: Any, y: Any, sample_weight: Any, given: Mapping[str, Any]) -> None:
         options = self.options.changed(given)
         self._check_network()
+        if not self.net.n_parameters:
+            raise ModelError("The network has no weights, so that there is nothing to learn: add an nn.Dense layer.")
         before = None
         if options.warm_start and self._meaning is not None:
             before = replace(self._meaning, class_weights=None)

@@ -103,10 +103,9 @@ def numbers_of(y: Any, name: str = "y") -> Array:
 
 
 def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
-    """Return the numbers to learn at the positions of every sequence, float64 (L, K)."""
+    """Return the numbers to learn at the positions of every sequence, float64 (L,) or (L, K)."""
     entries = [y] if one else _listed(y, name)
-    found = [numbers_of(entry, name if one else f"{name}[{k}]") for k, entry in enumerate(entries)]
-    return [array[:, None] if array.ndim == 1 else array for array in found]
+    return [numbers_of(entry, name if one else f"{name}[{k}]") for k, entry in enumerate(entries)]
 
 
 def weights_of(sample_weight: Any, count: int) -> Array:
