@@ -243,12 +243,15 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path, random
     kept = file.read_text()
     clf.fit(X, y)
     assert not file.exists() and len(clf.history_) == 6
-    values = net.values.copy()
+    values, histories = net.values.copy(), (clf.history_, clf.validation_history_)
     file.write_text(kept)  # the same again from the file, in a new model
     other = nn.Classifier(small(), checkpoint=str(file), executor=2, **options).fit(X, y)
     assert_array_equal(other.net.values, values)
+    assert (other.history_, other.validation_history_) == histories
     if random_state is not None:
-        assert_array_equal(nn.Classifier(small(), **options).fit(X, y).net.values, values)
+        whole = nn.Classifier(small(), **options).fit(X, y)
+        assert_array_equal(whole.net.values, values)
+        assert (whole.history_, whole.validation_history_) == histories
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -313,6 +316,13 @@ def test_a_loss_that_is_not_finite_is_an_error_with_a_remedy(steps: int) -> None
     with pytest.raises(ts.ArgumentError, match=r"learning_rate=1e\+300 has made the loss infinite .* smaller one"):
         nn.Classifier(net, learning_rate=1e300, max_epochs=steps, random_state=0).fit(X, y)
     assert_array_equal(net.values, before)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_a_loss_that_begins_infinite_is_not_blamed_on_the_learning_rate(optimiser: str) -> None:
+    net = nn.Sequential(nn.Conv1D(1, 7), nn.GlobalMaxPool())
+    with pytest.raises(ts.ArgumentError, match="not finite before the first step: scale the input"):
+        nn.Regressor(net, optimiser=optimiser).fit(examples(10)[0], np.full(10, 1e200))
 
 
 def test_lbfgs_warns_where_it_has_not_converged() -> None:

@@ -88,8 +88,8 @@ class Options:
             and 0.0 <= self.validation < 1.0
         ):
             raise ArgumentError(
-                f"validation={self.validation!r} must be the part of the sequences to hold out, from 0 to less than 1, "
-                "or a tuple of sequences and what they should give."
+                f"validation={_short(self.validation)} must be the part of the sequences to hold out, from 0 to less "
+                "than 1, or a tuple of sequences and what they should give."
             )
         if self.callback is not None and not callable(self.callback):
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an nn.Epoch.")
@@ -217,9 +217,9 @@ def train(
             else:
                 _by_lbfgs(run, objective, validation, options, show)
         except FloatingPointError:
-            raise _not_finite(len(run.history), options) from None
+            raise _not_finite(len(run.history), adam.steps, options) from None
         if not np.isfinite((run.values if run.best is None else run.best).astype(net.dtype)).all():
-            raise _not_finite(len(run.history), options)
+            raise _not_finite(len(run.history), adam.steps, options)
     if run.best is not None:
         run.values = run.best
     checkpoint.done()
@@ -287,6 +287,12 @@ def _by_lbfgs(
         run.why = f"L-BFGS found no lower value nearby before it converged ({said}); {remedy}."
 
 
+def _short(value: Any) -> str:
+    """A value in a message, however long it is."""
+    said = repr(value)
+    return said if len(said) <= 40 else f"{said[:37]}..."
+
+
 def _validated(validation: Objective | None, values: Vector) -> float | None:
     if validation is None:
         return None
@@ -300,9 +306,10 @@ def _draws(layer: Layer) -> bool:
     return isinstance(layer, Dropout) or any(map(_draws, getattr(layer, "parts", ())))
 
 
-def _not_finite(epoch: int, options: Options) -> ArgumentError:
-    if options.optimiser == "lbfgs":
-        return ArgumentError(f"The loss is not finite in iteration {epoch}: scale the input, or raise weight_decay.")
+def _not_finite(epoch: int, steps: int, options: Options) -> ArgumentError:
+    if not steps:  # of Adam
+        where = f"after {epoch} iterations" if epoch else "before the first step"
+        return ArgumentError(f"The loss is not finite {where}: scale the input, what is to be learnt, and weights.")
     return ArgumentError(
         f"learning_rate={options.learning_rate:g} has made the loss infinite in epoch {epoch}: use a smaller one, such "
         f"as {options.learning_rate / 10:g}; if that does not help, scale the input."
