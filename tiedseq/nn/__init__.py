@@ -8,10 +8,13 @@ from .activations import Dropout as Dropout
 from .activations import ReLU as ReLU
 from .activations import Sigmoid as Sigmoid
 from .activations import Tanh as Tanh
+from .classifier import Classifier as Classifier
 from .convolution import Conv1D as Conv1D
 from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
+from .fitting import Epoch as Epoch
+from .labeller import Labeller as Labeller
 from .layer import Layer as Layer
 from .motifs import motifs as motifs
 from .motifs import write_motifs as write_motifs
@@ -22,6 +25,7 @@ from .pooling import MaxPool as MaxPool
 from .pooling import MeanPool as MeanPool
 from .pytorch import from_state_dict as from_state_dict
 from .pytorch import to_state_dict as to_state_dict
+from .regressor import Regressor as Regressor
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal
