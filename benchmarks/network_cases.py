@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .harness import Case, Run, case
+from .harness import CASES, Case, Run
 
 Call = Callable[[], object]
 _SEQUENCES, _LENGTH = 64, 1000
@@ -28,20 +29,24 @@ def _torch() -> Any:
     return torch
 
 
-def _ours(layers: Callable[[], tuple[Any, ...]], backward: bool, channels: int | None) -> Call:
+def _ours(filters: int, width: int, backward: bool, channels: int | None, maximum: bool) -> Call:
     """Forward, or forward and backward from a gradient of ones; letters are codes."""
+    from threadpoolctl import ThreadpoolController
+
     from tiedseq import nn
 
-    net = nn.Sequential(*layers(), input="DNA" if channels is None else channels, random_state=0)
+    layers: tuple[Any, ...] = (nn.Conv1D(filters, width), *((nn.ReLU(), nn.GlobalMaxPool()) if maximum else ()))
+    net = nn.Sequential(*layers, input="DNA" if channels is None else channels, random_state=0)
     values = _codes() if channels is None else _numbers(channels)
     batch = nn.Batch(values, np.full(_SEQUENCES, _LENGTH))
-    ones = np.ones_like(net.forward(batch)[0].values)
+    ones, threads = np.ones_like(net.forward(batch)[0].values), ThreadpoolController()
 
-    def both() -> object:
-        outgoing, memory = net.forward(batch)
-        return net.backward(memory, ones)
+    def call() -> object:
+        with threads.limit(limits=1):
+            outgoing, memory = net.forward(batch)
+            return net.backward(memory, ones) if backward else outgoing
 
-    return both if backward else lambda: net.forward(batch)
+    return call
 
 
 def _theirs(filters: int, width: int, backward: bool, channels: int | None, maximum: bool) -> Call:
@@ -70,28 +75,27 @@ def _theirs(filters: int, width: int, backward: bool, channels: int | None, maxi
     return both if backward else alone
 
 
-def _case(filters: int, width: int, channels: int | None = None, maximum: bool = False) -> Case:
-    """Rates count positions that come in. The ratio to look at is that of PyTorch's line to ours above it."""
-    from threadpoolctl import threadpool_limits
+def _case(filters: int, width: int, backward: bool, channels: int | None = None, maximum: bool = False) -> Case:
+    runs = {
+        name: Run(functools.partial(make, filters, width, backward, channels, maximum), float(_SEQUENCES * _LENGTH))
+        for name, make in (("tiedseq", _ours), ("PyTorch", _theirs))
+    }
+    what = (
+        f"Convolution{', ReLU, global maximum' if maximum else ''}: {'forward and backward' if backward else 'forward'}"
+    )
+    source = "4 letters" if channels is None else f"{channels} channels"
+    title = f"{what}, {_SEQUENCES} x {_LENGTH}, {source} to {filters} channels, width {width}, one thread"
+    return Case(title, runs, work_unit="positions")
 
-    def layers() -> tuple[Any, ...]:
-        from tiedseq import nn
 
-        convolution = nn.Conv1D(filters, width)
-        return (convolution, nn.ReLU(), nn.GlobalMaxPool()) if maximum else (convolution,)
+def _pair(name: str, filters: int, width: int, **options: Any) -> None:
+    """Make two cases known: forward, and forward and backward."""
+    CASES[name] = lambda: _case(filters, width, False, **options)
+    CASES[f"{name}-backward"] = lambda: _case(filters, width, True, **options)
 
-    runs = {}
-    for title, backward in (("forward", False), ("forward and backward", True)):
 
-        def ours(backward: bool = backward) -> Call:
-            call = _ours(layers, backward, channels)
-
-            def on_one_thread() -> object:
-                with threadpool_limits(1):
-                    return call()
-
-            return on_one_thread
-
-        runs[f"tiedseq, {title}"] = Run(ours, float(_SEQUENCES * _LENGTH))
-    what = f"{'letters' if channels is None else f'{channels} channels'} to {filters} channels, width {width}"
-    return Case(what, runs, work_unit="positions")
+_pair("conv-32", 32, 15)
+_pair("conv-256", 256, 19)
+_pair("conv-max", 32, 15, maximum=True)
+_pair("conv-max-256", 256, 19, maximum=True)
+_pair("conv-channels", 64, 5, channels=32)

@@ -15,6 +15,8 @@ from .vector import element, shuffle
 
 CHANNELS = 32  # two registers of AVX-512 in float32: one position's sums, with room for the next position's
 
+_LINE = 64  # bytes of a cache line
+
 
 class ChannelsType(types.Type):
     """32 numbers of one dtype in registers."""
@@ -55,6 +57,27 @@ def _store(typing: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), generate
+
+
+def _stream(typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write a vector to memory past the caches. Its first number stands at the beginning of a cache line."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        stored = builder.store(args[2], _place(context, builder, array, args), align=_LINE)
+        stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), generate
+
+
+def _settle(typing: Any) -> Any:
+    """Wait until all that was written past the caches can be read by other threads."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 def _repeated(typing: Any, number: Any) -> Any:
@@ -100,10 +123,13 @@ def _plain_larger(value: Any, position: Any, best: Any, where: Any) -> Any:
 if config.DISABLE_JIT:
     load_channels: Any = _plain_load
     store_channels: Any = _plain_store
+    stream_channels: Any = _plain_store
+    settle: Any = lambda: None  # noqa: E731
     in_every_channel: Any = lambda number: np.full(CHANNELS, number, np.int32)  # noqa: E731
     keep_larger: Any = _plain_larger
 else:
     load_channels, store_channels = intrinsic(_load), intrinsic(_store)
+    stream_channels, settle = intrinsic(_stream), intrinsic(_settle)
     in_every_channel, keep_larger = intrinsic(_repeated), intrinsic(_larger)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._jit import kernel, part
-from .channels import CHANNELS, in_every_channel, keep_larger, load_channels, store_channels
+from .channels import CHANNELS, in_every_channel, keep_larger, load_channels, settle, store_channels, stream_channels
 
 _CHUNK = 128  # positions whose outputs are in a core's cache while the blocks of filters go over them
 
@@ -25,12 +25,22 @@ def _sum_of_rows(table: Any, words: Any, n: Any, p: Any, jump: Any, groups: Any,
 
 @kernel
 def forward(
-    words: Any, counts: Any, step: Any, jump: Any, table: Any, groups: Any, group: Any, filters: Any, outputs: Any
+    words: Any,
+    counts: Any,
+    step: Any,
+    jump: Any,
+    table: Any,
+    groups: Any,
+    group: Any,
+    filters: Any,
+    outputs: Any,
+    past_caches: Any,
 ) -> None:
     """Fill `outputs`, flat (N, T, filters) and 32 numbers of waste: `counts` outputs of every sequence, then zeros.
 
     A vector that has fewer than 32 filters spills into the next position, which is written after it: so the last block
-    goes first, and positions go up.
+    goes first, and positions go up. What the caches do not hold is better written past them, or every line would be
+    read before: `past_caches`, where the outputs of a position are whole cache lines.
     """
     blocks = -(-filters // CHANNELS)
     longest = (outputs.size - CHANNELS) // (words.shape[0] * filters)
@@ -41,9 +51,14 @@ def forward(
                 first = b * groups * group
                 for t in range(begin, end):
                     total = _sum_of_rows(table, words, n, t * step, jump, groups, group, first)
-                    store_channels(outputs, (n * longest + t) * filters + b * CHANNELS, total)
+                    place = (n * longest + t) * filters + b * CHANNELS
+                    if past_caches:
+                        stream_channels(outputs, place, total)
+                    else:
+                        store_channels(outputs, place, total)
         for i in range((n * longest + counts[n]) * filters, (n + 1) * longest * filters):
             outputs[i] = 0
+    settle()
 
 
 @kernel

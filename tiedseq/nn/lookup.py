@@ -21,6 +21,8 @@ Array = NDArray[Any]
 
 _MOST_TAPS = 4  # in a group
 _TABLE_ROWS = 1024  # of all groups, for a block of filters: 128 KiB in float32, which stays near the core
+_LINE = 64  # bytes of a cache line
+_LARGE = 4 << 20  # bytes of outputs that leave a core's cache before the next layer reads them
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,13 @@ def forward(reading: Reading, weight: Array, bias: Array | None = None) -> Array
     """Return (N, outputs, filters), zero beyond `counts`, of weights (width, letters, filters) and biases."""
     from tiedseq.kernels import convolution
     from tiedseq.kernels.channels import CHANNELS
+    from tiedseq.kernels.memory import recycled
 
     table = _table(reading, weight, bias)
     shape = (len(reading.codes), int(reading.window.outputs(reading.codes.shape[1])), reading.filters)
-    values = np.empty(int(np.prod(shape)) + CHANNELS, weight.dtype)
-    convolution.forward(*reading.geometry, table.ravel(), *_sizes(table), reading.filters, values)
+    values = recycled(int(np.prod(shape)) + CHANNELS, weight.dtype)
+    past_caches = values.nbytes >= _LARGE and values.ctypes.data % _LINE == 0 == shape[2] * values.itemsize % _LINE
+    convolution.forward(*reading.geometry, table.ravel(), *_sizes(table), reading.filters, values, past_caches)
     return values[:-CHANNELS].reshape(shape)
 
 
