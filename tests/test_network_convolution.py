@@ -134,9 +134,9 @@ def test_letters_of_proteins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "rtol", "filters"), [("float32", 1e-4, 32), ("float32", 1e-4, 24), ("float64", 1e-10, 48)]
+    ("dtype", "atol", "filters"), [("float32", 1e-4, 32), ("float32", 1e-4, 24), ("float64", 1e-10, 48)]
 )
-def test_large_batches(dtype: str, rtol: float, filters: int) -> None:
+def test_large_batches(dtype: str, atol: float, filters: int) -> None:
     """Outputs that are written past the caches, into memory that was used before."""
     generator = np.random.default_rng(1)
     net = random_net(nn.Conv1D(filters, 15), dtype=dtype)
