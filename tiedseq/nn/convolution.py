@@ -100,23 +100,28 @@ class Conv1D(Layer):
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
-        lengths = windows_over(self, self.window, batch, self.mirror)
-        weight = weights[0]
         if self.letters is not None:
-            values = lookup.forward(batch.values, weight, self.letters, self.window)
-        else:
-            values = taps.forward(batch.values, weight, self.window)
+            reading = self.read(batch)
+            return Batch(lookup.forward(reading, *weights), reading.counts), reading
+        lengths = windows_over(self, self.window, batch, self.mirror)
+        values = taps.forward(batch.values, weights[0], self.window)
         if self.has_bias:
             values += weights[1]
         return Batch(masked(values, lengths), lengths), batch
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
-        batch: Batch = memory
-        gradients = [gradient.sum(axis=(0, 1))] if self.has_bias else []
         if self.letters is not None:
-            return None, [lookup.backward(batch.values, gradient, self.letters, self.window), *gradients]
+            return None, lookup.backward(memory, gradient)[: len(self.weights)]
+        batch: Batch = memory
         back, of_weight = taps.backward(batch.values, weights[0], gradient, self.window)
-        return masked(back, batch.lengths), [of_weight, *gradients]
+        of_bias = [gradient.sum(axis=(0, 1))] if self.has_bias else []
+        return masked(back, batch.lengths), [of_weight, *of_bias]
+
+    def read(self, batch: Batch) -> lookup.Reading:
+        """Return letters as rows of tables."""
+        assert self.letters is not None
+        counts = windows_over(self, self.window, batch, self.mirror)
+        return lookup.Reading.of(batch.values, counts, self.letters, self.window, self.filters)
 
     def as_matrix(self, weight: Array, length: int) -> Array:
         """Return the convolution of `length` positions as the matrix of a dense layer, without its bias.
