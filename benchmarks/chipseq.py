@@ -24,7 +24,8 @@ from tiedseq import nn
 from .inputs import DATA
 
 SEEDS = range(5)
-FILTERS, WIDTH, EPOCHS = 32, 19, 25
+FILTERS, WIDTH, EPOCHS = 64, 19, 25
+DROPOUT = 0.3
 HELD_OUT = ("chr1", "chr8", "chr21")  # by custom; about a seventh of the sequences
 SHORT = (100, 300, 1000)
 LEAST_UPDATES = 1000  # of short training sets: as many epochs as make these
@@ -118,13 +119,9 @@ Way = Callable[[Set, Set, int], Scores]  # learn, held out, seed -> whether each
 
 
 def network(filters: int, seed: int, symmetry: str | None) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv1D(filters, width=WIDTH, symmetry=symmetry),
-        nn.ReLU(),
-        nn.GlobalMaxPool(),
-        nn.Dense(1),
-        random_state=seed,
-    )
+    first = nn.Conv1D(filters, width=WIDTH, symmetry=symmetry)
+    layers = (first, nn.ReLU(), nn.GlobalMaxPool(), nn.Dropout(DROPOUT), nn.Dense(1))
+    return nn.Sequential(*layers, random_state=seed)
 
 
 def fitted(filters: int, symmetry: str | None, learn: Set, seed: int) -> nn.Classifier:

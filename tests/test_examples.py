@@ -47,6 +47,16 @@ def test_cpg_islands() -> None:
     assert min(tied) > 0.9 * min(pairs)  # with a little more than half of the parameters
 
 
+def test_motifs(tmp_path: Path) -> None:
+    """The network finds the motifs that are known."""
+    found = output_of("motifs.py", str(tmp_path / "m.png"))
+    assert float(re.findall(r"(\S+) of what it learnt from", found)[0]) > 0.95
+    for factor, word in (("oct4", "ATGCA"), ("mafk", "TGCTGA")):
+        first, *_ = re.findall(rf"{factor}: (\S+) in", found)
+        assert word in first
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+
+
 # ---- the notebook ----------------------------------------------------------------------------------------------------
 
 
