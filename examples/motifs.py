@@ -55,13 +55,9 @@ def core(motif, least: float = 0.5):
 def main(picture: str) -> None:
     sequences, factors = peaks()
     layers = nn.Conv1D(64, width=19, symmetry="reverse-complement"), nn.ReLU(), nn.GlobalMaxPool(), nn.Dropout(0.3)
-    model = nn.Classifier(
-        nn.Sequential(*layers, nn.Dense(1), random_state=0), max_epochs=10, random_state=0, executor=2
-    )
-    model.fit(sequences, factors)
-    print(
-        f"{model.net.n_parameters} free parameters; {model.score(sequences, factors):.3f} of what it learnt from is right"
-    )
+    net = nn.Sequential(*layers, nn.Dense(1), random_state=0)
+    model = nn.Classifier(net, max_epochs=10, random_state=0, executor=2).fit(sequences, factors)
+    print(f"{net.n_parameters} free parameters; {model.score(sequences, factors):.3f} of what it learnt from is right")
 
     weights = net.parameters["4.dense.weight"][:, 0]  # above 0: towards the second class
     found = {motif.name: motif for motif in nn.motifs(net, sequences)}
