@@ -13,12 +13,12 @@ from .convolution import Conv1D as Conv1D
 from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
-from .fitting import Epoch as Epoch
 from .labeller import Labeller as Labeller
 from .layer import Layer as Layer
 from .motifs import motifs as motifs
 from .motifs import write_motifs as write_motifs
 from .network import Sequential as Sequential
+from .options import Epoch as Epoch
 from .pooling import GlobalMaxPool as GlobalMaxPool
 from .pooling import GlobalMeanPool as GlobalMeanPool
 from .pooling import MaxPool as MaxPool

@@ -12,8 +12,8 @@ from tiedseq.errors import ArgumentError, ModelError
 from . import targets as read
 from .classifier import ClassEstimator
 from .estimators import Meaning, Targets
-from .fitting import Options
 from .losses import probabilities
+from .options import Options
 
 Array = NDArray[Any]
 
