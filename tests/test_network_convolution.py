@@ -93,6 +93,29 @@ def test_numbers_equal_plain_loops(name: str) -> None:
     np.testing.assert_allclose(found, np.concatenate([part.ravel() for part in total]), rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize(("sequences", "length"), [(3, 2500), (700, 9)])
+def test_numbers_in_several_products(sequences: int, length: int) -> None:
+    """Sequences longer than one matrix product takes, and so short that it takes many."""
+    generator = np.random.default_rng(1)
+    net = random_net(nn.Conv1D(3, 4, stride=2, padding=1, dilation=2), input=2)
+    weight, bias = net.expanded()
+    X = generator.normal(size=(sequences, length, 2))
+    outgoing, memory = net.forward(batch_of(X, net.input, net.dtype)[0])
+    gradient = generator.normal(size=outgoing.values.shape)
+    back, found = net.backward(memory, gradient)
+    assert back is not None
+    of_weight = np.zeros(weight.shape)
+    for n in range(sequences):
+        options = {"stride": 2, "dilation": 2, "before": 1}
+        if n % 100 == 2:
+            expected = convolution(X[n], weight, bias, **options, after=1)
+            np.testing.assert_allclose(outgoing.values[n], expected, rtol=0, atol=1e-12)
+        of_x, part, _ = convolution_backward(X[n], weight, gradient[n], **options)
+        np.testing.assert_allclose(back[n], of_x, rtol=0, atol=1e-12)
+        of_weight += part
+    np.testing.assert_allclose(found[: weight.size], of_weight.ravel(), rtol=0, atol=1e-10)
+
+
 @pytest.mark.small
 @pytest.mark.parametrize("name", CASES)
 def test_equals_pytorch(name: str) -> None:

@@ -104,18 +104,15 @@ class Conv1D(Layer):
             reading = self.read(batch)
             return Batch(lookup.forward(reading, *weights), reading.counts), reading
         lengths = windows_over(self, self.window, batch, self.mirror)
-        values = taps.forward(batch.values, weights[0], self.window)
-        if self.has_bias:
-            values += weights[1]
+        values = taps.forward(batch.values, weights[0], self.window, *weights[1:])
         return Batch(masked(values, lengths), lengths), batch
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         if self.letters is not None:
             return None, lookup.backward(memory, gradient)[: len(self.weights)]
         batch: Batch = memory
-        back, of_weight = taps.backward(batch.values, weights[0], gradient, self.window)
-        of_bias = [gradient.sum(axis=(0, 1))] if self.has_bias else []
-        return masked(back, batch.lengths), [of_weight, *of_bias]
+        back, *of_weights = taps.backward(batch.values, weights[0], gradient, self.window)
+        return masked(back, batch.lengths), of_weights[: len(weights)]
 
     def read(self, batch: Batch) -> lookup.Reading:
         """Return letters as rows of tables."""
