@@ -13,6 +13,7 @@ from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
 from .layer import Layer as Layer
+from .local import LocallyConnected1D as LocallyConnected1D
 from .network import Sequential as Sequential
 from .pooling import GlobalMaxPool as GlobalMaxPool
 from .pooling import GlobalMeanPool as GlobalMeanPool
