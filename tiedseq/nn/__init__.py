@@ -12,6 +12,13 @@ from .convolution import Conv1D as Conv1D
 from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
+from .depth import Repeat as Repeat
+from .depth import Residual as Residual
+from .graph import MultiHop as MultiHop
+from .landscape import hessian_of as hessian_of
+from .landscape import projected_gradient as projected_gradient
+from .landscape import projected_hessian as projected_hessian
+from .landscape import tied_subspace as tied_subspace
 from .layer import Layer as Layer
 from .local import LocallyConnected1D as LocallyConnected1D
 from .network import Sequential as Sequential
