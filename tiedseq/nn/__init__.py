@@ -29,3 +29,4 @@ from .pooling import MeanPool as MeanPool
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal
+from .unet import UNet1D as UNet1D

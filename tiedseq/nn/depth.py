@@ -155,8 +155,7 @@ class Residual(_Inner):
 
 
 def _said(signal: Signal) -> str:
-    positions = (
-        f"{'any number of' if signal.length is None else signal.length} positions of " if signal.positions else ""
-    )
+    length = "any number of" if signal.length is None else signal.length
+    positions = f"{length} positions of " if signal.positions else ""
     symmetry = "no symmetry" if signal.action is None else signal.action.name
     return f"{positions}{signal.channels} channels with {symmetry}"

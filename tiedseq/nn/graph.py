@@ -63,7 +63,8 @@ class MultiHop(Layer):
         signal.need_numbers(repr(self))
         if signal.action is not None:
             raise ModelError(
-                f"{self!r} comes after a layer that keeps {signal.action.name}, and a graph has no other end."
+                f"{self!r} comes after a layer that keeps {signal.action.name}, and a graph has no other end; "
+                "leave the symmetry out."
             )
         if signal.length not in (None, self.nodes):
             raise ModelError(f"{self!r} takes a position a node, and the sequences have the length {signal.length}.")
