@@ -92,7 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placing": {"errors", "records", "pairing", "alignment", "aligning", "pairhmm"},
     "nn": {
         *("errors", "options", "alphabet", "records", "ties", "random_state", "kernels", "chains", "training", "sink"),
-        *("storage", "workers", "checkpoints", "estimator"),
+        *("storage", "workers", "checkpoints", "estimator", "strands"),
     },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }

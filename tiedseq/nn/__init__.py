@@ -8,13 +8,16 @@ from .activations import Dropout as Dropout
 from .activations import ReLU as ReLU
 from .activations import Sigmoid as Sigmoid
 from .activations import Tanh as Tanh
+from .classifier import Classifier as Classifier
 from .convolution import Conv1D as Conv1D
 from .dense import Dense as Dense
 from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
 from .depth import Repeat as Repeat
 from .depth import Residual as Residual
+from .fitting import Epoch as Epoch
 from .graph import MultiHop as MultiHop
+from .labeller import Labeller as Labeller
 from .landscape import hessian_of as hessian_of
 from .landscape import projected_gradient as projected_gradient
 from .landscape import projected_hessian as projected_hessian
@@ -26,6 +29,7 @@ from .pooling import GlobalMaxPool as GlobalMaxPool
 from .pooling import GlobalMeanPool as GlobalMeanPool
 from .pooling import MaxPool as MaxPool
 from .pooling import MeanPool as MeanPool
+from .regressor import Regressor as Regressor
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal

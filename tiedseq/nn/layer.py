@@ -23,11 +23,22 @@ class Layer(ABC):
     A layer is described first, and takes its place in a network when the network is made: `place` gets the signal that
     comes in, makes the weights, and returns the signal that goes out. It holds no values: `forward` and `backward` are
     functions of the arrays they are given, so that threads share nothing.
+
+    Attributes
+    ----------
+    given : (tuple, dict)
+        The arguments of the constructor, by position and by name: what a model file says of the layer.
     """
 
+    given: tuple[tuple[Any, ...], dict[str, Any]]
     weights: tuple[Weight, ...] = ()
     input: Signal | None = None
     output: Signal | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        layer = super().__new__(cls)
+        layer.given = args, kwargs
+        return layer
 
     def place(self, signal: Signal) -> Signal:
         """Take the incoming signal, make the weights, and return the outgoing one.

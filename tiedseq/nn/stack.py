@@ -12,7 +12,6 @@ from tiedseq.errors import ArgumentError
 
 from .layer import Layer
 from .signal import Batch, Signal
-from .weights import Weight
 
 Array = NDArray[Any]
 
@@ -24,12 +23,8 @@ class Composite(Layer):
 
     def _gather(self) -> None:
         """Set `weights` from the parts; a Weight that several parts hold stands once."""
-        found: dict[int, Weight] = {}
-        for part in self.parts:
-            for weight in part.weights:
-                found.setdefault(id(weight), weight)
-        self.weights = tuple(found.values())
-        self._index = {key: number for number, key in enumerate(found)}
+        self.weights = tuple(dict.fromkeys(weight for part in self.parts for weight in part.weights))
+        self._index = {weight: number for number, weight in enumerate(self.weights)}
 
     @property
     def weight_names(self) -> list[str]:
@@ -41,12 +36,12 @@ class Composite(Layer):
 
     def of_part(self, part: Layer, weights: Sequence[Array]) -> list[Array]:
         """The arrays of one part, among those of all."""
-        return [weights[self._index[id(weight)]] for weight in part.weights]
+        return [weights[self._index[weight]] for weight in part.weights]
 
     def add(self, part: Layer, gradients: Sequence[Array], totals: list[Array | None]) -> None:
         """Add the gradients of one part to the totals: what is shared is summed."""
         for weight, gradient in zip(part.weights, gradients, strict=True):
-            number = self._index[id(weight)]
+            number = self._index[weight]
             known = totals[number]
             totals[number] = gradient if known is None else known + gradient
 
