@@ -30,6 +30,7 @@ from .pooling import GlobalMeanPool as GlobalMeanPool
 from .pooling import MaxPool as MaxPool
 from .pooling import MeanPool as MeanPool
 from .regressor import Regressor as Regressor
+from .siamese import Siamese as Siamese
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal
