@@ -26,7 +26,7 @@ def mirrored(values: Array, sign: int = 1) -> Array:
     return 0.5 * (values + sign * values[:, ::-1])
 
 
-# ---- palindromes and their opposites -----------------------------------------------------------------------------------
+# ---- palindromes and their opposites ---------------------------------------------------------------------------------
 
 
 @pytest.mark.small
@@ -90,7 +90,7 @@ def test_every_window_of_a_longer_signal_is_deaf_to_its_own_noise() -> None:
     assert change[8] < 1e-14 and np.delete(change, 8).min() > 1e-3
 
 
-# ---- any rearrangement -------------------------------------------------------------------------------------------------
+# ---- any rearrangement -----------------------------------------------------------------------------------------------
 
 
 def cyclic(w: Array) -> Array:
@@ -135,7 +135,7 @@ def test_functions_that_rearrange_nothing_are_refused() -> None:
         filters("mirror", 3)
 
 
-# ---- the mistakes ------------------------------------------------------------------------------------------------------
+# ---- the mistakes ----------------------------------------------------------------------------------------------------
 
 
 def strands(X: list[str]) -> list[str]:
@@ -218,7 +218,7 @@ def test_tied_weights_count_once(symmetry: Any, weights: int, biases: int) -> No
 
 @pytest.mark.small
 def test_weight_decay_counts_tied_weights_once() -> None:
-    """Without anything to learn L-BFGS meets the decay alone: half of it times the sum of squares of free values."""
+    """The objective grows by half of the decay times the sum of squares of the free values that decay."""
     net = deep(nn.Conv1D(4, 5, symmetry="reverse-complement"))
     start = net.values.astype(np.float64)
     X, y = ["ACGTAGATAG", "CCATTAGGAT"], [0, 1]
@@ -234,7 +234,7 @@ def test_weight_decay_counts_tied_weights_once() -> None:
     np.testing.assert_allclose(objectives[1] - objectives[0], 0.25 * (start[net.decays] ** 2).sum(), rtol=1e-9)
 
 
-# ---- what keeps it, and what does not ----------------------------------------------------------------------------------
+# ---- what keeps it, and what does not --------------------------------------------------------------------------------
 
 
 @pytest.mark.small
