@@ -97,6 +97,8 @@ class NetworkEstimator(Arguments, ABC):
     def _fit(self, X: Any, y: Any, sample_weight: Any, given: Mapping[str, Any]) -> None:
         options = self.options.changed(given)
         self._check_network()
+        if not self.net.n_parameters:
+            raise ModelError("The network has no weights, so that there is nothing to learn: add an nn.Dense layer.")
         before = None
         if options.warm_start and self._meaning is not None:
             before = replace(self._meaning, class_weights=None)
@@ -177,12 +179,17 @@ class NetworkEstimator(Arguments, ABC):
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Any:
         """Return the model that `to_dict` described."""
-        classes = document["classes"]
         model = cls(Sequential.from_dict(document["network"]))  # type: ignore[call-arg]
-        meaning = Meaning(None if classes is None else np.array(classes), None, bool(document["flat"]))
+        classes = cls._classes_of(document["classes"])
+        meaning = Meaning(classes, None, bool(document["flat"]))
         meaning.loss(model.net)  # refuses what does not fit
         model._take(meaning)
         return model
+
+    @classmethod
+    @abstractmethod
+    def _classes_of(cls, classes: Any) -> Array | None:
+        """Return the classes that a file names. Raises ValueError for what are none."""
 
     # ---- how it shows ---------------------------------------------------------------------------------------------
 

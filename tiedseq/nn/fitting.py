@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ class Options:
     max_epochs: int = 20
     batch_size: int = 64
     optimiser: str = "adam"
-    learning_rate: float = 0.001
+    learning_rate: float = 0.003
     weight_decay: float = 0.0
     class_weight: Any = None
     validation: Any = 0.0
@@ -152,10 +153,9 @@ class Objective:
         total, gradient = 0.0, np.zeros(len(values))
         for value, slope in self._sums(values, indices, seed, True):
             total, gradient = total + value, gradient + slope
-        with np.errstate(all="ignore"):
-            penalty, of_penalty = self.net.penalty(values)
-            total = total / divisor + 0.5 * float(self.decay @ (values * values)) + penalty
-            gradient = gradient / divisor + self.decay * values + of_penalty
+        penalty, of_penalty = self.net.penalty(values)
+        total = total / divisor + 0.5 * float(self.decay @ (values * values)) + penalty
+        gradient = gradient / divisor + self.decay * values + of_penalty
         if not (math.isfinite(total) and np.isfinite(gradient).all()):
             raise FloatingPointError
         return total, gradient
@@ -208,7 +208,7 @@ def train(
     checkpoint = Checkpoint(options.checkpoint, lambda: _digest(net, samples, start, options))
     run, adam = _begun(checkpoint, start, seed, options)
     training, held_out = split(run.seed)
-    with _progress(options) as show, mapping(options.executor) as workers:
+    with _progress(options) as show, mapping(options.executor) as workers, np.errstate(all="ignore"):
         objective = Objective(net, loss, training, options, workers)
         validation = None if held_out is None else Objective(net, loss, held_out, options, workers)
         try:
@@ -218,14 +218,13 @@ def train(
                 _by_lbfgs(run, objective, validation, options, show)
         except FloatingPointError:
             raise _not_finite(len(run.history), options) from None
+        if not np.isfinite((run.values if run.best is None else run.best).astype(net.dtype)).all():
+            raise _not_finite(len(run.history), options)
     if run.best is not None:
         run.values = run.best
-    with np.errstate(over="ignore"):
-        if not np.isfinite(run.values.astype(net.dtype)).all():
-            raise _not_finite(len(run.history), options)
     checkpoint.done()
     if options.optimiser == "lbfgs" and not run.converged:
-        warnings.warn(run.why, ConvergenceWarning, stacklevel=4)
+        warnings.warn(run.why, ConvergenceWarning, stacklevel=5)
     return run
 
 
@@ -316,7 +315,8 @@ def _not_finite(epoch: int, options: Options) -> ArgumentError:
 def _digest(net: Sequential, samples: Samples, start: Vector, options: Options) -> str:
     """Identify network, data and options; how long it may take and who works is free."""
     found = hashlib.sha256()
-    said = (repr(net), net.input, np.dtype(net.dtype).name, len(samples))
+    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(net))  # where a function is in memory
+    said = (layers, net.input, np.dtype(net.dtype).name, len(samples))
     chosen = (options.batch_size, options.learning_rate, options.weight_decay, options.class_weight, options.warm_start)
     held = options.validation if isinstance(options.validation, float | int) else "given"
     found.update(repr((said, chosen, held, repr(options.random_state)[:40])).encode())

@@ -21,7 +21,7 @@ from .signal import Batch
 Array = NDArray[Any]
 Index = NDArray[np.int64]
 
-SHARD = 32  # sequences that a worker takes at a time,
+SHARD = 16  # sequences that a worker takes at a time,
 POSITIONS = 1 << 18  # and positions, which bound the memory
 LIKE = 0.1  # lengths that differ by less than this part may stand in any order
 

@@ -102,9 +102,11 @@ class Sequential:
                 f"values= has the shape {values.shape} and the dtype {values.dtype}; the network has "
                 f"{self.n_parameters} free values, which are real numbers."
             )
-        if not np.isfinite(values).all():
-            raise ArgumentError("values= holds numbers that are not finite.")
-        self._values = values.astype(self.dtype)
+        with np.errstate(over="ignore"):
+            cast = values.astype(self.dtype)
+        if not np.isfinite(cast).all():
+            raise ArgumentError(f"values= holds numbers that are not finite in {np.dtype(self.dtype).name}.")
+        self._values = cast
 
     @property
     def names(self) -> list[str]:

@@ -123,6 +123,11 @@ class Regressor(NetworkEstimator):
             raise ArgumentError("y is constant, so that there is nothing to explain; R^2 needs numbers that differ.")
         return float(np.mean(1.0 - of_sequence @ (targets - scores) ** 2 / spread))
 
+    @classmethod
+    def _classes_of(cls, classes: Any) -> None:
+        if classes is not None:
+            raise ValueError("it learns numbers, and has classes")
+
     def _check_network(self) -> None:
         """Any will do."""
 
@@ -131,8 +136,9 @@ class Regressor(NetworkEstimator):
         if self.net.output.positions:
             targets = read.position_numbers_of(y, one)
             read.check_length(targets, count, "y")
-            first = y if one else next(iter(y))
-            return targets, [np.ones(len(each)) for each in targets], np.ndim(first) == 1
+            is_flat = all(each.ndim == 1 for each in targets)
+            targets = [each.reshape(len(each), -1) for each in targets]
+            return targets, [np.ones(len(each)) for each in targets], is_flat
         numbers = read.numbers_of([y] if one else y)
         read.check_length(numbers, count, "y")
         return numbers.reshape(count, -1), np.ones(count), numbers.ndim == 1

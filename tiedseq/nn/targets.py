@@ -22,7 +22,7 @@ def labels_of(y: Any, name: str = "y") -> Array:
         raise ArgumentError(f"{name} has the shape {labels.shape}; give one label a sequence, (N,).")
     unknown = np.flatnonzero(_unknown(labels, name, minus_one=False))
     if len(unknown):
-        raise ArgumentError(f"{name}[{unknown[0]}] is {labels[unknown[0]]!r}: leave out sequences without a label.")
+        raise ArgumentError(f"{name}[{unknown[0]}] is None: leave out sequences without a label.")
     return labels
 
 
@@ -82,7 +82,7 @@ def check_classes(classes: Array, name: str = "y") -> None:
         raise ArgumentError(f"{name} holds no label that is known; at least two classes are needed.")
     if len(classes) < 2:
         raise ArgumentError(
-            f"{name} holds one class only, {classes[0]!r}; at least two are needed: give examples of another."
+            f"{name} holds one class only, {shown(classes)}; at least two are needed: give examples of another."
         )
 
 
@@ -103,10 +103,9 @@ def numbers_of(y: Any, name: str = "y") -> Array:
 
 
 def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
-    """Return the numbers to learn at the positions of every sequence, float64 (L, K)."""
+    """Return the numbers to learn at the positions of every sequence, float64 (L,) or (L, K)."""
     entries = [y] if one else _listed(y, name)
-    found = [numbers_of(entry, name if one else f"{name}[{k}]") for k, entry in enumerate(entries)]
-    return [array[:, None] if array.ndim == 1 else array for array in found]
+    return [numbers_of(entry, name if one else f"{name}[{k}]") for k, entry in enumerate(entries)]
 
 
 def weights_of(sample_weight: Any, count: int) -> Array:
