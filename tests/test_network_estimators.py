@@ -167,6 +167,11 @@ def test_labels_and_sequences_in_many_forms() -> None:
         clf = nn.Classifier(net_of(), max_epochs=1, random_state=0).fit(X, labels)
         assert_array_equal(clf.classes_, np.unique(labels))
         assert clf.predict(X).dtype == np.asarray(labels).dtype
+    whole = pandas.Series([0, 1] * 10, dtype="Int64")
+    assert nn.Classifier(net_of(), max_epochs=1).fit(X, whole).classes_.tolist() == [0, 1]
+    for missing in (pandas.Series(["a", pandas.NA] * 10), pandas.Series([0, pandas.NA] * 10, dtype="Int64")):
+        with pytest.raises(ts.ArgumentError, match=r"y\[1\] is None|y holds nan"):
+            clf.fit(X, missing)
     categories = frame["label"].astype("category")
     assert nn.Classifier(net_of(), max_epochs=1).fit(X, categories).classes_.tolist() == ["with", "without"]
 
@@ -286,6 +291,10 @@ def test_a_regressor_learns_numbers_at_positions() -> None:
         (["a", 1, "b", 2], "y mixes labels that do not compare"),
         ("abab", "y is of type str; give a list"),
         (None, "y is None"),
+        ([b"a", b"b"] * 2, "y is of dtype .S1; labels are text or whole numbers"),
+        ([("a", 1), ("b", 2)] * 2, "y has the shape"),
+        (np.array([1j, 2]), "y is of dtype complex128"),
+        ([{}, 1, 2, 3], "y holds {}, a dict"),
         (3, "y is of type int"),
         ([], "y has 0 entries"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from scipy import special
 import tiedseq as ts
 from tiedseq import nn
 from tiedseq.nn import losses
-from tiedseq.nn.fitting import Objective, Options
 from tiedseq.nn.minibatches import Samples, minibatches, shards
+from tiedseq.nn.objective import Objective
 from tiedseq.nn.optimisers import Adam
 
 MOTIF = "TGACTCA"
@@ -124,7 +125,7 @@ def test_the_objective_is_the_weighted_mean_and_each_free_value_decays_once() ->
     codes, weights = np.array([0, 1, 1, 0]), np.array([1.0, 2.0, 0.5, 3.0])
     sequences = [ts.DNA.encode(x) for x in X]
     samples = Samples(sequences, codes, weights, np.arange(4))
-    objective = Objective(net, losses.logistic, samples, Options(weight_decay=0.3), map)
+    objective = Objective(net, losses.logistic, samples, 0.3, map)
     value, gradient = objective.of(net.values, np.arange(4), None)
     signs = np.where(codes == 1, 1.0, -1.0)
     mean = np.average(-special.log_expit(signs * net(X)[:, 0]), weights=weights)
@@ -146,7 +147,7 @@ def test_a_weight_is_that_many_sequences_in_the_objective() -> None:
     found = []
     for index, weights in ((np.arange(4), times.astype(float)), (repeated, np.ones(6))):
         samples = Samples([sequences[k] for k in index], codes[index], weights, index)
-        found.append(Objective(net, losses.cross_entropy, samples, Options(weight_decay=0.3), map))
+        found.append(Objective(net, losses.cross_entropy, samples, 0.3, map))
     # the divisor counts sequences with a weight, times their mean weight: of all it is the sum of weights
     first, second = (each.of(net.values, np.arange(len(each.samples)), None) for each in found)
     assert_allclose(first[0], second[0], rtol=1e-12, atol=0)
@@ -243,12 +244,15 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path, random
     kept = file.read_text()
     clf.fit(X, y)
     assert not file.exists() and len(clf.history_) == 6
-    values = net.values.copy()
+    values, histories = net.values.copy(), (clf.history_, clf.validation_history_)
     file.write_text(kept)  # the same again from the file, in a new model
     other = nn.Classifier(small(), checkpoint=str(file), executor=2, **options).fit(X, y)
     assert_array_equal(other.net.values, values)
+    assert (other.history_, other.validation_history_) == histories
     if random_state is not None:
-        assert_array_equal(nn.Classifier(small(), **options).fit(X, y).net.values, values)
+        whole = nn.Classifier(small(), **options).fit(X, y)
+        assert_array_equal(whole.net.values, values)
+        assert (whole.history_, whole.validation_history_) == histories
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -266,8 +270,31 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     file.write_text(kept.replace('"steps"', '"stops"'))
     with pytest.raises(ts.InputError, match="the checkpoint is damaged"):
         nn.Classifier(small(), checkpoint=file, random_state=0).fit(X, y)
-    with pytest.raises(ts.ArgumentError, match="lbfgs"):
-        nn.Classifier(small(), checkpoint=file, optimiser="lbfgs")
+    file.write_text(kept)
+    with pytest.raises(ts.InputError, match="of another model, data or options"):
+        nn.Classifier(small(), checkpoint=file, random_state=0).fit(X, y, optimiser="lbfgs")
+
+
+def test_an_interrupted_lbfgs_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    X, y = examples(60)
+    layers = (nn.Conv1D(2, 7), nn.Tanh(), nn.GlobalMeanPool(), nn.Dense(1))
+    clf = nn.Classifier(nn.Sequential(*layers), optimiser="lbfgs", max_epochs=300, weight_decay=0.01, validation=0.2)
+    file = tmp_path / "checkpoint"
+    expected = clf.fit(X, y, random_state=0).net.values.copy()
+    history = clf.history_, clf.validation_history_
+    with pytest.raises(Interruption):
+        clf.fit(X, y, random_state=0, checkpoint=file, callback=interrupt_after(4))
+    kept = json.loads(file.read_text())
+    seen: list[nn.Epoch] = []
+    found = kept["runs"][0]["found"]
+    clf.fit(X, y, random_state=0, checkpoint=file, callback=seen.append)
+    assert_array_equal(clf.net.values, expected)
+    assert (clf.history_, clf.validation_history_) == history
+    assert seen[0].epoch == 4 and not file.exists()
+    found[-1][0] += 1.0  # it does go by what is kept
+    file.write_text(json.dumps(kept))
+    clf.fit(X, y, random_state=0, checkpoint=file)
+    assert clf.history_[0] == history[0][0] and clf.history_ != history[0]
 
 
 def test_early_stopping_keeps_the_best_values() -> None:
@@ -313,6 +340,13 @@ def test_a_loss_that_is_not_finite_is_an_error_with_a_remedy(steps: int) -> None
     with pytest.raises(ts.ArgumentError, match=r"learning_rate=1e\+300 has made the loss infinite .* smaller one"):
         nn.Classifier(net, learning_rate=1e300, max_epochs=steps, random_state=0).fit(X, y)
     assert_array_equal(net.values, before)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_a_loss_that_begins_infinite_is_not_blamed_on_the_learning_rate(optimiser: str) -> None:
+    net = nn.Sequential(nn.Conv1D(1, 7), nn.GlobalMaxPool())
+    with pytest.raises(ts.ArgumentError, match="not finite before the first step: scale the input"):
+        nn.Regressor(net, optimiser=optimiser).fit(examples(10)[0], np.full(10, 1e200))
 
 
 def test_lbfgs_warns_where_it_has_not_converged() -> None:

@@ -15,7 +15,6 @@ from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
 from .depth import Repeat as Repeat
 from .depth import Residual as Residual
-from .fitting import Epoch as Epoch
 from .graph import MultiHop as MultiHop
 from .labeller import Labeller as Labeller
 from .landscape import hessian_of as hessian_of
@@ -25,6 +24,7 @@ from .landscape import tied_subspace as tied_subspace
 from .layer import Layer as Layer
 from .local import LocallyConnected1D as LocallyConnected1D
 from .network import Sequential as Sequential
+from .options import Epoch as Epoch
 from .pooling import GlobalMaxPool as GlobalMaxPool
 from .pooling import GlobalMeanPool as GlobalMeanPool
 from .pooling import MaxPool as MaxPool

@@ -12,9 +12,9 @@ from tiedseq.random_state import RandomState
 
 from . import targets as read
 from .estimators import Meaning, NetworkEstimator, Targets
-from .fitting import Options
 from .losses import probabilities
 from .network import Sequential
+from .options import Options
 
 Array = NDArray[Any]
 
@@ -121,7 +121,7 @@ class Classifier(ClassEstimator):
         Threads that share the work; the result is the same to the last bit for any number.
     checkpoint : path, default None
         A file that is written, whole, after every epoch, from which an interrupted training of the same network, data
-        and options goes on to the same bits; removed at the end. For Adam.
+        and options goes on to the same bits; removed at the end.
     warm_start : bool, default False
         Start from the network's values instead of new ones; Adam's memory begins anew.
 

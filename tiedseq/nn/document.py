@@ -66,7 +66,7 @@ class Writer:
             return {"ties": labels.tolist()}
         if isinstance(entry, Mapping) and all(isinstance(key, str) for key in entry):
             return {"mapping": {key: self.value(each, where) for key, each in entry.items()}}
-        if hasattr(entry, "to_dict") and type(entry).__name__ == "Sequential":
+        if getattr(entry, "kind", None) == "network":
             return {"network": entry.to_dict()}
         if hasattr(entry, "tocoo"):  # a sparse matrix
             found = entry.tocoo()

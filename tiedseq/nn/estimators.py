@@ -19,10 +19,11 @@ from tiedseq.random_state import generator_of
 from tiedseq.strands.one_thread import on_one_thread
 from tiedseq.workers import mapping
 
-from .fitting import Options, train
+from .fitting import train
 from .losses import Loss, cross_entropy, logistic, squared_error
 from .minibatches import Index, Samples, outputs_of, shards
 from .network import Sequential
+from .options import Options
 from .targets import shown, weights_of
 
 Array = NDArray[Any]

@@ -12,8 +12,8 @@ from tiedseq.errors import ArgumentError, ModelError
 from . import targets as read
 from .classifier import ClassEstimator
 from .estimators import Meaning, Targets
-from .fitting import Options
 from .losses import probabilities
+from .options import Options
 
 Array = NDArray[Any]
 
@@ -97,7 +97,7 @@ class Labeller(ClassEstimator):
             known = ~read.unknown_among(given)
             found = self.classes_[probabilities(outputs).argmax(axis=-1)].tolist()
             same = np.array([a == b for a, b in zip(found, given.tolist(), strict=True)], bool)
-            right, total = right + weight * float(same[known].sum()), total + weight * float(known.sum())
+            right, total = right + weight * float(same.sum()), total + weight * float(known.sum())
         if not total:
             raise ArgumentError("y holds no label that is known and counts.")
         return right / total

@@ -12,8 +12,8 @@ from tiedseq.random_state import RandomState
 
 from . import targets as read
 from .estimators import Meaning, NetworkEstimator, Targets
-from .fitting import Options
 from .network import Sequential
+from .options import Options
 
 Array = NDArray[Any]
 

@@ -18,9 +18,9 @@ from . import document
 from . import targets as read
 from .classifier import Classifier
 from .estimators import Meaning, Targets, predicted
-from .fitting import Options
 from .losses import Loss, contrastive, logistic
 from .network import Sequential
+from .options import Options
 from .pairs import COMPARISONS, PairNetwork
 
 Array = NDArray[Any]

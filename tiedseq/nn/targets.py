@@ -59,6 +59,8 @@ def codes_of(labels: Sequence[Array], classes: Array | None, unknown: bool, name
         raise ArgumentError(
             f"{name} mixes labels that do not compare, such as text and numbers; use one kind."
         ) from error
+    if there.dtype.kind == "O":
+        there = np.array(there.tolist())
     if classes is not None:
         number_of = {label: number for number, label in enumerate(classes.tolist())}
         lacking = [label for label in there.tolist() if label not in number_of]
@@ -88,6 +90,8 @@ def check_classes(classes: Array, name: str = "y") -> None:
 
 def numbers_of(y: Any, name: str = "y") -> Array:
     """Return numbers to learn, float64 (N,) or (N, K); ArgumentError for what is none, or not finite."""
+    if y is None:
+        raise ArgumentError(f"{name} is None; give numbers to learn, (N,) or (N, K).")
     try:
         numbers = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y, np.float64)
     except (TypeError, ValueError) as error:
@@ -183,9 +187,21 @@ def _plain(y: Any, name: str) -> Array:
             y = np.array(y, object) if mixed else np.array(y)  # NumPy alone would make text of None and of numbers
         except ValueError as error:
             raise ArgumentError(f"{name} is ragged; give one label for each.") from error
-    if y.dtype.kind not in "biufUSO":
+    if y.dtype.kind not in "biufUO":
         raise ArgumentError(f"{name} is of dtype {y.dtype}; labels are text or whole numbers.")
-    return y
+    return y if y.dtype.kind != "O" else _as_objects(y, name)
+
+
+def _as_objects(y: Array, name: str) -> Array:
+    """Labels of Python's own types; what pandas has for missing ones is None."""
+    flat = [label.item() if isinstance(label, np.generic) else label for label in y.ravel()]
+    flat = [None if type(label).__name__ == "NAType" else label for label in flat]
+    for label in flat:
+        if not (label is None or isinstance(label, str | int | float)):
+            raise ArgumentError(f"{name} holds {label!r}, a {type(label).__name__}; labels are text or whole numbers.")
+    found = np.empty(len(flat), object)
+    found[:] = flat
+    return found.reshape(y.shape)
 
 
 def _joined(labels: Sequence[Array], name: str) -> Array:
