@@ -213,3 +213,49 @@ def test_what_are_no_pairs_is_refused() -> None:
     with pytest.raises(ts.ArgumentError, match=r"must be an nn\.Sequential"):
         nn.Siamese("net")  # type: ignore[arg-type]
     assert repr(model).startswith("nn.Siamese(nn.Sequential(") and "max_epochs=1" in repr(model)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_an_interrupted_training_goes_on_to_the_same_bits(comparison: str, tmp_path: Path) -> None:
+    def stop(epoch: nn.Epoch) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    pairs, same = random_pairs(12)
+    how: dict[str, Any] = {"max_epochs": 5, "batch_size": 4, "random_state": 1}
+    whole = nn.Siamese(embedding(), comparison, **how).fit(pairs, same)
+    model = nn.Siamese(embedding(), comparison, **how, checkpoint=tmp_path / "c")
+    before = model.net.values.copy()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(pairs, same, callback=stop)
+    np.testing.assert_array_equal(model.net.values, before)
+    epochs: list[int] = []
+    model.fit(pairs, same, callback=lambda epoch: epochs.append(epoch.epoch))
+    assert epochs[0] > 0 and epochs[-1] == 4
+    np.testing.assert_array_equal(model.net.values, whole.net.values)
+    np.testing.assert_array_equal(model.embedding.values, whole.embedding.values)
+
+
+@pytest.mark.small
+def test_the_conventions_of_scikit_learn() -> None:
+    from sklearn.base import clone, is_classifier
+
+    pairs, same = random_pairs()
+    model = nn.Siamese(embedding(), "difference", max_epochs=2, random_state=1).fit(pairs, same)
+    other = clone(model)
+    assert is_classifier(other) and other.get_params()["comparison"] == "difference"
+    np.testing.assert_array_equal(other.fit(pairs, same).net.values, model.net.values)
+    assert other.set_params(comparison="product").comparison == "product"
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("comparison", ["difference", "product"])  # the contrastive loss has edges
+def test_lbfgs_lowers_the_objective(comparison: str) -> None:
+    pairs, same = random_pairs(12)
+    model = nn.Siamese(embedding(), comparison, optimiser="lbfgs", max_epochs=500, weight_decay=0.1, random_state=1)
+    model.fit(pairs, same)  # would warn if it did not converge
+    assert model.converged_ and (np.diff(model.history_) <= 0).all() and len(model.history_) > 3
+    drawing = nn.Sequential(nn.Conv1D(4, 5), nn.Dropout(0.5), nn.GlobalMaxPool())
+    with pytest.raises(ts.ArgumentError, match="Dropout"):
+        nn.Siamese(drawing, comparison, optimiser="lbfgs").fit(pairs, same)

@@ -59,6 +59,14 @@ class LocallyConnected1D(Layer):
     >>> tied = nn.Sequential(nn.LocallyConnected1D(8, width=9, ties="positions"), length=100)
     >>> tied.n_parameters, nn.Sequential(nn.Conv1D(8, width=9)).n_parameters
     (296, 296)
+
+    What ties save, over the 1,024 numbers of a picture of 32 x 32: a dense layer of 64 units, eight filters of nine at
+    every position, and the same eight at all, which are 910 times fewer weights than the first.
+
+    >>> kinds = ([nn.Flatten(), nn.Dense(64, bias=False)], [nn.LocallyConnected1D(8, width=9, bias=False)],
+    ...          [nn.Conv1D(8, width=9, bias=False)])
+    >>> [nn.Sequential(*layers, input=1, length=1024).n_parameters for layers in kinds]
+    [65536, 73152, 72]
     """
 
     def __init__(

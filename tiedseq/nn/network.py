@@ -14,6 +14,7 @@ from tiedseq import storage
 from tiedseq.alphabet import DNA
 from tiedseq.errors import ArgumentError
 from tiedseq.random_state import RandomState, generators
+from tiedseq.strands.one_thread import on_one_thread
 
 from . import document
 from .fusion import fused
@@ -157,6 +158,7 @@ class Sequential:
         found = self.stack.penalty(self.expanded(values))
         return (0.0, np.zeros(self.n_parameters)) if found is None else (found[0], self.pooled(found[1]))
 
+    @on_one_thread  # products are small: shared among threads they take a thousand times as long where cores are busy
     def __call__(self, X: Any) -> Any:
         """Return what the network makes of sequences: an array; a list of arrays where sequences differ in length.
 
