@@ -57,6 +57,14 @@ def test_motifs(tmp_path: Path) -> None:
     assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_sample_size(tmp_path: Path) -> None:
+    row = output_of("sample_size.py", str(tmp_path / "s.png"), "100").splitlines()[1].split()
+    assert row[0] == "100"
+    shared, unshared, dense = map(float, row[1:])
+    assert shared < 0.15 and min(unshared, dense) > 0.4  # a hundred sequences teach the motif only to shared filters
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
 # ---- the notebook ----------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ _KINDS = {
     "classifier": ("tiedseq.nn", "Classifier"),
     "regressor": ("tiedseq.nn", "Regressor"),
     "labeller": ("tiedseq.nn", "Labeller"),
+    "siamese": ("tiedseq.nn", "Siamese"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +20,6 @@ from tiedseq.strands.one_thread import on_one_thread
 from tiedseq.workers import mapping
 
 from .fitting import train
-from .inputs import sequences_of
 from .losses import Loss, cross_entropy, logistic, squared_error
 from .minibatches import Index, Samples, outputs_of, shards
 from .network import Sequential
@@ -88,7 +88,7 @@ class NetworkEstimator(Arguments, ABC):
         """ModelError unless the network leaves what can be learnt."""
 
     @abstractmethod
-    def _targets(self, y: Any, X: list[Array], one: bool, options: Options, meaning: Meaning | None) -> Targets:
+    def _targets(self, y: Any, X: list[Any], one: bool, options: Options, meaning: Meaning | None) -> Targets:
         """Return targets, their weights, and what they mean; `meaning` is that of before, if it is to stay."""
 
     def _take(self, meaning: Meaning) -> None:
@@ -126,7 +126,7 @@ class NetworkEstimator(Arguments, ABC):
         self, X: Any, y: Any, sample_weight: Any, options: Options, before: Meaning | None, place: str = ""
     ) -> tuple[Samples, Meaning]:
         """Return what counts of the sequences and what they should give."""
-        sequences, one = sequences_of(X, self.net.input, self.net.dtype)
+        sequences, one = self.net.read(X)
         targets, weights, meaning = self._targets(y, sequences, one, options, before)
         of_sequence = weights_of(sample_weight, len(sequences))
         if isinstance(weights, np.ndarray):
@@ -152,8 +152,8 @@ class NetworkEstimator(Arguments, ABC):
         (N, K); a list of arrays (L, K) where the network leaves positions.
         """
         self._known()
-        sequences, one = sequences_of(X, self.net.input, self.net.dtype)
-        return _predicted(self.net, sequences, self.options.executor), one
+        sequences, one = self.net.read(X)
+        return predicted(self.net, sequences, self.options.executor), one
 
     # ---- files ----------------------------------------------------------------------------------------------------
 
@@ -195,12 +195,13 @@ class NetworkEstimator(Arguments, ABC):
     # ---- how it shows ---------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
+        defaults = {name: parameter.default for name, parameter in inspect.signature(type(self)).parameters.items()}
         changed = [
             f", {name}={value!r}"
             for name, value in self._arguments.items()
-            if name != "net" and not _is_default(value, getattr(Options, name))
+            if name != "net" and not _is_default(value, defaults[name])
         ]
-        before, _, count = repr(self.net).rpartition(")  # ")
+        before, _, count = repr(self._arguments["net"]).rpartition(")  # ")
         return f"nn.{type(self).__name__}({before}){''.join(changed)})  # {count}"
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -215,7 +216,8 @@ Targets = tuple[Any, Any, Meaning]
 
 
 @on_one_thread
-def _predicted(net: Sequential, sequences: list[Array], executor: Any) -> Any:
+def predicted(net: Sequential, sequences: list[Any], executor: Any) -> Any:
+    """Return what a network makes of sequences, float64: an array, or a list of arrays where it leaves positions."""
     everything = Samples(sequences, np.zeros(0), np.zeros(0), np.arange(len(sequences)))
     lengths = everything.lengths
 

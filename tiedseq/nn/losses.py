@@ -84,6 +84,36 @@ def squared_error(scores: Array, targets: Array, weights: Array) -> tuple[float,
     return _total((off * off).mean(axis=-1), weights), gradient.astype(scores.dtype)
 
 
+def contrastive(scores: Array, targets: Array, weights: Array, margin: float = 1.0) -> tuple[float, Array]:
+    """D ** 2 / 2 of pairs that are the same, max(0, margin - D) ** 2 / 2 of others (Hadsell et al., CVPR 2006).
+
+    D is the length of the scores, the difference of two points. At D = 0, where pairs of others have no gradient, it is
+    taken as zero.
+
+    Parameters
+    ----------
+    scores : float (..., K)
+    targets : int (...)
+        1 for the same, 0 for others.
+    weights : float64 (...)
+    margin : float, default 1.0
+        The distance beyond which others do not count.
+
+    Examples
+    --------
+    >>> value, gradient = contrastive(np.array([[0.0, 2.0], [0.5, 0.0]]), np.array([1, 0]), np.ones(2))
+    >>> value, gradient.tolist()
+    (2.125, [[0.0, 2.0], [-0.5, -0.0]])
+    """
+    off = scores.astype(np.float64)
+    distances = np.sqrt((off * off).sum(axis=-1))
+    short = np.maximum(margin - distances, 0.0)
+    same = np.asarray(targets) == 1
+    losses = 0.5 * np.where(same, distances, short) ** 2
+    slopes = np.where(same, 1.0, -short / np.where(distances > 0.0, distances, 1.0))
+    return _total(losses, weights), ((weights * slopes)[..., None] * off).astype(scores.dtype)
+
+
 def probabilities(scores: Array) -> Array:
     """Return P of every class, float64 (..., max(K, 2)): the softmax of K scores, or the logistic function of one."""
     exact = scores.astype(np.float64)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, SequenceError
 
-from .inputs import gathered
 from .losses import Loss
 from .network import Sequential
 from .signal import Batch
@@ -33,8 +32,8 @@ class Samples:
 
     Attributes
     ----------
-    sequences : list of arrays
-        As `inputs.sequences_of` gives them.
+    sequences : list of arrays, or of pairs of them
+        As `net.read` gives them.
     targets : array (N,) or (N, K); list of arrays (L,) or (L, K) if there is one a position
     weights : array (N,); list of arrays (L,)
         Zero where nothing is known.
@@ -44,7 +43,7 @@ class Samples:
         What is added to their name in messages.
     """
 
-    sequences: Sequence[Array]
+    sequences: Sequence[Any]
     targets: Any
     weights: Any
     numbers: Index
@@ -107,11 +106,11 @@ def shards(lengths: Index, indices: Index) -> Iterator[Index]:
 def outputs_of(net: Sequential, samples: Samples, values: Array | None, random: Any = None) -> tuple[Batch, Any]:
     """Return what the network makes of all samples at once, and what `backward` needs; errors name the sequence."""
     try:
-        return net.forward(gathered(samples.sequences, net.input), values, random)
+        return net.forward(net.batch(samples.sequences), values, random)
     except SequenceError:
         for sequence, number in zip(samples.sequences, samples.numbers, strict=True):
             try:
-                net.forward(gathered([sequence], net.input), values)
+                net.forward(net.batch([sequence]), values)
             except SequenceError as error:
                 raise SequenceError(f"Sequence {number}{samples.place}: {error}") from error
         raise

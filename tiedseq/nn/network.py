@@ -14,6 +14,7 @@ from tiedseq import storage
 from tiedseq.alphabet import DNA
 from tiedseq.errors import ArgumentError
 from tiedseq.random_state import RandomState, generators
+from tiedseq.strands.one_thread import on_one_thread
 
 from . import document
 from .fusion import fused
@@ -75,10 +76,10 @@ class Sequential:
             raise ArgumentError(f"length={length!r} must be the number of positions of every sequence, or None.")
         self.layers = tuple(layers)
         self.input = Signal.of(input, None if length is None else int(length), self.dtype)
-        self._stack = Stack(self.layers)
-        self.output = self._stack.place(self.input)
-        self._stack.steps = fused(self._stack.parts)
-        weights = self._stack.weights
+        self.stack = Stack(self.layers)
+        self.output = self.stack.place(self.input)
+        self.stack.steps = fused(self.stack.parts)
+        weights = self.stack.weights
         ends = np.cumsum([0, *(weight.ties.n_free for weight in weights)])
         self._slices = [slice(int(a), int(b)) for a, b in pairwise(ends)]
         self.values = self.draw(random_state)
@@ -88,7 +89,7 @@ class Sequential:
     @property
     def n_parameters(self) -> int:
         """Free parameters: what is tied counts once."""
-        return sum(weight.ties.n_free for weight in self._stack.weights)
+        return sum(weight.ties.n_free for weight in self.stack.weights)
 
     @property
     def values(self) -> Array:
@@ -117,7 +118,7 @@ class Sequential:
     @property
     def names(self) -> list[str]:
         """The label of every weight: the number of its layer, the layer, its name there, as in "0.conv1d.weight"."""
-        return names_of(self.layers, self._stack.weights)
+        return names_of(self.layers, self.stack.weights)
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -127,22 +128,22 @@ class Sequential:
     def draw(self, random_state: RandomState = None) -> Array:
         """Return starting values, without setting them."""
         generator = generators(random_state, 1)[0]
-        drawn = [weight.draw(generator) for weight in self._stack.weights]
+        drawn = [weight.draw(generator) for weight in self.stack.weights]
         return np.concatenate(drawn) if drawn else np.zeros(0)
 
     @property
     def decays(self) -> NDArray[np.bool_]:
         """(n_parameters,): whether weight decay applies to a free value; it does not to biases."""
-        return np.repeat([w.decays for w in self._stack.weights], [w.ties.n_free for w in self._stack.weights])
+        return np.repeat([w.decays for w in self.stack.weights], [w.ties.n_free for w in self.stack.weights])
 
     def expanded(self, values: Array | None = None) -> list[Array]:
         """Return the arrays of all weights, from the flat vector (default the network's own)."""
         flat = self._values if values is None else np.asarray(values, self.dtype)
-        return [w.ties.expand(flat[part]) for w, part in zip(self._stack.weights, self._slices, strict=True)]
+        return [w.ties.expand(flat[part]) for w, part in zip(self.stack.weights, self._slices, strict=True)]
 
     def pooled(self, gradients: Sequence[Array]) -> Array:
         """Return the gradient in the free values, float64, from those in all entries of the weights."""
-        parts = [w.ties.pool(g.astype(np.float64)) for w, g in zip(self._stack.weights, gradients, strict=True)]
+        parts = [w.ties.pool(g.astype(np.float64)) for w, g in zip(self.stack.weights, gradients, strict=True)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     # ---- functions --------------------------------------------------------------------------------------------
@@ -151,29 +152,42 @@ class Sequential:
         self, batch: Batch, values: Array | None = None, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         """Return the outgoing batch, and what `backward` needs; `random` is for layers that draw in training."""
-        return self._stack.forward(self.expanded(values), batch, random)
+        return self.stack.forward(self.expanded(values), batch, random)
 
     def backward(self, memory: Any, gradient: Array, values: Array | None = None) -> tuple[Array | None, Array]:
         """Return d loss / d input (None for letters) and d loss / d free value, float64, from d loss / d output."""
-        back, gradients = self._stack.backward(self.expanded(values), memory, np.asarray(gradient, self.dtype))
+        back, gradients = self.stack.backward(self.expanded(values), memory, np.asarray(gradient, self.dtype))
         return back, self.pooled(gradients)
 
     def penalty(self, values: Array | None = None) -> tuple[float, Array]:
         """Return what layers add to the objective, such as soft ties, and its gradient in the free values."""
-        found = self._stack.penalty(self.expanded(values))
+        found = self.stack.penalty(self.expanded(values))
         return (0.0, np.zeros(self.n_parameters)) if found is None else (found[0], self.pooled(found[1]))
 
+    @on_one_thread  # products are small: shared among threads they take a thousand times as long where cores are busy
     def __call__(self, X: Any) -> Any:
         """Return what the network makes of sequences: an array; a list of arrays where sequences differ in length.
 
         A string is one sequence, and gives one array.
         """
-        from .inputs import batch_of, unpadded
+        from .inputs import unpadded
 
-        batch, one = batch_of(X, self.input, self.dtype)
-        outgoing, _ = self.forward(batch)
+        sequences, one = self.read(X)
+        outgoing, _ = self.forward(self.batch(sequences))
         found = unpadded(outgoing)
         return found[0] if one else found
+
+    def read(self, X: Any) -> tuple[list[Any], bool]:
+        """Return what users hand in as a list of sequences, as arrays, and whether it is a single one."""
+        from .inputs import sequences_of
+
+        return sequences_of(X, self.input, self.dtype)
+
+    def batch(self, sequences: Sequence[Any]) -> Batch:
+        """Return sequences that `read` gave as one batch, padded at the end."""
+        from .inputs import gathered
+
+        return gathered(sequences, self.input)
 
     # ---- files ------------------------------------------------------------------------------------------------
 

@@ -114,5 +114,5 @@ def digest(net: Sequential, samples: Samples, start: Vector, options: Options) -
         found.update(start.tobytes())
     for part in (samples.sequences, samples.targets, samples.weights):
         for array in [part] if isinstance(part, np.ndarray) else part:
-            found.update(np.ascontiguousarray(array).tobytes())
+            found.update(array.tobytes())
     return found.hexdigest()
