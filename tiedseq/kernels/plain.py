@@ -246,3 +246,31 @@ def flush_denormals() -> int:
 
 def restore_denormals(before: int) -> None:
     pass
+
+
+# ---- scalars and small matrices
+# ----------------------------------------------------------------------------------------------------
+
+
+def exp(x: Any) -> Any:
+    most = 87 if x.dtype == np.float32 else 708
+    return np.exp(np.clip(x, -most, most))
+
+
+def add_product(
+    total: NDArray[Any],
+    at: int,
+    step: int,
+    a: NDArray[Any],
+    a_at: tuple[int, int, int],
+    b: NDArray[Any],
+    b_at: tuple[int, int],
+    shape: tuple[int, int, int],
+) -> None:
+    rows, depth, columns = shape
+    (first, row, along), (b_first, b_row) = a_at, b_at
+    i, k, j = np.arange(rows), np.arange(depth), np.arange(columns)
+    left = np.asarray(a).reshape(-1)[first + i[:, None] * row + k * along]
+    right = b.reshape(-1)[b_first + k[:, None] * b_row + j]
+    for number, product in enumerate(left @ right):
+        _part(total, at + number * step, columns)[:] += product

@@ -18,6 +18,9 @@ from .pooling import GlobalMaxPool as GlobalMaxPool
 from .pooling import GlobalMeanPool as GlobalMeanPool
 from .pooling import MaxPool as MaxPool
 from .pooling import MeanPool as MeanPool
+from .recurrent import GRU as GRU
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal
