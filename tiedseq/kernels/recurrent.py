@@ -94,15 +94,15 @@ def _return_input(x: Any, at: Any, work: Any, seen: Any, turned: Any, of_inputs:
 def _recall(source: Any, offset: Any, units: Any, at: Any, work: Any, plane: Any, width: Any) -> None:
     """Fill a plane with what the step before left in the channels of `source` (N, L, channels) from `offset` on."""
     order, lengths, reverse, first, count, step = at
+    if step == 0:
+        for k in range(count * width):
+            work[plane, k] = 0
+        return
     before = (order, lengths, reverse, first, count, step - 1)
     for i in range(count):
-        if step == 0:
-            for j in range(units):
-                work[plane, i * width + j] = 0
-        else:
-            n, t = _row(before, i)
-            for j in range(units):
-                work[plane, i * width + j] = source[n, t, offset + j]
+        n, t = _row(before, i)
+        for j in range(units):
+            work[plane, i * width + j] = source[n, t, offset + j]
 
 
 @_jit.part

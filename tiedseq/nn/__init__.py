@@ -24,3 +24,4 @@ from .recurrent import RNN as RNN
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal
+from .unrolled import UnrolledRNN as UnrolledRNN

@@ -170,10 +170,10 @@ class RNN(_Recurrent):
 class GRU(_Recurrent):
     """Gated recurrent units (Cho et al., EMNLP 2014).
 
-    r = sigmoid(x W_r + h U_r + b_r) and z = sigmoid(x W_z + h U_z + b_z) say what of the state is reset and kept; the new
-    state is (1 - z) n + z h. The candidate n comes in two conventions, and weights of one mean nothing to the other:
-    reset="after", PyTorch's and cuDNN's, is n = tanh(x W_n + b_n + r (h U_n + b_u)); reset="before", that of the paper,
-    is n = tanh(x W_n + (r h) U_n + b_n).
+    r = sigmoid(x W_r + h U_r + b_r) and z = sigmoid(x W_z + h U_z + b_z) say what of the state is reset and what is
+    kept; the new state is (1 - z) n + z h. The candidate n comes in two conventions, and weights of one mean nothing to
+    the other. reset="after", PyTorch's and cuDNN's, is n = tanh(x W_n + b_n + r (h U_n + b_u)); reset="before", that of
+    the paper, is n = tanh(x W_n + (r h) U_n + b_n).
 
     Parameters
     ----------
@@ -184,8 +184,8 @@ class GRU(_Recurrent):
     sequences, bidirectional, symmetry
         As for `RNN`.
 
-    "weight" is (channels, 3, units), "recurrent" (units, 3, units), gates in the order r, z, n; "bias" is (4, units), b_u
-    the last, or (3, units) with reset="before". PyTorch's other second biases are redundant.
+    "weight" is (channels, 3, units), "recurrent" (units, 3, units), gates in the order r, z, n; "bias" is (4, units),
+    b_u the last, or (3, units) with reset="before". PyTorch's other second biases are redundant.
 
     Raises
     ------
@@ -217,7 +217,7 @@ class GRU(_Recurrent):
 
 
 class LSTM(_Recurrent):
-    """Long short-term memory (Hochreiter and Schmidhuber, Neural Computation 1997; with the forget gate of Gers et al., 2000).
+    """Long short-term memory (Hochreiter and Schmidhuber, Neural Computation 1997; forget gate of Gers et al., 2000).
 
     i, f and o are sigmoids of x W + h U + b and g is a tanh; the cell is c_t = f c_(t-1) + i g, the state o tanh(c_t).
 
@@ -228,8 +228,8 @@ class LSTM(_Recurrent):
     sequences, bidirectional, symmetry
         As for `RNN`. States go out, cells do not.
 
-    "weight" is (channels, 4, units), "recurrent" (units, 4, units), "bias" (4, units), gates in the order i, f, g, o, which
-    is PyTorch's. Its second bias is redundant.
+    "weight" is (channels, 4, units), "recurrent" (units, 4, units), "bias" (4, units), gates in the order i, f, g, o,
+    as in PyTorch, whose second bias is redundant.
 
     Raises
     ------
