@@ -95,7 +95,6 @@ def test_states_are_those_of_the_twin_in_both_directions(name: str) -> None:
     assert np.array_equal(last(X), [np.concatenate([states[-1, :9], states[0, 9:]]) for states in net(X)])
 
 
-@pytest.mark.small
 @pytest.mark.parametrize("sequences", [True, False])
 @pytest.mark.parametrize("directions", ["one", "free", "tied"])
 @pytest.mark.parametrize("name", LAYERS)

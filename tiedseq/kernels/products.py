@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import cgutils, config, types
+from llvmlite import ir
+from numba.core import cgutils, types
 
-from . import _jit, plain
+from . import _jit
+from .lines import LINE, TILE_ROWS, TILE_VECTORS
+from .simd import keep_apart
 from .vector import FUSE, INDEX, element, instruction, shuffle
-
-LINE = 64  # bytes: columns are padded to whole cache lines, and a vector is one of them
-ROWS = 4  # of a tile, whose totals are in registers
-VECTORS = 4 if binding.get_host_cpu_features().get("avx512f", False) else 1  # as many as there is room for
 
 
 def _tile(rows: int, vectors: int) -> Any:
@@ -74,24 +72,24 @@ def _tile(rows: int, vectors: int) -> Any:
 
 @instruction
 def add_tile(typing: Any, total: Any, at: Any, step: Any, a: Any, a_at: Any, b: Any, b_at: Any, depth: Any) -> Any:
-    """total[i, j] += sum over k of a[i, k] b[k, j], for a tile of `ROWS` rows and `VECTORS` cache lines of columns.
+    """total[i, j] += sum over k of a[i, k] b[k, j], for `TILE_ROWS` rows and `TILE_VECTORS` cache lines.
 
     Arrays are contiguous, an index counts their elements. total[i, j] is at `at + i step + j`; a[i, k], with
     (first, row, along) = a_at, at `first + i row + k along`; b[k, j], with (first, row) = b_at, at `first + k row + j`.
     """
-    return _tile(ROWS, VECTORS)(typing, total, at, step, a, a_at, b, b_at, depth)
+    return _tile(TILE_ROWS, TILE_VECTORS)(typing, total, at, step, a, a_at, b, b_at, depth)
 
 
 @instruction
 def add_row(typing: Any, total: Any, at: Any, step: Any, a: Any, a_at: Any, b: Any, b_at: Any, depth: Any) -> Any:
     """The same for a row."""
-    return _tile(1, VECTORS)(typing, total, at, step, a, a_at, b, b_at, depth)
+    return _tile(1, TILE_VECTORS)(typing, total, at, step, a, a_at, b, b_at, depth)
 
 
 @instruction
 def add_narrow(typing: Any, total: Any, at: Any, step: Any, a: Any, a_at: Any, b: Any, b_at: Any, depth: Any) -> Any:
-    """The same for `ROWS` rows and a cache line."""
-    return _tile(ROWS, 1)(typing, total, at, step, a, a_at, b, b_at, depth)
+    """The same for `TILE_ROWS` rows and a cache line."""
+    return _tile(TILE_ROWS, 1)(typing, total, at, step, a, a_at, b, b_at, depth)
 
 
 @instruction
@@ -108,34 +106,31 @@ def add_product(total: Any, at: Any, step: Any, a: Any, a_at: Any, b: Any, b_at:
 
     `columns` is a whole number of cache lines.
     """
+    keep_apart()
     rows, depth, columns = shape
     first, row, along = a_at
     b_first, b_row = b_at
     line = LINE // total.itemsize
-    wide = VECTORS * line
+    wide = TILE_VECTORS * line
     j = 0
     while j + wide <= columns:
         i = 0
-        while i + ROWS <= rows:
+        while i + TILE_ROWS <= rows:
             left = (first + i * row, row, along)
             add_tile(total, at + i * step + j, step, a, left, b, (b_first + j, b_row), depth)
-            i += ROWS
+            i += TILE_ROWS
         while i < rows:
             add_row(total, at + i * step + j, step, a, (first + i * row, row, along), b, (b_first + j, b_row), depth)
             i += 1
         j += wide
     while j < columns:
         i = 0
-        while i + ROWS <= rows:
+        while i + TILE_ROWS <= rows:
             left = (first + i * row, row, along)
             add_narrow(total, at + i * step + j, step, a, left, b, (b_first + j, b_row), depth)
-            i += ROWS
+            i += TILE_ROWS
         while i < rows:
             left = (first + i * row, row, along)
             add_narrow_row(total, at + i * step + j, step, a, left, b, (b_first + j, b_row), depth)
             i += 1
         j += line
-
-
-if config.DISABLE_JIT:
-    add_product = plain.add_product

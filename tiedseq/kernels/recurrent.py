@@ -32,8 +32,18 @@ def _row(at: Any, i: Any) -> Any:
 
 
 @_jit.part
+def _see(x: Any, at: Any, channels: Any, seen: Any) -> None:
+    """Gather the numbers of a step; letters are looked up where they are."""
+    if x.ndim == 3:
+        for i in range(at[4]):
+            n, t = _row(at, i)
+            for c in range(channels):
+                seen[i, c] = x[n, t, c]
+
+
+@_jit.part
 def _enter(x: Any, at: Any, inputs: Any, bias: Any, work: Any, seen: Any) -> None:
-    """Fill the gates with the biases and what a step's letters or numbers contribute; numbers are left in `seen`."""
+    """Fill the gates with the biases and what a step's letters or numbers contribute; numbers are in `seen`."""
     count = at[4]
     gates, rows, width = inputs.shape
     for i in range(count):
@@ -46,9 +56,6 @@ def _enter(x: Any, at: Any, inputs: Any, bias: Any, work: Any, seen: Any) -> Non
             for gate in range(gates):
                 for j in range(width):
                     work[GATES + gate, i * width + j] += inputs[gate, code, j]
-        else:
-            for c in range(rows):
-                seen[i, c] = x[n, t, c]
     if x.ndim == 3:
         for gate in range(gates):
             left, right = (0, seen.shape[1], 1), (gate * rows * width, width)
@@ -92,17 +99,22 @@ def _return_input(x: Any, at: Any, work: Any, seen: Any, turned: Any, of_inputs:
 
 @_jit.part
 def _recall(source: Any, offset: Any, units: Any, at: Any, work: Any, plane: Any, width: Any) -> None:
-    """Fill a plane with what the step before left in the channels of `source` (N, L, channels) from `offset` on."""
-    order, lengths, reverse, first, count, step = at
-    if step == 0:
-        for k in range(count * width):
-            work[plane, k] = 0
-        return
-    before = (order, lengths, reverse, first, count, step - 1)
-    for i in range(count):
-        n, t = _row(before, i)
+    """Fill a plane with what a step left in the channels of `source` (N, L, channels) from `offset` on."""
+    for i in range(at[4]):
+        n, t = _row(at, i)
         for j in range(units):
             work[plane, i * width + j] = source[n, t, offset + j]
+
+
+@_jit.part
+def _recall_before(source: Any, offset: Any, units: Any, at: Any, work: Any, plane: Any, width: Any) -> None:
+    """The same of the step before, which for the first is zero."""
+    order, lengths, reverse, first, count, step = at
+    if step > 0:
+        _recall(source, offset, units, (order, lengths, reverse, first, count, step - 1), work, plane, width)
+    else:
+        for k in range(count * width):
+            work[plane, k] = 0
 
 
 @_jit.part
@@ -324,6 +336,7 @@ def _forward(name: str, gates: Any, advance: Any) -> Any:
                 while lengths[first + count - 1] <= step:
                     count -= 1
                 at = (order, lengths, reverse, first, count, step)
+                _see(x, at, inputs.shape[1], seen)
                 _enter(x, at, inputs, bias, work, seen)
                 gates(work, recurrent, count, width)
                 advance(work, count * width)
@@ -334,7 +347,26 @@ def _forward(name: str, gates: Any, advance: Any) -> Any:
     return _named(name, forward)
 
 
-def _backward(name: str, gates: Any, go_back: Any) -> Any:
+def _computed_again(gates: Any) -> Any:
+    """The part that computes the gates of a step on the way back."""
+
+    @_jit.part
+    def again(x: Any, at: Any, weights: Any, kept: Any, work: Any, seen: Any) -> None:
+        inputs, recurrent, bias = weights
+        _enter(x, at, inputs, bias, work, seen)
+        gates(work, recurrent, at[4], inputs.shape[2])
+
+    return again
+
+
+@_jit.part
+def _rnn_states(x: Any, at: Any, weights: Any, kept: Any, work: Any, seen: Any) -> None:
+    """The one gate of an RNN is its new state, and known."""
+    (_, recurrent, _), (states, offset) = weights, kept
+    _recall(states, offset, recurrent.shape[1], at, work, GATES, recurrent.shape[2])
+
+
+def _backward(name: str, again: Any, go_back: Any) -> Any:
     """The kernel that goes back over all steps of a cell, and adds to the gradients."""
 
     def backward(
@@ -360,11 +392,11 @@ def _backward(name: str, gates: Any, go_back: Any) -> Any:
                 while count < most and lengths[first + count] > step:
                     count += 1
                 at = (order, lengths, reverse, first, count, step)
-                _recall(states, offset, units, at, work, STATE, width)
+                _recall_before(states, offset, units, at, work, STATE, width)
                 if cells.size:
-                    _recall(cells, offset, units, at, work, CELL, width)
-                _enter(x, at, inputs, bias, work, seen)
-                gates(work, recurrent, count, width)
+                    _recall_before(cells, offset, units, at, work, CELL, width)
+                _see(x, at, inputs.shape[1], seen)
+                again(x, at, (inputs, recurrent, bias), (states, offset), work, seen)
                 _add_gradient(gradient, offset, units, at, work, width)
                 go_back(work, turned, of_recurrent, count, width)
                 _return_input(x, at, work, seen, turned_inputs, of_inputs, of_bias, of_x)
@@ -382,7 +414,7 @@ rnn_forward = _forward("rnn_forward", _rnn_gates, _rnn_advance)
 gru_after_forward = _forward("gru_after_forward", _gru_after_gates, _gru_advance)
 gru_before_forward = _forward("gru_before_forward", _gru_before_gates, _gru_advance)
 lstm_forward = _forward("lstm_forward", _lstm_gates, _lstm_advance)
-rnn_backward = _backward("rnn_backward", _rnn_gates, _rnn_return)
-gru_after_backward = _backward("gru_after_backward", _gru_after_gates, _gru_after_return)
-gru_before_backward = _backward("gru_before_backward", _gru_before_gates, _gru_before_return)
-lstm_backward = _backward("lstm_backward", _lstm_gates, _lstm_return)
+rnn_backward = _backward("rnn_backward", _rnn_states, _rnn_return)
+gru_after_backward = _backward("gru_after_backward", _computed_again(_gru_after_gates), _gru_after_return)
+gru_before_backward = _backward("gru_before_backward", _computed_again(_gru_before_gates), _gru_before_return)
+lstm_backward = _backward("lstm_backward", _computed_again(_lstm_gates), _lstm_return)

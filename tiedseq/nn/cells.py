@@ -14,8 +14,7 @@ from tiedseq.alphabet import Alphabet
 from .signal import Batch, letter_table
 
 Array = NDArray[Any]
-BLOCK = 64  # sequences side by side: all planes of 64 units fit the second cache, and sums over them are long
-LINE = 64  # bytes of a cache line
+BLOCK = 16  # sequences side by side: what is computed of 64 units stays in the nearest caches
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,9 @@ class Cell:
         weight = directions[0][0]
         units, dtype = weight.shape[2], weight.dtype
         shape = (*batch.values.shape[:2], len(directions) * units)
-        states = np.zeros(shape, dtype)
-        cells = np.zeros(shape if self.remembers else (0, 0, 0), dtype)
+        memory = np.zeros if batch.is_ragged else np.empty
+        states = memory(shape, dtype)
+        cells = memory(shape if self.remembers else (0, 0, 0), dtype)
         order, lengths = _longest_first(batch)
         for number, arrays in enumerate(directions):
             packed = _packed(arrays, letters)
@@ -146,6 +146,8 @@ def _longest_first(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _whole_lines(count: int, dtype: Any) -> int:
+    from tiedseq.kernels.lines import LINE
+
     line = LINE // np.dtype(dtype).itemsize
     return -(-count // line) * line
 
