@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from . import accuracy, cases, hmm_cases, training_cases  # noqa: F401  (they make their cases known)
+from . import accuracy, cases, hmm_cases, recurrent_cases, training_cases  # noqa: F401  (they make their cases known)
 from .harness import CASES, REPORTS, measure, table
 
 
