@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ LAYERS: dict[str, Any] = {
 }
 TWINS: dict[str, Any] = {
     "RNN": twin.rnn,
-    "GRU": lambda *arrays: twin.gru(*arrays, reset="after"),
-    "GRU, reset before": lambda *arrays: twin.gru(*arrays, reset="before"),
+    "GRU": functools.partial(twin.gru, reset="after"),
+    "GRU, reset before": functools.partial(twin.gru, reset="before"),
     "LSTM": twin.lstm,
 }
 
@@ -72,6 +73,7 @@ def test_outputs_and_gradients_are_those_of_pytorch(name: str) -> None:
     outgoing, memory = net.forward(nn.Batch(x, np.full(len(x), x.shape[1])))
     np.testing.assert_allclose(outgoing.values, case["states"], rtol=0, atol=1e-10)
     back, gradient = net.backward(memory, np.array(case["of_states"]))
+    assert back is not None
     np.testing.assert_allclose(back, case["of_x"], rtol=0, atol=1e-10)
     theirs = [array.ravel() for suffix in suffixes for array in from_torch(kind, case, suffix, "of_")]
     np.testing.assert_allclose(gradient, np.concatenate(theirs), rtol=0, atol=1e-10)
@@ -237,7 +239,7 @@ def test_the_distance_to_the_tied_layer_falls_as_one_over_the_penalty() -> None:
 
 @pytest.mark.small
 def test_what_does_not_fit_is_refused() -> None:
-    symmetric = {"symmetry": "reverse-complement"}
+    symmetric: dict[str, Any] = {"symmetry": "reverse-complement"}
     with pytest.raises(ts.ModelError, match=r"first position to the last only.*bidirectional=True"):
         nn.Sequential(nn.Conv1D(4, width=3, **symmetric), nn.GRU(3))
     with pytest.raises(ts.ModelError, match="first position to the last only"):

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
-from tiedseq.kernels import _jit
 from tiedseq.kernels.lines import LINE
 from tiedseq.kernels.products import add_product
 from tiedseq.kernels.squash import sigmoid_plane, tanh_plane
 
 
-@_jit.kernel
+@numba.njit(error_model="numpy")
 def product(total: Any, at: Any, a: Any, a_at: Any, b: Any, b_at: Any, shape: Any) -> None:
     add_product(total, at, total.shape[1], a, a_at, b, b_at, shape)
 
 
-@_jit.kernel
+@numba.njit(error_model="numpy")
 def squashed(work: Any) -> None:
     sigmoid_plane(work, 0, work.shape[1])
     tanh_plane(work, 1, work.shape[1])

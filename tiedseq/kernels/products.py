@@ -28,13 +28,9 @@ def _tile(rows: int, vectors: int) -> Any:
         align = total.dtype.bitwidth // 8
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            out, place, out_row, left, (first, row, along), right, (b_first, b_row), count = (
-                *args[:4],
-                cgutils.unpack_tuple(builder, args[4], 3),
-                args[5],
-                cgutils.unpack_tuple(builder, args[6], 2),
-                args[7],
-            )
+            out, place, out_row, left, left_at, right, right_at, count = args
+            first, row, along = cgutils.unpack_tuple(builder, left_at, 3)
+            b_first, b_row = cgutils.unpack_tuple(builder, right_at, 2)
 
             def address(array_type: Any, array: Any, index: Any, vector: int) -> Any:
                 index = builder.add(index, ir.Constant(index.type, vector * lanes))

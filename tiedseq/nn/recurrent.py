@@ -88,8 +88,8 @@ class _Recurrent(Layer):
         batch, kept = memory
         if not self.sequences:
             last, gradient = gradient, np.zeros_like(kept[0])
-            for places, part in self._ends(batch):
-                gradient[(*places, part)] = last[:, part]
+            for place in self._ends(batch):
+                gradient[place] = last[:, place[2]]
         back, found = self.cell.back(batch, self.letters, self._directions(weights), kept, gradient)
         if self.incoming is None:
             return back, [array for direction in found for array in direction]
@@ -97,15 +97,18 @@ class _Recurrent(Layer):
         behind[0] = _mirrored(self.incoming, behind[0])  # signed permutations of order two are their own transposes
         return back, [a + b for a, b in zip(ahead, behind, strict=True)]
 
-    def _ends(self, batch: Batch) -> list[tuple[tuple[Array, Any], slice]]:
-        """For each direction where its last states are, (sequences, positions), and their channels."""
+    def _ends(self, batch: Batch) -> list[tuple[Any, ...]]:
+        """For each direction where its last states are: sequences, positions, channels."""
         assert batch.lengths is not None
         rows, units = np.arange(len(batch)), self.units
-        ends = [((rows, batch.lengths - 1), slice(0, units)), ((rows, 0), slice(units, 2 * units))]
+        ends: list[tuple[Any, ...]] = [
+            (rows, batch.lengths - 1, slice(0, units)),
+            (rows, 0, slice(units, 2 * units)),
+        ]
         return ends if self.bidirectional else ends[:1]
 
     def _last(self, states: Array, batch: Batch) -> Array:
-        return np.concatenate([states[(*places, part)] for places, part in self._ends(batch)], axis=1)
+        return np.concatenate([states[place] for place in self._ends(batch)], axis=1)
 
     def _described(self) -> str:
         optional = {
