@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,28 @@ def test_a_sequence_gives_the_same_bits_alone_and_in_a_batch(name: str, dtype: s
     X = random_letters(np.random.default_rng(4), 12, 5, 9, 12, 1)
     net = network(LAYERS[name](5, bidirectional=True, sequences=True), dtype=dtype)
     for together, alone in zip(net(X), map(net, X), strict=True):
-        np.testing.assert_allclose(together, alone, rtol=0, atol=0)
+        assert np.array_equal(together, alone)
+    outgoing, _ = net.forward(batch_of(X, net.input, net.dtype)[0])
+    for row, sequence in zip(outgoing.values, X, strict=True):
+        assert not row[len(sequence) :].any()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_threads_at_the_same_time_give_the_same_bits(name: str) -> None:
+    """States and gradients of parts of the data, by any number of threads."""
+    net = nn.Sequential(LAYERS[name](20, bidirectional=True, sequences=True), random_state=1)
+    parts = [batch_of(random_letters(np.random.default_rng(k), 60, 40), net.input, net.dtype)[0] for k in range(12)]
+
+    def work(batch: nn.Batch) -> tuple[Any, Any]:
+        outgoing, memory = net.forward(batch)
+        return outgoing.values, net.backward(memory, outgoing.values)[1]
+
+    alone = list(map(work, parts))
+    for threads in (2, 3):
+        with ThreadPoolExecutor(threads) as pool:
+            for found, expected in zip(pool.map(work, parts), alone, strict=True):
+                assert np.array_equal(found[0], expected[0])
+                assert np.array_equal(found[1], expected[1])
 
 
 # ---- symmetry ------------------------------------------------------------------------------------
