@@ -4,6 +4,8 @@ Sequences come in the order of falling length, so that those a step still concer
 is computed of a block lies in `work`, a plane for each quantity, and stays in the cache. Nothing but states is kept for
 the way back: gates are computed again from them, which costs less than to write them to memory and read them.
 
+Gradients shrink by a factor a step, and are zero before they are denormal.
+
 Letters are codes (N, L): what they contribute to a gate is a row of a table. Numbers are (N, L, channels).
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _jit
+from .denormals import flush_denormals, restore_denormals
 from .products import add_product
 from .squash import sigmoid_plane, tanh_plane
 
@@ -329,6 +332,7 @@ def _forward(name: str, gates: Any, advance: Any) -> Any:
         (reverse, offset), (inputs, recurrent, bias), (states, cells) = direction, weights, kept
         units, width = recurrent.shape[1:]
         block = work.shape[1] // width
+        before = flush_denormals()
         for first in range(0, order.size, block):
             count = min(block, order.size - first)
             _clear(work, 0, work.shape[0])
@@ -343,6 +347,7 @@ def _forward(name: str, gates: Any, advance: Any) -> Any:
                 _keep(work, STATE, width, states, offset, units, at)
                 if cells.size:
                     _keep(work, CELL, width, cells, offset, units, at)
+        restore_denormals(before)
 
     return _named(name, forward)
 
@@ -385,6 +390,7 @@ def _backward(name: str, again: Any, go_back: Any) -> Any:
         (states, cells), (of_x, of_inputs, of_recurrent, of_bias) = kept, found
         units, width = recurrent.shape[1:]
         block = work.shape[1] // width
+        before = flush_denormals()
         for first in range(0, order.size, block):
             count, most = 0, min(block, order.size - first)
             _clear(work, 0, work.shape[0])
@@ -400,6 +406,7 @@ def _backward(name: str, again: Any, go_back: Any) -> Any:
                 _add_gradient(gradient, offset, units, at, work, width)
                 go_back(work, turned, of_recurrent, count, width)
                 _return_input(x, at, work, seen, turned_inputs, of_inputs, of_bias, of_x)
+        restore_denormals(before)
 
     return _named(name, backward)
 

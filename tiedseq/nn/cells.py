@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class Cell:
             packed = _packed(arrays, letters)
             work, seen = self._memory(len(batch), weight)
             kernel(
-                *(batch.values, order, lengths, (number, number * units)),
+                *(_values(batch, letters, dtype), order, lengths, (number, number * units)),
                 *((packed.inputs, packed.recurrent, packed.bias), (states, cells), work, seen),
             )
         return states, cells
@@ -90,8 +90,13 @@ class Cell:
             turned = _lined(packed.inputs[:, :channels, :units].swapaxes(1, 2)) if letters is None else packed.inputs
             weights = (packed.inputs, packed.recurrent, packed.bias, turned, _lined(arrays[1].transpose(1, 2, 0)))
             kernel(
-                *(batch.values, order, lengths, (number, number * units), weights, kept),
-                *(gradient, (of_values, back.inputs, back.recurrent, back.bias), work, seen),
+                *(_values(batch, letters, weight.dtype), order, lengths, (number, number * units), weights, kept),
+                *(
+                    np.ascontiguousarray(gradient, weight.dtype),
+                    (of_values, back.inputs, back.recurrent, back.bias),
+                    work,
+                    seen,
+                ),
             )
             found.append(_unpacked(back, letters, units))
         return (of_values if letters is None else None), found
@@ -112,16 +117,17 @@ GRU_BEFORE = Cell("gru_before", 3, 3)
 LSTM = Cell("lstm", 4, 4, remembers=True)
 
 
-@dataclass(frozen=True)
-class _Packed:
+class _Packed(NamedTuple):
     """The arrays of one direction, gate by gate, units padded with zeros to whole cache lines."""
 
     inputs: Array
     recurrent: Array
     bias: Array
 
-    def __iter__(self) -> Any:
-        return iter((self.inputs, self.recurrent, self.bias))
+
+def _values(batch: Batch, letters: Alphabet | None, dtype: Any) -> Array:
+    """What comes in, in one layout and type, so that kernels are compiled once."""
+    return np.ascontiguousarray(batch.values, dtype if letters is None else np.uint8)
 
 
 def _packed(arrays: Sequence[Array], letters: Alphabet | None) -> _Packed:

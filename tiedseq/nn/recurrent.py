@@ -147,7 +147,8 @@ class RNN(_Recurrent):
         keeps the symmetry of the layer before, if it has one; else both directions have weights of their own.
 
     Weights start uniform within 1 / sqrt(units) of zero, as PyTorch's do; biases at zero. "weight" is (channels, 1,
-    units), "recurrent" (units, 1, units), "bias" (1, units). PyTorch has a second bias, which is redundant.
+    units), "recurrent" (units, 1, units), "bias" (1, units); PyTorch has a second bias, which is redundant. Those of a
+    backward direction of its own begin with "backward_".
 
     Raises
     ------
