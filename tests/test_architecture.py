@@ -182,7 +182,7 @@ def test_the_layout_is_described() -> None:
     assert [path.name for path in modules() if path.name != "__init__.py" and path.name not in tree] == []
 
 
-@pytest.mark.parametrize("twin", ["twin.py", "chain_twin.py", "network_twin.py"])
+@pytest.mark.parametrize("twin", ["twin.py", "chain_twin.py", "network_twin.py", "recurrent_twin.py"])
 def test_the_twin_is_independent(twin: str) -> None:
     assert not any(name.split(".")[0] == "tiedseq" for name in imports(ROOT / "tests" / twin))
 

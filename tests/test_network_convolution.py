@@ -213,8 +213,8 @@ def test_a_shift_of_the_input_shifts_the_output() -> None:
 
 def unfused(net: nn.Sequential) -> nn.Sequential:
     """Run the layers as they were given."""
-    assert isinstance(net._stack.steps[0], MaximumOfConvolution)
-    net._stack.steps = net._stack.parts
+    assert isinstance(net.stack.steps[0], MaximumOfConvolution)
+    net.stack.steps = net.stack.parts
     return net
 
 
@@ -273,7 +273,7 @@ def test_where_relu_leaves_zero_no_gradient_passes() -> None:
 @pytest.mark.small
 def test_what_is_made_one_layer() -> None:
     def kinds(*layers: nn.Layer, **options: Any) -> list[str]:
-        return [type(step).__name__ for step in nn.Sequential(*layers, **options)._stack.steps]
+        return [type(step).__name__ for step in nn.Sequential(*layers, **options).stack.steps]
 
     first = (nn.Conv1D(4, 3), nn.ReLU(), nn.GlobalMaxPool(), nn.Dense(1))
     assert kinds(*first) == ["MaximumOfConvolution", "Dense"]

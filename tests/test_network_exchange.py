@@ -100,11 +100,47 @@ def test_weights_come_back(symmetry: str | None) -> None:
     np.testing.assert_allclose(other.values, one.values, rtol=0, atol=1e-15)
 
 
+RECURRENT = {
+    "RNN": lambda: nn.RNN(3),
+    "GRU": lambda: nn.GRU(3, sequences=True),
+    "LSTM": lambda: nn.LSTM(3, bidirectional=True),
+    "tied": lambda: nn.GRU(3, bidirectional=True, symmetry="reverse-complement"),
+}
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_weights_come_back(name: str) -> None:
+    one, other = (nn.Sequential(RECURRENT[name](), dtype="float64", random_state=k) for k in range(2))
+    one.values = np.random.default_rng(2).normal(size=one.n_parameters)  # biases too
+    state = nn.to_state_dict(one)
+    nn.from_state_dict(other, state)
+    np.testing.assert_allclose(other.values, one.values, rtol=0, atol=1e-15)
+    if name != "GRU":  # where the second bias is redundant
+        bias = state["0.bias_hh_l0"]
+        moved = {**state, "0.bias_hh_l0": bias + 0.5, "0.bias_ih_l0": state["0.bias_ih_l0"] - 0.5}
+        if name == "tied":
+            return
+        nn.from_state_dict(other, moved)
+        np.testing.assert_allclose(other.values, one.values, rtol=0, atol=1e-15)
+
+
+@pytest.mark.small
+def test_recurrent_weights_are_named_as_in_pytorch() -> None:
+    """What the tests of recurrent layers compare with: numbers that PyTorch itself has written."""
+    net = nn.Sequential(nn.GRU(3, bidirectional=True), input=2)
+    shapes = {name: array.shape for name, array in nn.to_state_dict(net).items()}
+    one = {"weight_ih": (9, 2), "weight_hh": (9, 3), "bias_ih": (9,), "bias_hh": (9,)}
+    assert shapes == {f"0.{name}_l0{way}": shape for way in ("", "_reverse") for name, shape in one.items()}
+    with pytest.raises(ts.ModelError, match="no counterpart"):
+        nn.to_state_dict(nn.Sequential(nn.GRU(3, reset="before")))
+
+
 @pytest.mark.small
 def test_a_state_that_does_not_fit_is_refused() -> None:
     net = nn.Sequential(nn.Conv1D(4, width=3, symmetry="reverse-complement"), random_state=0)
     state = nn.to_state_dict(net)
-    with pytest.raises(ts.ModelError, match="ties make weights equal"):
+    with pytest.raises(ts.ModelError, match="make weights equal"):
         nn.from_state_dict(net, {**state, "0.weight": state["0.weight"] + np.arange(3)})
     with pytest.raises(ts.ArgumentError, match="shape"):
         nn.from_state_dict(net, {**state, "0.weight": state["0.weight"][:2]})

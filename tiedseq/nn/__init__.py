@@ -33,9 +33,13 @@ from .pooling import MaxPool as MaxPool
 from .pooling import MeanPool as MeanPool
 from .pytorch import from_state_dict as from_state_dict
 from .pytorch import to_state_dict as to_state_dict
+from .recurrent import GRU as GRU
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
 from .regressor import Regressor as Regressor
 from .siamese import Siamese as Siamese
 from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal
 from .unet import UNet1D as UNet1D
+from .unrolled import UnrolledRNN as UnrolledRNN

@@ -113,7 +113,7 @@ class Sequential:
     @property
     def weights(self) -> tuple[Weight, ...]:
         """The weights of all layers, each once, in the order of `values`."""
-        return self._stack.weights
+        return self.stack.weights
 
     @property
     def names(self) -> list[str]:
