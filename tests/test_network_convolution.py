@@ -13,6 +13,7 @@ from network_twin import convolution, convolution_backward, first_maximum, one_h
 
 import tiedseq as ts
 from tiedseq import nn
+from tiedseq.kernels.memory import _KEPT_BYTES, _waiting, recycled
 from tiedseq.nn.fusion import MaximumOfConvolution
 from tiedseq.nn.inputs import batch_of
 from tiedseq.nn.lookup import Reading
@@ -182,6 +183,21 @@ def test_large_batches(dtype: str, atol: float, filters: int) -> None:
             del kept[0]  # its memory may be used again, that of the others may not
     for values, copy in kept:
         np.testing.assert_array_equal(values, copy)
+
+
+@pytest.mark.small
+def test_memory_is_used_again_and_what_waits_is_bounded() -> None:
+    first = recycled(3 << 18, np.float32)
+    address, part = first.ctypes.data, first[5:9]
+    assert address % 64 == 0
+    del first
+    other = recycled(3 << 18, np.float32)
+    assert other.ctypes.data != address  # a view of the first is still there
+    del part
+    assert recycled(3 << 18, np.float32).ctypes.data == address
+    many = [recycled(40 << 20, np.uint8) for _ in range(5)]
+    del many
+    assert sum(array.size for array in _waiting.values()) <= _KEPT_BYTES
 
 
 @pytest.mark.small
