@@ -189,7 +189,7 @@ def _direction_there(weight: Array, recurrent: Array, bias: Array) -> dict[str, 
     """Gates one after the other, outputs before inputs; a GRU's fourth bias belongs to the state's part of n."""
     _, gates, units = weight.shape
     second = np.zeros_like(bias[:gates])
-    second[gates - 1 : gates] = bias[gates:]
+    second[gates - len(bias[gates:]) : gates] = bias[gates:]
     return {
         "weight_ih": weight.transpose(1, 2, 0).reshape(gates * units, -1),
         "weight_hh": recurrent.transpose(1, 2, 0).reshape(gates * units, -1),

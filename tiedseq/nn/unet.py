@@ -200,16 +200,16 @@ class _Up(Layer):
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
-        values = taps.forward(batch.values, self._filters(weights), self.window) + weights[2]
+        values = taps.forward(batch.values, self._filters(weights), self.window, weights[2])
         return batch.with_values(masked(values, batch.lengths)), batch
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         batch: Batch = memory
-        back, of_filters = taps.backward(batch.values, self._filters(weights), gradient, self.window)
+        back, of_filters, of_bias = taps.backward(batch.values, self._filters(weights), gradient, self.window)
         of_weight, of_skip = of_filters[:, : self.below], of_filters[:, self.below :]
         if self._shared is not None:
             of_weight = transposed(of_weight)
-        return masked(back, batch.lengths), [of_weight, of_skip, gradient.sum(axis=(0, 1))]
+        return masked(back, batch.lengths), [of_weight, of_skip, of_bias]
 
     def _filters(self, weights: Sequence[Array]) -> Array:
         first = weights[0] if self._shared is None else transposed(weights[0])
