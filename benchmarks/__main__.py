@@ -7,7 +7,14 @@ import os
 import platform
 import sys
 
-from . import accuracy, cases, hmm_cases, training_cases  # noqa: F401  (they make their cases known)
+from . import (  # noqa: F401  (they make their cases known)
+    accuracy,
+    cases,
+    hmm_cases,
+    network_cases,
+    recurrent_cases,
+    training_cases,
+)
 from .harness import CASES, REPORTS, measure, table
 
 

@@ -91,6 +91,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("pairs", "pairhmm", "default", "decoding", "pairing"),
     },
     "placing": {"errors", "records", "pairing", "alignment", "aligning", "pairhmm"},
+    "nn": {
+        *("errors", "options", "alphabet", "records", "ties", "random_state", "kernels", "chains", "training", "sink"),
+        *("storage", "workers", "checkpoints", "estimator", "strands"),
+    },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }
 # The commands may import everything, and nothing imports it but `python -m tiedseq`.
@@ -179,7 +183,7 @@ def test_the_layout_is_described() -> None:
     assert [path.name for path in modules() if path.name != "__init__.py" and path.name not in tree] == []
 
 
-@pytest.mark.parametrize("twin", ["twin.py", "chain_twin.py"])
+@pytest.mark.parametrize("twin", ["twin.py", "chain_twin.py", "network_twin.py", "recurrent_twin.py"])
 def test_the_twin_is_independent(twin: str) -> None:
     assert not any(name.split(".")[0] == "tiedseq" for name in imports(ROOT / "tests" / twin))
 

@@ -47,6 +47,24 @@ def test_cpg_islands() -> None:
     assert min(tied) > 0.9 * min(pairs)  # with a little more than half of the parameters
 
 
+def test_motifs(tmp_path: Path) -> None:
+    """The network finds the motifs that are known."""
+    found = output_of("motifs.py", str(tmp_path / "m.png"))
+    assert float(re.findall(r"(\S+) of what it learnt from", found)[0]) > 0.95
+    for factor, word in (("oct4", "ATGCA"), ("mafk", "TGCTGA")):
+        first, *_ = re.findall(rf"{factor}: (\S+) in", found)
+        assert word in first
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sample_size(tmp_path: Path) -> None:
+    row = output_of("sample_size.py", str(tmp_path / "s.png"), "100").splitlines()[1].split()
+    assert row[0] == "100"
+    shared, unshared, dense = map(float, row[1:])
+    assert shared < 0.15 and min(unshared, dense) > 0.4  # a hundred sequences teach the motif only to shared filters
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
 # ---- the notebook ----------------------------------------------------------------------------------------------------
 
 

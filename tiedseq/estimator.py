@@ -11,11 +11,11 @@ from .display import Table, model_table
 from .errors import ArgumentError
 from .specification import Parameter
 
-Self = TypeVar("Self", bound="Estimator")
+Self = TypeVar("Self", bound="Arguments")
 
 
-class Estimator(ABC):
-    """A model that keeps the arguments it was made from. Subclasses begin their constructor with `_keep(locals())`."""
+class Arguments:
+    """What keeps the arguments it was made from. Subclasses begin their constructor with `_keep(locals())`."""
 
     _arguments: dict[str, Any]
 
@@ -29,8 +29,8 @@ class Estimator(ABC):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name, as they were given. `deep` changes nothing.
 
-        Of a model from a file they are labels, the file's values as starting values, and the defaults of all training
-        options. In a model that is made from these, restarts redraw nothing, as every value is given.
+        Of a model from a file they are its values as starting values, and the defaults of all training options. In a
+        model that is made from these, restarts redraw nothing, as every value is given.
         """
         return dict(self._arguments)
 
@@ -46,6 +46,23 @@ class Estimator(ABC):
         made = type(self)(**{**self._arguments, **params})  # if this fails, the model stays as it is
         self.__dict__ = made.__dict__
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks of estimators; only it calls this."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            input_tags=InputTags(string=True, two_d_array=True),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class Estimator(Arguments, ABC):
+    """A model whose values have labels."""
 
     @property
     @abstractmethod
@@ -75,16 +92,3 @@ class Estimator(ABC):
 
     def _repr_html_(self) -> str:
         return self._table().html()
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks of estimators; only it calls this."""
-        from sklearn.utils import InputTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type=None,
-            target_tags=TargetTags(required=False),
-            input_tags=InputTags(string=True, two_d_array=True),
-        )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True

@@ -22,7 +22,15 @@ VERSION = 1
 _GZIP = b"\x1f\x8b"
 
 # where the class of each kind of model lives: names, so that this module needs none of them
-_KINDS = {"pair-hmm": ("tiedseq.pairhmm", "PairHMM"), "hmm": ("tiedseq.hmm", "HMM")}
+_KINDS = {
+    "pair-hmm": ("tiedseq.pairhmm", "PairHMM"),
+    "hmm": ("tiedseq.hmm", "HMM"),
+    "network": ("tiedseq.nn", "Sequential"),
+    "classifier": ("tiedseq.nn", "Classifier"),
+    "regressor": ("tiedseq.nn", "Regressor"),
+    "labeller": ("tiedseq.nn", "Labeller"),
+    "siamese": ("tiedseq.nn", "Siamese"),
+}
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:

@@ -77,7 +77,7 @@ def _numbered(cast: Cast, item: Any, number: int) -> NDArray[Any]:
 def _check_length(values: NDArray[Any], number: int | None) -> None:
     if not len(values):
         which = "X" if number is None else f"Sequence {number}"
-        raise SequenceError(f"{which} is empty; an HMM needs one letter at least. Leave empty sequences out.")
+        raise SequenceError(f"{which} is empty; one letter at least is needed. Leave empty sequences out.")
 
 
 def _ends_of(lengths: Any, total: int) -> Index:

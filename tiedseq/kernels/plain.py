@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .layout import LANES, NOTHING
+from .lines import LINE, TILE_ROWS, TILE_VECTORS
 
 Vector: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = tuple[Vector, ...]
@@ -246,3 +247,37 @@ def flush_denormals() -> int:
 
 def restore_denormals(before: int) -> None:
     pass
+
+
+# ---- scalars and small matrices
+# ----------------------------------------------------------------------------------------------------
+
+
+def exp(x: Any) -> Any:
+    most = 87 if x.dtype == np.float32 else 708
+    return np.exp(np.clip(x, -most, most))
+
+
+def _add_tile(rows: int, vectors: int, total: NDArray[Any], at: int, step: int, *product: Any) -> None:
+    a, (first, row, along), b, (b_first, b_row), depth = product
+    columns = vectors * LINE // total.itemsize
+    for i in range(rows):
+        left = np.array([_part(a, first + i * row + k * along, 1)[0] for k in range(depth)], total.dtype)
+        right = np.array([_part(b, b_first + k * b_row, columns) for k in range(depth)], total.dtype)
+        _part(total, at + i * step, columns)[:] += left @ right.reshape(depth, columns)
+
+
+def add_tile(*arguments: Any) -> None:
+    _add_tile(TILE_ROWS, TILE_VECTORS, *arguments)
+
+
+def add_row(*arguments: Any) -> None:
+    _add_tile(1, TILE_VECTORS, *arguments)
+
+
+def add_narrow(*arguments: Any) -> None:
+    _add_tile(TILE_ROWS, 1, *arguments)
+
+
+def add_narrow_row(*arguments: Any) -> None:
+    _add_tile(1, 1, *arguments)

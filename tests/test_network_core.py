@@ -1,0 +1,82 @@
+"""Networks of convolutions, pools and dense layers: gradients, symmetry, ragged lengths, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from network_checks import check_gradients, random_letters
+
+import tiedseq as ts
+from tiedseq import nn
+
+DNA_NETS: dict[str, Any] = {
+    "plain": lambda: (nn.Conv1D(5, width=4), nn.ReLU(), nn.GlobalMaxPool(), nn.Dense(2)),
+    "padded": lambda: (nn.Conv1D(5, width=4, padding="same"), nn.Tanh(), nn.GlobalMeanPool(), nn.Dense(2)),
+    "strides": lambda: (nn.Conv1D(4, width=3, stride=2, dilation=3, padding=2), nn.Conv1D(3, width=2), nn.MeanPool(2)),
+    "deep": lambda: (nn.Conv1D(6, 5), nn.ReLU(), nn.MaxPool(3, 2), nn.Conv1D(4, 3), nn.Sigmoid(), nn.Dense(3)),
+    "symmetric": lambda: (
+        *(nn.Conv1D(6, 5, symmetry="reverse-complement"), nn.ReLU(), nn.MaxPool(3, 1)),
+        *(nn.Conv1D(4, 3, padding="same"), nn.Tanh(), nn.GlobalMaxPool(), nn.Dense(3), nn.ReLU(), nn.Dense(1)),
+    ),
+    "one-hot": lambda: (nn.OneHot(), nn.Dense(3), nn.Tanh(), nn.GlobalMeanPool()),
+}
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", DNA_NETS)
+def test_gradients_equal_central_differences_over_letters(name: str) -> None:
+    net = nn.Sequential(*DNA_NETS[name](), dtype="float64", random_state=1)
+    check_gradients(net, random_letters(np.random.default_rng(2), 23, 31, 17))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("lengths", [(12, 12), (12, 9, 15)])
+def test_gradients_equal_central_differences_over_numbers(lengths: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(3)
+    layers = (nn.Conv1D(4, 3, padding=2, stride=2), nn.Tanh(), nn.MaxPool(2), nn.Conv1D(3, 2), nn.GlobalMeanPool())
+    net = nn.Sequential(*layers, input=2, dtype="float64", random_state=1)
+    check_gradients(net, [generator.normal(size=(length, 2)) for length in lengths])
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", ["plain", "padded", "strides", "deep", "symmetric"])
+def test_padding_of_a_batch_changes_nothing(name: str) -> None:
+    net = nn.Sequential(*DNA_NETS[name](), dtype="float64", random_state=1)
+    X = random_letters(np.random.default_rng(4), 23, 31, 17)
+    for together, alone in zip(net(X), map(net, X), strict=True):
+        np.testing.assert_allclose(together, alone, rtol=0, atol=1e-13)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("dtype", "atol"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_a_symmetric_network_says_the_same_of_both_strands(dtype: str, atol: float) -> None:
+    net = nn.Sequential(*DNA_NETS["symmetric"](), dtype=dtype, random_state=1)
+    X = random_letters(np.random.default_rng(5), 40, 31, 50)
+    other = [ts.DNA.text_reverse_complement(x) for x in X]
+    np.testing.assert_allclose(net(X), net(other), rtol=0, atol=atol)
+    assert np.ptp(net(X)) > 1e-3  # not a constant
+
+
+@pytest.mark.small
+def test_reverse_without_complement_is_another_sequence() -> None:
+    net = nn.Sequential(*DNA_NETS["symmetric"](), dtype="float64", random_state=1)
+    X = random_letters(np.random.default_rng(5), 40, 31, 50)
+    assert np.abs(net(X) - net([x[::-1] for x in X])).max() > 1e-3
+
+
+@pytest.mark.small
+def test_what_breaks_the_symmetry_is_refused() -> None:
+    with pytest.raises(ts.ModelError, match="pads 1 zeros before and 2 after"):
+        nn.Sequential(nn.Conv1D(4, width=4, padding="same", symmetry="reverse-complement"))
+    with pytest.raises(ts.ModelError, match="even number"):
+        nn.Sequential(nn.Conv1D(5, width=3, symmetry="reverse-complement"))
+    with pytest.raises(ts.ModelError, match="complement"):
+        nn.Sequential(nn.Conv1D(4, width=3, symmetry="reverse-complement"), input=ts.PROTEIN)
+    with pytest.raises(ts.SequenceError, match="leaves 1 over under stride 2"):
+        nn.Sequential(nn.Conv1D(4, width=3, stride=2, symmetry="reverse-complement"))("ACGTAC")
+    with pytest.raises(ts.ModelError, match="antisymmetric"):
+        nn.Sequential(nn.Conv1D(4, width=3, symmetry="antisymmetric"), nn.ReLU())
+    with pytest.raises(ts.SequenceError, match="shorter than the reach"):
+        nn.Sequential(nn.Conv1D(4, width=9))(["ACGTACGTACGT", "ACGT"])

@@ -1,0 +1,104 @@
+"""Functions of single numbers, and dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.errors import ArgumentError
+
+from .layer import Layer
+from .signal import Batch, Signal, masked
+from .symmetry import refuse_signs
+
+Array = NDArray[Any]
+
+
+class _Activation(Layer):
+    """The same function of every number."""
+
+    is_odd = False  # whether f(-x) = -f(x)
+
+    def _place(self, signal: Signal) -> Signal:
+        signal.need_numbers(repr(self))
+        if not self.is_odd:
+            refuse_signs(repr(self), signal)
+        return signal
+
+
+class ReLU(_Activation):
+    """max(0, x)."""
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        values = np.maximum(batch.values, 0)
+        return batch.with_values(values), values
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        return gradient * (memory > 0), []
+
+
+class Tanh(_Activation):
+    """The hyperbolic tangent."""
+
+    is_odd = True
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        values = np.tanh(batch.values)
+        return batch.with_values(values), values
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        return gradient * (1 - memory * memory), []
+
+
+class Sigmoid(_Activation):
+    """1 / (1 + exp(-x))."""
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        values = 0.5 * np.tanh(0.5 * batch.values) + 0.5  # without overflow
+        return batch.with_values(masked(values, batch.lengths)), values
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        return gradient * memory * (1 - memory), []
+
+
+class Dropout(Layer):
+    """In training, zero each number with a probability, and scale the others up; in prediction nothing.
+
+    Parameters
+    ----------
+    rate : float
+        The probability, from 0 to less than 1.
+    """
+
+    def __init__(self, rate: float) -> None:
+        if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate < 1:
+            raise ArgumentError(f"rate={rate!r} must be a probability from 0 to less than 1.")
+        self.rate = float(rate)
+
+    def _place(self, signal: Signal) -> Signal:
+        signal.need_numbers(repr(self))
+        return signal
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        if random is None:
+            return batch, None
+        kept = (random.random(batch.values.shape, np.float32) >= self.rate) / (1 - self.rate)
+        factor = kept.astype(batch.values.dtype)
+        return batch.with_values(batch.values * factor), factor
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        return (gradient if memory is None else gradient * memory), []
+
+    def _described(self) -> str:
+        return f"{self.rate:g}"

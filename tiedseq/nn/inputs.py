@@ -1,0 +1,121 @@
+"""What users hand to networks, as batches, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.chains.observations import is_one_of_letters, observations_of
+from tiedseq.errors import ArgumentError, SequenceError
+
+from .signal import Batch, Signal, padding
+
+Array = NDArray[Any]
+
+
+def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]:
+    """Return the sequences as arrays, codes (L,) or numbers (L, channels), and whether X is a single one.
+
+    A string, bytes, a record or an integer array is one sequence of letters; a list, a column of pandas or an array of
+    strings is many. Of numbers an array (L, channels) is one sequence, (N, L, channels) or a list of (L, channels) are
+    many; without positions an array (channels,) is one, and (N, channels) are many.
+
+    Raises
+    ------
+    ArgumentError
+        X is no such thing, or holds no sequence.
+    SequenceError
+        A sequence is empty, has letters that the alphabet lacks, other channels, another length than the network's, or
+        numbers that are not finite. It is named by its number, from 0.
+    """
+
+    X = _without_pandas(X)
+    if not signal.positions:
+        return _rows_of(X, signal, dtype)
+
+    def cast(entry: Any) -> Array:
+        array = _numbers(entry, signal, dtype) if signal.letters is None else signal.letters.encode(entry)
+        if signal.length is not None and len(array) != signal.length:
+            raise SequenceError(
+                f"it has {len(array)} positions, and the network takes length={signal.length}: cut or pad the "
+                "sequences, or make the network without length="
+            )
+        return array
+
+    found = observations_of(X, None, cast, _is_one_of_channels if signal.letters is None else is_one_of_letters)
+    return np.split(found.values, found.ends[1:-1]), found.form == "one"
+
+
+def batch_of(X: Any, signal: Signal, dtype: Any) -> tuple[Batch, bool]:
+    """Return all sequences as one batch, padded at the end, and whether X is a single one."""
+    sequences, one = sequences_of(X, signal, dtype)
+    return gathered(sequences, signal), one
+
+
+def gathered(sequences: Sequence[Array], signal: Signal) -> Batch:
+    """Return sequences side by side, padded at the end."""
+    if not signal.positions:
+        return Batch(np.stack(sequences))
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    shape = (len(sequences), int(lengths.max()), *sequences[0].shape[1:])
+    fill = 0 if signal.letters is None else padding(signal.letters)
+    values = np.full(shape, fill, sequences[0].dtype)
+    for row, sequence in zip(values, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return Batch(values, lengths)
+
+
+def unpadded(batch: Batch) -> Any:
+    """Return the array of a batch; a list of arrays without padding where sequences differ in length."""
+    if not batch.is_ragged:
+        return batch.values
+    assert batch.lengths is not None
+    return [row[:length] for row, length in zip(batch.values, batch.lengths, strict=True)]
+
+
+def _without_pandas(X: Any) -> Any:
+    """Return what stands in a column or table of pandas, or in an array of strings, as lists and arrays."""
+    if hasattr(X, "to_numpy") and not hasattr(X, "seq"):
+        X = X.to_numpy()
+    return X.tolist() if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "OUST" else X
+
+
+def _rows_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]:
+    """The rows of a table of numbers."""
+    try:
+        table = np.asarray(X, dtype)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"X must be a table of numbers with {signal.channels} columns.") from error
+    one = table.ndim == 1
+    rows = table[None] if one else table
+    if rows.ndim != 2 or rows.shape[1] != signal.channels:
+        raise ArgumentError(f"X has the shape {table.shape}; the network takes (N, {signal.channels}).")
+    if not len(rows):
+        raise ArgumentError("X holds no row; give one at least.")
+    wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(wrong):
+        raise SequenceError(f"Row {wrong[0]} holds numbers that are not finite; replace them, or leave the row out")
+    return list(rows), one
+
+
+def _is_one_of_channels(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.ndim < 3
+
+
+def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
+    try:
+        array = np.asarray(entry, dtype)
+    except (TypeError, ValueError) as error:
+        raise SequenceError(
+            f"it is a {type(entry).__name__}; the network takes numbers of the shape (length, {signal.channels})"
+        ) from error
+    if array.ndim == 1 and signal.channels == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] != signal.channels:
+        raise SequenceError(f"it has the shape {array.shape}; the network takes (length, {signal.channels})")
+    if not np.isfinite(array).all():
+        raise SequenceError("it holds numbers that are not finite; replace them, or leave the sequence out")
+    return array

@@ -1,0 +1,117 @@
+"""Classes of positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tiedseq.errors import ArgumentError, ModelError
+
+from . import targets as read
+from .classifier import ClassEstimator
+from .estimators import Meaning, Targets
+from .losses import probabilities
+from .options import Options
+
+Array = NDArray[Any]
+
+
+class Labeller(ClassEstimator):
+    """A network that gives every position a class.
+
+    The network must leave positions, as many as there are labels: layers with padding="same" keep the length. The
+    objective is the mean of the loss over all positions whose label is known, else as that of `nn.Classifier`, whose
+    parameters and attributes these are; "balanced" counts positions.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> net = nn.Sequential(nn.Conv1D(2, width=3, padding="same"), random_state=0)
+    >>> X, y = ["AAGCGCAA", "TTTGGCT"] * 8, ["--++++--", "---+++-"] * 8  # strings: a letter is a label
+    >>> labeller = nn.Labeller(net, max_epochs=50, batch_size=8, learning_rate=0.05, random_state=0).fit(X, y)
+    >>> "".join(labeller.predict("TACGGA"))
+    '--+++-'
+    """
+
+    kind = "labeller"
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, **options: Any) -> Labeller:
+        """Train the network, from newly drawn values, so that fitting twice gives the same; return the labeller.
+
+        Parameters
+        ----------
+        X : list of sequences
+            As for `nn.Classifier.fit`.
+        y : list of sequences of labels
+            Text (a string is a letter a position) or whole numbers, one for each position; None and -1 are labels that
+            are not known, and do not count.
+        sample_weight : array (N,), default 1 each
+            How much every position of a sequence counts; 0 leaves it out.
+        **options
+            Options of the constructor, for this call.
+
+        Raises
+        ------
+        ArgumentError
+            One class only, no known label, no labels at all, or another number of them than positions that the network
+            leaves; a loss that is not finite. Whatever is raised, also by Ctrl-C, the model stays as it was.
+        ModelError
+            The network leaves no positions, or not one output for each class.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+
+        Warns
+        -----
+        ConvergenceWarning
+            L-BFGS did not converge.
+        """
+        self._fit(X, y, sample_weight, options)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return P(class) at every position, float64 (L, K): a list of them, or that of a single sequence."""
+        scores, one = self._scores(X)
+        found = [probabilities(each) for each in scores]
+        return found[0] if one else found
+
+    def predict(self, X: Any) -> Any:
+        """Return the likeliest class of every position, (L,) for each sequence in a list; (L,) of a single sequence."""
+        scores, one = self._scores(X)
+        found = [self.classes_[probabilities(each).argmax(axis=-1)] for each in scores]
+        return found[0] if one else found
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the part of positions with a known label whose class is right, weighted by `sample_weight`."""
+        scores, one = self._scores(X)
+        labels = read.position_labels_of(y, one)
+        read.check_length(labels, len(scores), "y")
+        weights = read.weights_of(sample_weight, len(scores))
+        right, total = 0.0, 0.0
+        for number, (outputs, given, weight) in enumerate(zip(scores, labels, weights, strict=True)):
+            if len(outputs) != len(given):
+                raise ArgumentError(
+                    f"y[{number}] has {len(given)} labels, and the network leaves {len(outputs)} positions."
+                )
+            known = ~read.unknown_among(given)
+            found = self.classes_[probabilities(outputs).argmax(axis=-1)].tolist()
+            same = np.array([a == b for a, b in zip(found, given.tolist(), strict=True)], bool)
+            right, total = right + weight * float(same.sum()), total + weight * float(known.sum())
+        if not total:
+            raise ArgumentError("y holds no label that is known and counts.")
+        return right / total
+
+    def _check_network(self) -> None:
+        if not self.net.output.positions:
+            raise ModelError(
+                "nn.Labeller needs outputs at every position, and the network leaves none: leave global pools"
+                " out, or use nn.Classifier for a class a sequence."
+            )
+
+    def _targets(self, y: Any, X: list[Array], one: bool, options: Options, meaning: Meaning | None) -> Targets:
+        labels = read.position_labels_of(y, one)
+        read.check_length(labels, len(X), "y")
+        codes, weights, meaning = self._coded(labels, True, options, meaning)
+        ends = np.cumsum([len(each) for each in labels])[:-1]
+        return np.split(codes, ends), np.split(weights, ends), meaning

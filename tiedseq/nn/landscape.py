@@ -1,0 +1,137 @@
+"""The loss of tied weights as a section through that of free ones.
+
+Tied weights are w = P v, with the free values v. So the tied loss is the free loss on a subspace, its gradient is P'g,
+and its Hessian P'HP, of the free gradient g and the free Hessian H at the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tiedseq.errors import ArgumentError
+from tiedseq.ties import Ties
+
+from .network import Sequential
+
+Array = NDArray[Any]
+
+
+def tied_subspace(of: Ties | Sequential) -> Array:
+    """Return P, whose columns span the weights that ties allow.
+
+    Parameters
+    ----------
+    of : Ties or Sequential
+        Of a network: all weights one after the other in the order of `names`, each in C order.
+
+    Returns
+    -------
+    float64 array (entries, free values)
+        P @ free is what `Ties.expand` writes. Its columns are orthogonal, with the number of uses as squared length.
+
+    Examples
+    --------
+    >>> import tiedseq as ts
+    >>> from tiedseq import nn
+    >>> nn.tied_subspace(ts.Ties.orbits(3, lambda w: w[::-1]))
+    array([[1., 0.],
+           [0., 1.],
+           [1., 0.]])
+    """
+    every = [of] if isinstance(of, Ties) else _ties_of(of)
+    matrix = np.zeros((sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every)))
+    row = column = 0
+    for ties in every:
+        used = np.flatnonzero(ties.labels.ravel() >= 0)
+        matrix[row + used, column + ties.labels.ravel()[used]] = ties.signs.ravel()[used]
+        row, column = row + ties.labels.size, column + ties.n_free
+    return matrix
+
+
+def projected_gradient(subspace: Array, gradient: ArrayLike) -> Array:
+    """Return P'g, the gradient in the tied values.
+
+    Parameters
+    ----------
+    subspace : array (entries, free values)
+        From `tied_subspace`.
+    gradient : array_like (entries,)
+        Of the free weights.
+
+    Examples
+    --------
+    >>> import tiedseq as ts
+    >>> from tiedseq import nn
+    >>> palindromes = nn.tied_subspace(ts.Ties.orbits(3, lambda w: w[::-1]))
+    >>> nn.projected_gradient(palindromes, [1, 2, 3])
+    array([4., 2.])
+    """
+    vector = np.asarray(gradient, np.float64)
+    _check("gradient", vector, subspace, 1)
+    return subspace.T @ vector
+
+
+def projected_hessian(subspace: Array, hessian: ArrayLike) -> Array:
+    """Return P'HP, the Hessian in the tied values; arguments as in `projected_gradient`, `hessian` (entries, entries).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tiedseq as ts
+    >>> from tiedseq import nn
+    >>> palindromes = nn.tied_subspace(ts.Ties.orbits(3, lambda w: w[::-1]))
+    >>> nn.projected_hessian(palindromes, np.eye(3))
+    array([[2., 0.],
+           [0., 1.]])
+    """
+    matrix = np.asarray(hessian, np.float64)
+    _check("hessian", matrix, subspace, 2)
+    return subspace.T @ matrix @ subspace
+
+
+def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: float = 1e-4) -> Array:
+    """Return the Hessian by central differences of an exact gradient.
+
+    Parameters
+    ----------
+    gradient : function
+        Takes values (n,), float64, and returns the gradient (n,) there.
+    values : array_like (n,)
+        Where.
+    step : float, default 1e-4
+        Of the differences. The error is of the order of its square.
+
+    Returns
+    -------
+    float64 array (n, n), symmetric
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.hessian_of(lambda v: v**2, [1.0, 2.0]).round(6)
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    start = np.asarray(values, np.float64)
+    rows = []
+    for number in range(start.size):
+        move = np.zeros_like(start)
+        move[number] = step
+        rows.append((np.asarray(gradient(start + move)) - np.asarray(gradient(start - move))) / (2 * step))
+    matrix = np.array(rows, np.float64).reshape(start.size, start.size)
+    return (matrix + matrix.T) / 2
+
+
+def _ties_of(net: Sequential) -> list[Ties]:
+    """Those of every weight, each once."""
+    return [weight.ties for weight in {id(weight): weight for layer in net.layers for weight in layer.weights}.values()]
+
+
+def _check(name: str, array: Array, subspace: Array, axes: int) -> None:
+    expected = (len(subspace),) * axes
+    if array.shape != expected:
+        raise ArgumentError(f"{name}= has the shape {array.shape}; for {len(subspace)} entries it must be {expected}.")

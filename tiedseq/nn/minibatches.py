@@ -1,0 +1,145 @@
+"""Sequences with their targets and weights, and how they are cut for training.
+
+Cuts depend on the data alone, never on the number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.errors import ArgumentError, SequenceError
+
+from .losses import Loss
+from .network import Sequential
+from .signal import Batch
+
+Array = NDArray[Any]
+Index = NDArray[np.int64]
+
+SHARD = 16  # sequences that a worker takes at a time,
+POSITIONS = 1 << 18  # and positions, which bound the memory
+LIKE = 0.1  # lengths that differ by less than this part may stand in any order
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sequences, what they should give, and how much that counts.
+
+    Attributes
+    ----------
+    sequences : list of arrays, or of pairs of them
+        As `net.read` gives them.
+    targets : array (N,) or (N, K); list of arrays (L,) or (L, K) if there is one a position
+    weights : array (N,); list of arrays (L,)
+        Zero where nothing is known.
+    numbers : int64 (N,)
+        How they were numbered where they came from, for messages.
+    place : str
+        What is added to their name in messages.
+    """
+
+    sequences: Sequence[Any]
+    targets: Any
+    weights: Any
+    numbers: Index
+    place: str = ""
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @property
+    def lengths(self) -> Index:
+        return np.array([len(sequence) for sequence in self.sequences], np.int64)
+
+    def chosen(self, indices: Index) -> Samples:
+        """Return some of them, in this order."""
+
+        def pick(of_all: Any) -> Any:
+            return of_all[indices] if isinstance(of_all, np.ndarray) else [of_all[k] for k in indices]
+
+        sequences = [self.sequences[k] for k in indices]
+        return Samples(sequences, pick(self.targets), pick(self.weights), self.numbers[indices], self.place)
+
+    def side_by_side(self, length: int) -> tuple[Array, Array]:
+        """Return targets and weights as arrays, those of positions padded to a length with weight zero."""
+        if isinstance(self.targets, np.ndarray):
+            return self.targets, self.weights
+        first = self.targets[0]
+        targets = np.zeros((len(self), length, *first.shape[1:]), first.dtype)
+        weights = np.zeros((len(self), length))
+        for row, (target, weight) in enumerate(zip(self.targets, self.weights, strict=True)):
+            targets[row, : len(target)], weights[row, : len(weight)] = target, weight
+        return targets, weights
+
+    def counts(self) -> Array:
+        """(N,): how many targets of each have a weight."""
+        if isinstance(self.weights, np.ndarray):
+            return (self.weights > 0.0).astype(np.int64)
+        return np.array([np.count_nonzero(weight) for weight in self.weights], np.int64)
+
+    def total_weight(self) -> float:
+        return float(sum(float(weight.sum()) for weight in self.weights))
+
+
+def minibatches(lengths: Index, size: int, generator: np.random.Generator) -> list[Index]:
+    """Cut sequences into minibatches of like length, in random order, and new ones at every call."""
+    order = np.argsort(lengths * generator.uniform(1.0 - LIKE, 1.0 + LIKE, len(lengths)), kind="stable")
+    cuts = [order[first : first + size] for first in range(0, len(order), size)]
+    return [cuts[k] for k in generator.permutation(len(cuts))]
+
+
+def shards(lengths: Index, indices: Index) -> Iterator[Index]:
+    """Cut some of the sequences, by length, into what a worker takes at a time."""
+    order = indices[np.argsort(-lengths[indices], kind="stable")]
+    first = 0
+    while first < len(order):
+        count = max(1, min(SHARD, POSITIONS // max(int(lengths[order[first]]), 1)))
+        yield order[first : first + count]
+        first += count
+
+
+def outputs_of(net: Sequential, samples: Samples, values: Array | None, random: Any = None) -> tuple[Batch, Any]:
+    """Return what the network makes of all samples at once, and what `backward` needs; errors name the sequence."""
+    try:
+        return net.forward(net.batch(samples.sequences), values, random)
+    except SequenceError:
+        for sequence, number in zip(samples.sequences, samples.numbers, strict=True):
+            try:
+                net.forward(net.batch([sequence]), values)
+            except SequenceError as error:
+                raise SequenceError(f"Sequence {number}{samples.place}: {error}") from error
+        raise
+
+
+def loss_of(
+    net: Sequential, loss: Loss, values: Array, samples: Samples, seed: Sequence[int] | None, with_gradient: bool = True
+) -> tuple[float, Array | None]:
+    """Return the sum of weight * loss over all samples, and its gradient in the free values, float64.
+
+    `seed` is for layers that draw in training; None: as in prediction.
+    """
+    with np.errstate(all="ignore"):  # what is not finite is seen by who asks
+        random = None if seed is None else np.random.default_rng(seed)
+        outgoing, memory = outputs_of(net, samples, values, random)
+        _check_outputs(outgoing, samples)
+        targets, weights = samples.side_by_side(outgoing.values.shape[1])
+        total, gradient = loss(outgoing.values, targets, weights)
+        return total, net.backward(memory, gradient, values)[1] if with_gradient else None
+
+
+def _check_outputs(outgoing: Batch, samples: Samples) -> None:
+    """ArgumentError where there is not one target for every position that comes out."""
+    if isinstance(samples.targets, np.ndarray):
+        return
+    assert outgoing.lengths is not None
+    for number, length, target in zip(samples.numbers, outgoing.lengths, samples.targets, strict=True):
+        if len(target) != length:
+            raise ArgumentError(
+                f"y[{number}]{samples.place} has {len(target)} labels, and the network leaves {length} positions of "
+                f'sequence {number}: give one each, None where unknown; layers with padding="same" keep the length.'
+            )

@@ -1,0 +1,83 @@
+"""What may be said about the training of a network, and what a callback is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tiedseq.errors import ArgumentError
+from tiedseq.options import check_word, checked_count, checked_weight
+from tiedseq.random_state import RandomState
+
+OPTIMISERS = ("adam", "lbfgs")
+
+
+class Epoch(NamedTuple):
+    """What a callback is told after every epoch (with L-BFGS, after every iteration)."""
+
+    epoch: int  # from 0
+    loss: float  # the objective: mean over the minibatches as they were met; with L-BFGS that of all
+    validation_loss: float | None  # the weighted mean of the loss alone, without dropout
+
+
+@dataclass(frozen=True)
+class Options:
+    """The training options, keywords of an estimator's constructor and of `fit`; `nn.Classifier` says what they do."""
+
+    max_epochs: int = 20
+    batch_size: int = 64
+    optimiser: str = "adam"
+    learning_rate: float = 0.003
+    weight_decay: float = 0.0
+    class_weight: Any = None
+    validation: Any = 0.0
+    patience: int | None = 5
+    random_state: RandomState = None
+    progress: bool = False
+    callback: Callable[[Epoch], Any] | None = None
+    executor: Any = None
+    checkpoint: Any = None
+    warm_start: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "batch_size", *(() if self.patience is None else ("patience",))):
+            checked_count(name, getattr(self, name))
+        check_word("optimiser", self.optimiser, OPTIMISERS)
+        checked_weight("weight_decay", self.weight_decay)
+        if not checked_weight("learning_rate", self.learning_rate):
+            raise ArgumentError(f"learning_rate={self.learning_rate!r} must be more than 0, or nothing is learnt.")
+        given = self.class_weight
+        if (
+            given is not None
+            and not isinstance(given, Mapping)
+            and not (isinstance(given, str) and given == "balanced")
+        ):
+            raise ArgumentError(f'class_weight={given!r} must be None, "balanced", or map classes to weights.')
+        if not (isinstance(self.validation, tuple) and len(self.validation) == 2) and not (
+            isinstance(self.validation, int | float | np.number)
+            and not isinstance(self.validation, bool)
+            and 0.0 <= self.validation < 1.0
+        ):
+            raise ArgumentError(
+                f"validation={_short(self.validation)} must be the part of the sequences to hold out, from 0 to less "
+                "than 1, or a tuple of sequences and what they should give."
+            )
+        if self.callback is not None and not callable(self.callback):
+            raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an nn.Epoch.")
+
+    def changed(self, given: Mapping[str, Any]) -> Options:
+        """Return the options with those of one call of `fit`. Raises ArgumentError for one that does not exist."""
+        known = [option.name for option in fields(self)]
+        for name in given:
+            if name not in known:
+                raise ArgumentError(f"fit() has no option {name!r}; there are {', '.join(known)}.")
+        return replace(self, **given)
+
+
+def _short(value: Any) -> str:
+    """A value in a message, however long it is."""
+    said = repr(value)
+    return said if len(said) <= 40 else f"{said[:37]}..."

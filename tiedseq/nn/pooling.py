@@ -1,0 +1,146 @@
+"""Maxima and means over positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .layer import Layer
+from .signal import Batch, Signal, masked
+from .symmetry import refuse_signs
+from .window import Window, windows_over
+
+Array = NDArray[Any]
+
+
+class _GlobalPool(Layer):
+    """One number a channel from all positions."""
+
+    def _place(self, signal: Signal) -> Signal:
+        signal.need_positions(repr(self))
+        signal.need_numbers(repr(self))
+        return signal.changed(signal.channels, signal.action, positions=False)
+
+
+class GlobalMaxPool(_GlobalPool):
+    """The maximum of every channel over all positions; its gradient goes to the first of equals."""
+
+    def _place(self, signal: Signal) -> Signal:
+        refuse_signs(repr(self), signal)
+        return super()._place(signal)
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        values = batch.values
+        if batch.is_ragged:
+            assert batch.lengths is not None
+            beyond = np.arange(values.shape[1]) >= batch.lengths[:, None]
+            values = np.where(beyond[:, :, None], -np.inf, values).astype(values.dtype)
+        where = values.argmax(axis=1)
+        found = np.take_along_axis(values, where[:, None], axis=1)[:, 0]
+        return Batch(found), (where, values.shape)
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        where, shape = memory
+        back = np.zeros(shape, gradient.dtype)
+        np.put_along_axis(back, where[:, None], gradient[:, None], axis=1)
+        return back, []
+
+
+class GlobalMeanPool(_GlobalPool):
+    """The mean of every channel over all positions of the sequence."""
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        assert batch.lengths is not None
+        shares = (1.0 / batch.lengths).astype(batch.values.dtype)[:, None]
+        return Batch(batch.values.sum(axis=1) * shares), (shares, batch)
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        shares, batch = memory
+        spread = np.broadcast_to((gradient * shares)[:, None], batch.values.shape).copy()
+        return masked(spread, batch.lengths), []
+
+
+class _Pool(Layer):
+    """One number a channel from every window."""
+
+    def __init__(self, width: int, stride: int | None = None) -> None:
+        self.window = Window.of(width, width if stride is None else stride, 1, "valid")
+
+    def _place(self, signal: Signal) -> Signal:
+        signal.need_positions(repr(self))
+        signal.need_numbers(repr(self))
+        self.mirror = signal.action is not None
+        if signal.length is not None:
+            self.window.check_length(repr(self), signal.length, self.mirror)
+        length = None if signal.length is None else int(self.window.outputs(signal.length))
+        return signal.changed(signal.channels, signal.action, length)
+
+    def _windows(self, values: Array) -> Array:
+        """(N, outputs, channels, width), a view."""
+        found = np.lib.stride_tricks.sliding_window_view(values, self.window.width, axis=1)
+        view: Array = found[:, :: self.window.stride]
+        return view
+
+    def _described(self) -> str:
+        stride = self.window.stride
+        return f"{self.window.width}" + ("" if stride == self.window.width else f", stride={stride}")
+
+
+class MaxPool(_Pool):
+    """The maximum of every channel in every window; its gradient goes to the first of equals.
+
+    Parameters
+    ----------
+    width : int
+        Positions in a window.
+    stride : int, default `width`
+        Positions between windows. What is left over at the end is left out; with a symmetry it is refused.
+    """
+
+    def _place(self, signal: Signal) -> Signal:
+        refuse_signs(repr(self), signal)
+        return super()._place(signal)
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        lengths = windows_over(self, self.window, batch, self.mirror)
+        windows = self._windows(batch.values)
+        where = windows.argmax(axis=3)
+        values = np.take_along_axis(windows, where[..., None], axis=3)[..., 0]
+        return Batch(masked(values, lengths), lengths), (where, batch.values.shape)
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        where, shape = memory
+        back = np.zeros(shape, gradient.dtype)
+        outputs = gradient.shape[1]
+        for tap in range(self.window.width):
+            seen = back[:, tap : tap + (outputs - 1) * self.window.stride + 1 : self.window.stride]
+            seen += gradient * (where == tap)
+        return back, []
+
+
+class MeanPool(_Pool):
+    """The mean of every channel in every window; `width` and `stride` as in `MaxPool`."""
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        lengths = windows_over(self, self.window, batch, self.mirror)
+        values = self._windows(batch.values).mean(axis=3, dtype=batch.values.dtype)
+        return Batch(masked(values, lengths), lengths), batch.values.shape
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        back = np.zeros(memory, gradient.dtype)
+        outputs = gradient.shape[1]
+        share = gradient / gradient.dtype.type(self.window.width)
+        for tap in range(self.window.width):
+            back[:, tap : tap + (outputs - 1) * self.window.stride + 1 : self.window.stride] += share
+        return back, []

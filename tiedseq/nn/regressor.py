@@ -1,0 +1,162 @@
+"""Numbers learnt from sequences, or at their positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.random_state import RandomState
+
+from . import targets as read
+from .estimators import Meaning, NetworkEstimator, Targets
+from .network import Sequential
+from .options import Options
+
+Array = NDArray[Any]
+
+
+class Regressor(NetworkEstimator):
+    """A network that learns numbers: some a sequence, or some at every position where the network leaves positions.
+
+    The objective is the mean over sequences (or over all positions) of the squared error, itself the mean over the
+    outputs, else as that of `nn.Classifier`, whose parameters and attributes these are, classes apart. Numbers of the
+    size of 1 are learnt best: scale them.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1), dtype="float64")
+    >>> X = ["ACGT", "GGCC", "ATAT", "GATT", "CCAT", "AAAA"]
+    >>> y = [(x.count("G") + x.count("C")) / len(x) for x in X]
+    >>> regressor = nn.Regressor(net, optimiser="lbfgs", max_epochs=100, random_state=0).fit(X, y)
+    >>> round(float(regressor.predict("GCGAAAAA")), 4)
+    0.375
+    """
+
+    kind = "regressor"
+    _estimator_type = "regressor"  # of scikit-learn before 1.6
+
+    def __init__(
+        self,
+        net: Sequential,
+        max_epochs: int = Options.max_epochs,
+        batch_size: int = Options.batch_size,
+        optimiser: str = Options.optimiser,
+        learning_rate: float = Options.learning_rate,
+        weight_decay: float = Options.weight_decay,
+        validation: Any = Options.validation,
+        patience: int | None = Options.patience,
+        random_state: RandomState = None,
+        progress: bool = False,
+        callback: Any = None,
+        executor: Any = None,
+        checkpoint: Any = None,
+        warm_start: bool = False,
+    ) -> None:
+        self._keep(locals())
+        options = {name: value for name, value in self._arguments.items() if name != "net"}
+        self._set(net, Options(**options))
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, **options: Any) -> Regressor:
+        """Train the network, from newly drawn values, so that fitting twice gives the same; return the regressor.
+
+        Parameters
+        ----------
+        X : list of sequences
+            As for `nn.Classifier.fit`.
+        y : array (N,) or (N, K); a list of arrays (L,) or (L, K) if the network leaves positions
+            Finite numbers, K of them for K outputs.
+        sample_weight : array (N,), default 1 each
+            How much every sequence, or every position of it, counts; 0 leaves it out.
+        **options
+            Options of the constructor, for this call.
+
+        Raises
+        ------
+        ArgumentError
+            Numbers that are not finite, or another number of them than sequences or positions; a loss that is not
+            finite. Whatever is raised, also by Ctrl-C, the model stays as it was.
+        ModelError
+            The network has another number of outputs.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+
+        Warns
+        -----
+        ConvergenceWarning
+            L-BFGS did not converge.
+        """
+        self._fit(X, y, sample_weight, options)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Return the network's numbers, float64, in the form of `y`: (N,) or (N, K); without N of a single sequence."""
+        scores, one = self._scores(X)
+        if self._known().is_flat:
+            scores = [each[:, 0] for each in scores] if self.net.output.positions else scores[:, 0]
+        return scores[0] if one else scores
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return R^2, 1 - squared error / squared distance from the mean, the mean over outputs; 1 is perfect.
+
+        Raises ArgumentError if y is constant, where there is nothing to explain.
+        """
+        scores, one = self._scores(X)
+        targets, _, _ = self._numbers(y, len(scores), one)
+        of_sequence = read.weights_of(sample_weight, len(scores))
+        if self.net.output.positions:
+            for number, (outputs, given) in enumerate(zip(scores, targets, strict=True)):
+                if len(outputs) != len(given):
+                    raise ArgumentError(
+                        f"y[{number}] has {len(given)} positions, and the network leaves {len(outputs)}."
+                    )
+            of_sequence = np.repeat(of_sequence, [len(each) for each in targets])
+            scores, targets = np.concatenate(scores), np.concatenate(targets)
+        if targets.shape != scores.shape:
+            raise ArgumentError(f"y has {targets.shape[1]} numbers each, and the network gives {scores.shape[1]}.")
+        mean = np.average(targets, axis=0, weights=of_sequence)
+        spread = of_sequence @ (targets - mean) ** 2
+        if not spread.all():
+            raise ArgumentError("y is constant, so that there is nothing to explain; R^2 needs numbers that differ.")
+        return float(np.mean(1.0 - of_sequence @ (targets - scores) ** 2 / spread))
+
+    @classmethod
+    def _classes_of(cls, classes: Any) -> None:
+        if classes is not None:
+            raise ValueError("it learns numbers, and has classes")
+
+    def _check_network(self) -> None:
+        """Any will do."""
+
+    def _numbers(self, y: Any, count: int, one: bool) -> tuple[Any, Any, bool]:
+        """Return numbers (N, K) or a list of (L, K), weights of 1, and whether they were given as (N,) or (L,)."""
+        if self.net.output.positions:
+            targets = read.position_numbers_of(y, one)
+            read.check_length(targets, count, "y")
+            is_flat = all(each.ndim == 1 for each in targets)
+            targets = [each.reshape(len(each), -1) for each in targets]
+            return targets, [np.ones(len(each)) for each in targets], is_flat
+        numbers = read.numbers_of([y] if one else y)
+        read.check_length(numbers, count, "y")
+        return numbers.reshape(count, -1), np.ones(count), numbers.ndim == 1
+
+    def _targets(self, y: Any, X: list[Array], one: bool, options: Options, meaning: Meaning | None) -> Targets:
+        targets, weights, is_flat = self._numbers(y, len(X), one)
+        widths = {each.shape[1] for each in targets} if isinstance(targets, list) else {targets.shape[1]}
+        channels = self.net.output.channels
+        if widths != {channels}:
+            raise ModelError(
+                f"The network's last layer has {channels} outputs, and y has {', '.join(map(str, sorted(widths)))} "
+                f"numbers each: end the network with nn.Dense({max(widths)})."
+            )
+        return targets, weights, Meaning(is_flat=is_flat)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import RegressorTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.regressor_tags, tags.target_tags.required = "regressor", RegressorTags(), True
+        return tags

@@ -1,0 +1,118 @@
+"""A training, or what has been done of it, and the files from which it goes on to the same bits."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.checkpoints import Checkpoint
+from tiedseq.errors import InputError
+
+from .minibatches import Samples
+from .network import Sequential
+from .optimisers import Adam, Evaluations
+from .options import Epoch, Options
+
+Vector = NDArray[np.float64]
+
+
+@dataclass
+class Run:
+    """A training, or what has been done of it."""
+
+    values: Vector
+    seed: int
+    history: list[float] = field(default_factory=list)
+    validation_history: list[float] = field(default_factory=list)
+    best: Vector | None = None  # the values of the lowest validation loss
+    best_epoch: int = -1
+    converged: bool = False
+    finished: bool = False
+    why: str = ""
+    memory: Adam | Evaluations | None = None  # of the optimiser
+    told: int = 0  # epochs that the callback knows of from before an interruption
+
+    def end_epoch(self, loss: float, validation_loss: float | None, options: Options) -> None:
+        """Note an epoch; keep the best values, and stop where patience is at its end."""
+        self.history.append(loss)
+        if validation_loss is not None:
+            self.validation_history.append(validation_loss)
+            if self.best is None or validation_loss < self.validation_history[self.best_epoch]:
+                self.best, self.best_epoch = self.values.copy(), len(self.history) - 1
+            elif options.patience is not None and len(self.history) - 1 - self.best_epoch >= options.patience:
+                self.finished = self.converged = True
+        if len(self.history) <= self.told:
+            return
+        now = Epoch(len(self.history) - 1, loss, validation_loss)
+        if options.callback is not None and options.callback(now) is True:
+            self.finished, self.why = True, f"The callback stopped training after epoch {now.epoch}."
+
+
+def keep(run: Run, checkpoint: Checkpoint) -> None:
+    """Write a training to its file.
+
+    Of Adam these are its values and memory. SciPy's L-BFGS keeps its memory to itself: written are the start and all
+    evaluations of the objective, from which it finds its way again without computing one.
+    """
+    if isinstance(run.memory, Evaluations):
+        state = {"start": run.memory.start.tolist(), "found": run.memory.found, "told": len(run.history)}
+        checkpoint.write([{**state, "seed": run.seed}])
+        return
+    assert run.memory is not None
+    adam = {"mean": run.memory.mean.tolist(), "square": run.memory.square.tolist(), "steps": run.memory.steps}
+    best = None if run.best is None else run.best.tolist()
+    left_out = {"memory": None, "told": len(run.history)}
+    checkpoint.write([{**vars(run), **left_out, "values": run.values.tolist(), "best": best, "adam": adam}])
+
+
+def begun(checkpoint: Checkpoint, start: Vector, seed: int, options: Options) -> Run:
+    """Return the training in the file, or a new one."""
+    for state in checkpoint.read():
+        try:
+            return _restored(state, options)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError("the checkpoint is damaged: remove it to start anew", str(options.checkpoint)) from error
+    run = Run(start, seed)
+    run.memory = Adam(options.learning_rate, len(start)) if options.optimiser == "adam" else Evaluations(start)
+    return run
+
+
+def _restored(state: dict[str, Any], options: Options) -> Run:
+    if options.optimiser == "lbfgs":
+        start = np.array(state["start"], float)
+        run = Run(start, int(state["seed"]), told=int(state["told"]))
+        run.memory = Evaluations(start, [(float(value), list(gradient)) for value, gradient in state["found"]])
+        return run
+    of_adam = state.pop("adam")
+    run = Run(**state)
+    run.values = np.array(run.values, float)
+    run.best = None if run.best is None else np.array(run.best, float)
+    adam = Adam(options.learning_rate, len(run.values))
+    adam.mean, adam.square = np.array(of_adam["mean"], float), np.array(of_adam["square"], float)
+    adam.steps = int(of_adam["steps"])
+    run.memory = adam
+    return run
+
+
+def digest(net: Sequential, samples: Samples, start: Vector, options: Options) -> str:
+    """Identify network, data and options; how long it may take and who works is free."""
+    found = hashlib.sha256()
+    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(net))  # where a function is in memory
+    said = (layers, net.input, np.dtype(net.dtype).name, len(samples))
+    names = ("optimiser", "batch_size", "learning_rate", "weight_decay", "class_weight", "warm_start")
+    chosen = [getattr(options, name) for name in names]
+    held = options.validation if isinstance(options.validation, float | int) else "given"
+    seeded = isinstance(options.random_state, int | np.integer)
+    drawn = int(options.random_state) if seeded else type(options.random_state).__name__  # type: ignore[arg-type]
+    found.update(repr((said, chosen, held, drawn)).encode())
+    if options.warm_start or seeded:  # else it is drawn anew, and that in the file counts
+        found.update(start.tobytes())
+    for part in (samples.sequences, samples.targets, samples.weights):
+        for array in [part] if isinstance(part, np.ndarray) else part:
+            found.update(array.tobytes())
+    return found.hexdigest()

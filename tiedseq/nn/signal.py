@@ -1,0 +1,176 @@
+"""What flows between layers: its shape, and what reading the sequence from the other end does to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.alphabet import Alphabet
+from tiedseq.errors import ArgumentError, ModelError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What becomes of channels when the sequence is read from its other end.
+
+    The mirror image of a signal x is x'[t, c] = signs[c] * x[L - 1 - t, permutation[c]]; without positions it is
+    x'[c] = signs[c] * x[permutation[c]]. Layers that keep the symmetry turn mirror images into mirror images.
+
+    Attributes
+    ----------
+    name : {"reverse-complement", "reversal"}
+        How the letters of the input are read: complemented too, or only from the other end.
+    permutation : tuple of int
+        Its own inverse.
+    signs : tuple of int
+        +1 or -1, a channel each.
+    """
+
+    name: str
+    permutation: tuple[int, ...]
+    signs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, permutation: Any, signs: Any = None) -> Action:
+        order = tuple(int(k) for k in permutation)
+        return cls(name, order, tuple(int(s) for s in signs) if signs is not None else (1,) * len(order))
+
+    @classmethod
+    def of_letters(cls, name: str, alphabet: Alphabet) -> Action:
+        """The action on a channel a letter. Raises ModelError if the alphabet has no complement, and needs one."""
+        if name == "reversal":
+            return cls.of(name, range(alphabet.n_letters))
+        if alphabet.complement_index is None:
+            raise ModelError(
+                f'symmetry="reverse-complement" needs letters with a complement, and {alphabet!r} has none; use DNA or '
+                "RNA, or another symmetry."
+            )
+        return cls.of(name, alphabet.complement_index)
+
+    @property
+    def has_signs(self) -> bool:
+        return -1 in self.signs
+
+    def on_channels(self, values: Array) -> Array:
+        """Return the mirror image in the last axis alone."""
+        moved: Array = values[..., list(self.permutation)]
+        return moved * np.array(self.signs, values.dtype) if self.has_signs else moved
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The shape of what a layer takes or gives, a batch apart.
+
+    Attributes
+    ----------
+    channels : int
+        Numbers a position; of letters, how many there are.
+    positions : bool, default True
+        Whether there is an axis of positions: arrays are (N, L, channels), else (N, channels).
+    length : int or None, default None
+        The number of positions if every sequence has the same; None if sequences may differ.
+    letters : Alphabet or None, default None
+        Given if positions hold codes of letters, uint8 (N, L), instead of numbers.
+    action : Action or None, default None
+        How the channels turn when the sequence is read from its other end; None where nothing is said of it.
+    dtype : float32 or float64
+        What is computed in.
+    """
+
+    channels: int
+    positions: bool = True
+    length: int | None = None
+    letters: Alphabet | None = None
+    action: Action | None = None
+    dtype: Any = np.float32
+
+    @classmethod
+    def of(cls, entry: Any, length: int | None = None, dtype: Any = np.float32) -> Signal:
+        """Return a signal from what users write: an alphabet or its name, a number of channels, or a signal."""
+        if isinstance(entry, Signal):
+            return replace(entry, dtype=dtype, length=entry.length if length is None else length)
+        if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
+            if entry < 1:
+                raise ArgumentError(f"input={entry!r} is a number of channels, and must be 1 or more.")
+            return cls(int(entry), length=length, dtype=dtype)
+        if isinstance(entry, Alphabet | str):
+            alphabet = Alphabet.of(entry)
+            return cls(alphabet.n_letters, length=length, letters=alphabet, dtype=dtype)
+        raise ArgumentError(f"input={entry!r} must be an alphabet, a number of channels, or an nn.Signal.")
+
+    def changed(
+        self, channels: int, action: Action | None, length: int | None = None, positions: bool = True
+    ) -> Signal:
+        """Return what a layer makes of it: numbers, in so many channels."""
+        return Signal(channels, positions, length, None, action, self.dtype)
+
+    def need_positions(self, layer: str) -> None:
+        if not self.positions:
+            raise ModelError(f"{layer} runs over positions, and the layer before it leaves none; put it earlier.")
+
+    def need_numbers(self, layer: str) -> None:
+        if self.letters is not None:
+            raise ModelError(f"{layer} takes numbers, and this input is letters; put an nn.Conv1D or nn.OneHot first.")
+
+    def need_length(self, layer: str) -> int:
+        if self.length is None:
+            raise ModelError(
+                f"{layer} has weights for every position, so all sequences must be as long: give length= to the "
+                "network."
+            )
+        return self.length
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences side by side.
+
+    Attributes
+    ----------
+    values : array (N, L, channels), (N, channels), or uint8 codes (N, L)
+        Zero beyond a sequence's end; of letters, the code `padding(alphabet)`.
+    lengths : int64 (N,) or None
+        The number of positions of each sequence; None without positions.
+    """
+
+    values: Array
+    lengths: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether a sequence ends before the array does."""
+        return self.lengths is not None and bool((self.lengths < self.values.shape[1]).any())
+
+    def with_values(self, values: Array) -> Batch:
+        return Batch(values, self.lengths)
+
+
+def padding(alphabet: Alphabet) -> int:
+    """The code beyond a sequence's end: one more than those of the symbols, and no letter at all."""
+    return alphabet.n_symbols
+
+
+def letter_table(alphabet: Alphabet, dtype: Any) -> Array:
+    """Return (n_symbols + 1, n_letters): a symbol as numbers. A letter is one; N is each letter in equal parts.
+
+    The last row is that of the padding, zero.
+    """
+    observed = alphabet.observation
+    shares = observed / observed.sum(axis=1, keepdims=True)
+    return np.concatenate([shares, np.zeros((1, alphabet.n_letters))]).astype(dtype)
+
+
+def masked(values: Array, lengths: NDArray[np.int64] | None) -> Array:
+    """Zero everything beyond the ends of the sequences, in place."""
+    if lengths is not None and values.ndim > 2 and (lengths < values.shape[1]).any():
+        for row, length in zip(values, lengths, strict=True):
+            row[length:] = 0
+    return values

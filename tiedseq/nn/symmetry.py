@@ -1,0 +1,112 @@
+"""Symmetries of layers as ties: what `symmetry=` means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.ties import Symmetry, Ties
+
+from .signal import Action, Signal
+from .weights import untied
+
+SYMMETRIES = ("reverse-complement", "palindrome", "antisymmetric")
+
+
+def actions_of(layer: str, symmetry: Any, signal: Signal, filters: int) -> tuple[Action, Action] | None:
+    """Return how the channels that come in and those that go out turn; None where nothing is said of it.
+
+    Without `symmetry` a layer keeps that of its input, if it has one. Channels of a network that knows both strands
+    come in pairs: filter c and its mirror image filters - 1 - c.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown word.
+    ModelError
+        The symmetry does not fit the input, or the number of filters.
+    """
+    incoming = signal.action
+    if symmetry is None or _is_rearrangement(symmetry):
+        if incoming is None or symmetry is not None:
+            return None
+        return incoming, _outgoing(layer, incoming.name, filters)
+    if symmetry not in SYMMETRIES:
+        raise ArgumentError(
+            f"symmetry={symmetry!r} must be one of {', '.join(SYMMETRIES)}, None, or a function that rearranges the "
+            "weights, as for Ties.orbits."
+        )
+    name = "reverse-complement" if symmetry == "reverse-complement" else "reversal"
+    if incoming is None:
+        incoming = _of_input(layer, name, signal)
+    if incoming.name != name:
+        raise ModelError(f'{layer} with symmetry="{symmetry}" comes after a layer that keeps {incoming.name}.')
+    if name == "reversal":
+        sign = -1 if symmetry == "antisymmetric" else 1
+        return incoming, Action.of(name, range(filters), (sign,) * filters)
+    return incoming, _outgoing(layer, name, filters)
+
+
+def _is_rearrangement(symmetry: Any) -> bool:
+    return callable(symmetry) or (isinstance(symmetry, list | tuple) and all(callable(s) for s in symmetry))
+
+
+def _outgoing(layer: str, name: str, filters: int) -> Action:
+    if name == "reversal":
+        return Action.of(name, range(filters))
+    if filters % 2:
+        raise ModelError(
+            f"{layer} has {filters} channels; with the reverse complement half of them are the mirror images of the "
+            "others: make it an even number."
+        )
+    return Action.of(name, range(filters - 1, -1, -1))
+
+
+def _of_input(layer: str, name: str, signal: Signal) -> Action:
+    """The action on what comes in where no layer before has said."""
+    if signal.letters is not None:
+        return Action.of_letters(name, signal.letters)
+    if name == "reversal":
+        return Action.of(name, range(signal.channels))
+    raise ModelError(
+        f"{layer} cannot know which of its {signal.channels} channels are mirror images of each other: use the "
+        "symmetry from the first layer on, or give input=nn.Signal(channels, action=nn.Action.of(...))."
+    )
+
+
+def convolution_ties(shape: tuple[int, int, int], symmetry: Any, actions: tuple[Action, Action] | None) -> Ties:
+    """The ties of filters (width, channels, filters)."""
+    if actions is not None:
+        return Ties.orbits(shape, mirrored_filters(*actions))
+    if symmetry is None:
+        return untied(shape)
+    functions: Sequence[Symmetry] = [symmetry] if callable(symmetry) else list(symmetry)
+    return Ties.orbits(shape, *functions)
+
+
+def mirrored_filters(incoming: Action, outgoing: Action) -> Callable[[Any], Any]:
+    """The filters that see in a sequence what the others see in its mirror image."""
+
+    def mirrored(w: Any) -> Any:
+        return outgoing.on_channels(incoming.on_channels(w[::-1].swapaxes(-1, -2)).swapaxes(-1, -2))
+
+    return mirrored
+
+
+def mirrored_channels(action: Action) -> Callable[[Any], Any]:
+    """What every channel holds, seen in the mirror image: for biases, and for weights of layers without positions."""
+    return action.on_channels
+
+
+def bias_ties(channels: int, outgoing: Action | None) -> Ties:
+    return untied((channels,)) if outgoing is None else Ties.orbits(channels, mirrored_channels(outgoing))
+
+
+def refuse_signs(layer: str, signal: Signal) -> None:
+    """ModelError where a layer would not keep the sign of antisymmetric channels."""
+    if signal.action is not None and signal.action.has_signs:
+        raise ModelError(
+            f"{layer} does not turn -x into -y, so antisymmetric channels would lose their symmetry; use nn.Tanh, or "
+            'symmetry="palindrome".'
+        )

@@ -1,0 +1,235 @@
+"""What users hand in as labels and numbers to learn, as arrays, and what each counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.errors import ArgumentError
+
+Array = NDArray[Any]
+
+UNKNOWN = -1  # the code, and among whole numbers also the label, of what is not known
+
+
+def labels_of(y: Any, name: str = "y") -> Array:
+    """Return one label a sequence as an array (N,). Raises ArgumentError for what is no label, or not known."""
+    labels = _plain(y, name)
+    if labels.ndim != 1:
+        raise ArgumentError(f"{name} has the shape {labels.shape}; give one label a sequence, (N,).")
+    unknown = np.flatnonzero(_unknown(labels, name, minus_one=False))
+    if len(unknown):
+        raise ArgumentError(f"{name}[{unknown[0]}] is None: leave out sequences without a label.")
+    return labels
+
+
+def position_labels_of(y: Any, one: bool, name: str = "y") -> list[Array]:
+    """Return the labels of every sequence, each an array (L,); a string is a letter a position."""
+    entries = [y] if one else _listed(y, name)
+    found = []
+    for number, entry in enumerate(entries):
+        which = name if one else f"{name}[{number}]"
+        labels = _plain(list(entry) if isinstance(entry, str) else entry, which)
+        if labels.ndim != 1:
+            raise ArgumentError(f"{which} has the shape {labels.shape}; give a label a position, (L,).")
+        found.append(labels)
+    return found
+
+
+def codes_of(labels: Sequence[Array], classes: Array | None, unknown: bool, name: str = "y") -> tuple[Array, Array]:
+    """Return the classes, and the code of every label one after the other: its class, or UNKNOWN.
+
+    Parameters
+    ----------
+    labels : list of arrays (L,)
+    classes : array (K,) or None
+        Those to expect; None: those that are there, sorted.
+    unknown : bool
+        Whether None and -1 are labels that are not known.
+    """
+    together = _joined(labels, name)
+    known = ~_unknown(together, name, minus_one=True) if unknown else np.ones(len(together), bool)
+    given = together[known]
+    try:
+        there, places = np.unique(given, return_inverse=True)
+    except TypeError as error:
+        raise ArgumentError(
+            f"{name} mixes labels that do not compare, such as text and numbers; use one kind."
+        ) from error
+    if there.dtype.kind == "O":
+        there = np.array(there.tolist())
+    if classes is not None:
+        number_of = {label: number for number, label in enumerate(classes.tolist())}
+        lacking = [label for label in there.tolist() if label not in number_of]
+        if lacking:
+            raise ArgumentError(f"{name} holds {lacking[0]!r}; the model's classes are {shown(classes)}.")
+        places = np.array([number_of[label] for label in there.tolist()], np.int64)[places]
+        there = classes
+    codes = np.full(len(together), UNKNOWN, np.int64)
+    codes[known] = places
+    return there, codes
+
+
+def unknown_among(labels: Array, name: str = "y") -> Array:
+    """Return which labels are None or -1, bool (L,)."""
+    return _unknown(labels, name, minus_one=True)
+
+
+def check_classes(classes: Array, name: str = "y") -> None:
+    """ArgumentError unless there are two classes at least."""
+    if not len(classes):
+        raise ArgumentError(f"{name} holds no label that is known; at least two classes are needed.")
+    if len(classes) < 2:
+        raise ArgumentError(
+            f"{name} holds one class only, {shown(classes)}; at least two are needed: give examples of another."
+        )
+
+
+def numbers_of(y: Any, name: str = "y") -> Array:
+    """Return numbers to learn, float64 (N,) or (N, K); ArgumentError for what is none, or not finite."""
+    if y is None:
+        raise ArgumentError(f"{name} is None; give numbers to learn, (N,) or (N, K).")
+    try:
+        numbers = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{name} must hold numbers, (N,) or (N, K).") from error
+    if numbers.ndim not in (1, 2):
+        raise ArgumentError(f"{name} has the shape {numbers.shape}; give (N,) or (N, K).")
+    wrong = np.flatnonzero(~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1))
+    if len(wrong):
+        raise ArgumentError(
+            f"{name}[{wrong[0]}] is {numbers[wrong[0]]}, which is not finite: leave such sequences out."
+        )
+    return numbers
+
+
+def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
+    """Return the numbers to learn at the positions of every sequence, float64 (L,) or (L, K)."""
+    entries = [y] if one else _listed(y, name)
+    return [numbers_of(entry, name if one else f"{name}[{k}]") for k, entry in enumerate(entries)]
+
+
+def weights_of(sample_weight: Any, count: int) -> Array:
+    """Return a weight a sequence, float64 (N,); default 1 each."""
+    if sample_weight is None:
+        return np.ones(count)
+    try:
+        weights = np.array(sample_weight, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError("sample_weight= must be numbers of 0 or more, one for each sequence.") from error
+    check_length(weights, count, "sample_weight")
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0.0)))
+    if weights.ndim != 1 or len(wrong):
+        at = f"[{wrong[0]}] is {weights[wrong[0]]}" if weights.ndim == 1 else f" has the shape {weights.shape}"
+        raise ArgumentError(f"sample_weight{at}; give one finite number of 0 or more for each sequence.")
+    if not weights.any():
+        raise ArgumentError("sample_weight= is 0 everywhere, so that nothing counts.")
+    return weights
+
+
+def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
+    """Return what every class counts, float64 (K,).
+
+    "balanced" is n / (K * n_class), so that all classes count alike and the sum of weights is n; n are the labels that
+    are known. A mapping gives some, the others count 1.
+    """
+    if given is None:
+        return np.ones(len(classes))
+    if isinstance(given, str):
+        counts = np.bincount(codes[codes != UNKNOWN], minlength=len(classes))
+        return np.divide(counts.sum(), len(classes) * counts, out=np.zeros(len(classes)), where=counts > 0)
+    names = classes.tolist()
+    for label, weight in given.items():
+        if label not in names:
+            raise ArgumentError(f"class_weight= names {label!r}; the classes are {shown(classes)}.")
+        if not isinstance(weight, int | float | np.number) or not 0.0 <= weight < np.inf:
+            raise ArgumentError(f"class_weight[{label!r}] is {weight!r}; it must be a finite number of 0 or more.")
+    found = np.array([float(given.get(label, 1.0)) for label in names])
+    if not found.any():
+        raise ArgumentError(f"class_weight={dict(given)!r} is 0 everywhere, so that nothing counts.")
+    return found
+
+
+def check_length(given: Any, count: int, name: str) -> None:
+    """ArgumentError unless there is one for each sequence."""
+    n = len(given) if isinstance(given, list) or np.ndim(given) else 0
+    if n != count:
+        raise ArgumentError(f"{name} has {n} entries, and X has {count} sequences; give one for each.")
+
+
+def shown(classes: Array) -> str:
+    """A few classes, to be read."""
+    names = [repr(label) for label in classes[:5].tolist()]
+    return ", ".join(names) + (f" and {len(classes) - 5} more" if len(classes) > 5 else "")
+
+
+def _listed(y: Any, name: str) -> list[Any]:
+    if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
+        raise ArgumentError(f"{name} is of type {type(y).__name__}; give a list, an entry for each sequence.")
+    return list(y)
+
+
+def _plain(y: Any, name: str) -> Array:
+    """An array of labels as they are, None among them."""
+    if y is None:
+        raise ArgumentError(f"{name} is None; give a label for each sequence.")
+    if hasattr(y, "to_numpy"):
+        y = y.to_numpy()
+    if not isinstance(y, np.ndarray):
+        if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
+            raise ArgumentError(f"{name} is of type {type(y).__name__}; give a list, an entry for each sequence.")
+        y = list(y)
+        mixed = any(label is None for label in y) or len({isinstance(label, str) for label in y}) > 1
+        try:
+            y = np.array(y, object) if mixed else np.array(y)  # NumPy alone would make text of None and of numbers
+        except ValueError as error:
+            raise ArgumentError(f"{name} is ragged; give one label for each.") from error
+    if y.dtype.kind not in "biufUO":
+        raise ArgumentError(f"{name} is of dtype {y.dtype}; labels are text or whole numbers.")
+    return y if y.dtype.kind != "O" else _as_objects(y, name)
+
+
+def _as_objects(y: Array, name: str) -> Array:
+    """Labels of Python's own types; what pandas has for missing ones is None."""
+    flat = [label.item() if isinstance(label, np.generic) else label for label in y.ravel()]
+    flat = [None if type(label).__name__ == "NAType" else label for label in flat]
+    for label in flat:
+        if not (label is None or isinstance(label, str | int | float)):
+            raise ArgumentError(f"{name} holds {label!r}, a {type(label).__name__}; labels are text or whole numbers.")
+    found = np.empty(len(flat), object)
+    found[:] = flat
+    return found.reshape(y.shape)
+
+
+def _joined(labels: Sequence[Array], name: str) -> Array:
+    if not labels:
+        raise ArgumentError(f"{name} holds no label.")
+    kinds = {array.dtype.kind for array in labels if len(array)}
+    if len(kinds - {"b", "i", "u", "f"}) and len(kinds) > 1:
+        return np.concatenate([array.astype(object) for array in labels])
+    return np.concatenate(labels)
+
+
+def _unknown(labels: Array, name: str, minus_one: bool) -> Array:
+    """Which are not known. Raises ArgumentError for numbers that are no labels."""
+    if labels.dtype.kind == "f":
+        wrong = labels[~(np.isfinite(labels) & (labels == np.floor(labels)))]
+        if len(wrong):
+            raise ArgumentError(
+                f"{name} holds {wrong[0]}; labels are text or whole numbers. To learn numbers use nn.Regressor."
+            )
+    if labels.dtype.kind in "if":
+        return (labels == UNKNOWN) & minus_one
+    if labels.dtype.kind != "O":
+        return np.zeros(len(labels), bool)
+    for label in labels:
+        if isinstance(label, float) and not label.is_integer():
+            raise ArgumentError(f"{name} holds {label}; labels are text or whole numbers, and None where unknown.")
+    return np.array([label is None or (minus_one and _is_minus_one(label)) for label in labels], bool)
+
+
+def _is_minus_one(label: Any) -> bool:
+    return isinstance(label, int | float | np.number) and label == UNKNOWN

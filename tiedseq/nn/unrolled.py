@@ -1,0 +1,147 @@
+"""A recurrent layer with weights of its own at each step, drawn together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.options import checked_count, checked_weight
+from tiedseq.ties import Ties
+
+from .layer import Layer
+from .signal import Batch, Signal, letter_table
+from .weights import Weight
+
+Array = NDArray[Any]
+
+
+class UnrolledRNN(Layer):
+    """h_t = tanh(x_t W_t + h_(t-1) U_t + b_t): an `RNN` without its tie, or with a soft one.
+
+    Sequences must be of one length. What `tie` adds to the objective is tie / 2 times the sum over steps of
+    |W_t - mean|^2, and the same for U and b. The larger it is the nearer all steps are to the tied layer: their
+    distance from it falls as one over `tie`.
+
+    Parameters
+    ----------
+    units : int
+        Numbers that the state has.
+    tie : float, default 0
+        The strength with which the weights of all steps are drawn to their mean.
+    ties : sequence of labels, default None
+        One for each step: steps with equal labels share their weights. Where all are equal the layer is the RNN. None:
+        each step has its own.
+    sequences : bool, default False
+        Whether every state goes out, (L, units), or the last one, (units,).
+
+    "weight" is (L, channels, units), "bias" (L, units), "recurrent" (L - 1, units, units): the first state is zero, so
+    the first step needs none.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside of its range, or another number of labels than of steps.
+    ModelError
+        In a network: without length=, or after a layer that keeps a symmetry.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.UnrolledRNN(8, tie=1.0), length=7).n_parameters  # 7 x (4 x 8 + 8), and 6 x 8 x 8
+    664
+    >>> nn.Sequential(nn.UnrolledRNN(8, ties=["same"] * 7), length=7).n_parameters
+    104
+    """
+
+    def __init__(
+        self, units: int, tie: float = 0.0, ties: Sequence[Any] | None = None, sequences: bool = False
+    ) -> None:
+        self.units, self.tie, self.sequences = (
+            checked_count("units", units),
+            checked_weight("tie", tie),
+            bool(sequences),
+        )
+        self.ties = None if ties is None else list(ties)
+
+    def _place(self, signal: Signal) -> Signal:
+        signal.need_positions(repr(self))
+        length = signal.need_length(repr(self))
+        if signal.action is not None:
+            raise ModelError(
+                f"{self!r} reads from the first position to the last only, so it would not keep the symmetry "
+                f"{signal.action.name} of the layer before; leave the symmetry out."
+            )
+        steps = self._steps(length)
+        self.table = None if signal.letters is None else letter_table(signal.letters, signal.dtype)
+        scale = float(np.sqrt(1 / self.units))
+        self.weights = (
+            Weight("weight", _ties(steps, (signal.channels, self.units)), scale),
+            Weight("recurrent", _ties(steps[1:], (self.units, self.units)), scale),
+            Weight("bias", _ties(steps, (self.units,)), 0.0, decays=False),
+        )
+        return signal.changed(self.units, None, length if self.sequences else None, self.sequences)
+
+    def _steps(self, length: int) -> NDArray[np.intp]:
+        """For each step the number of its weights."""
+        if self.ties is None:
+            return np.arange(length)
+        if len(self.ties) != length:
+            raise ArgumentError(
+                f"ties= has {len(self.ties)} labels, and the sequences have {length} steps; give each one."
+            )
+        numbers: dict[Any, int] = {}
+        try:
+            return np.array([numbers.setdefault(label, len(numbers)) for label in self.ties], np.intp)
+        except TypeError as error:
+            raise ArgumentError("ties= holds labels that cannot be compared; use strings or numbers.") from error
+
+    def forward(
+        self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
+    ) -> tuple[Batch, Any]:
+        weight, recurrent, bias = weights
+        numbers = batch.values if self.table is None else self.table[batch.values]
+        states = np.zeros((*numbers.shape[:2], self.units), weight.dtype)
+        for step in range(len(weight)):
+            total = numbers[:, step] @ weight[step] + bias[step]
+            if step:
+                total += states[:, step - 1] @ recurrent[step - 1]
+            states[:, step] = np.tanh(total)
+        outgoing = Batch(states, batch.lengths) if self.sequences else Batch(states[:, -1].copy())
+        return outgoing, (numbers, states)
+
+    def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
+        weight, recurrent, _ = weights
+        numbers, states = memory
+        found = [np.zeros_like(array) for array in weights]
+        back, of_state = np.zeros_like(numbers), np.zeros_like(states[:, 0])
+        for step in range(len(weight) - 1, -1, -1):
+            if self.sequences or step == len(weight) - 1:
+                of_state = of_state + (gradient[:, step] if self.sequences else gradient)
+            of_total = of_state * (1 - states[:, step] ** 2)
+            found[0][step], found[2][step] = numbers[:, step].T @ of_total, of_total.sum(axis=0)
+            back[:, step] = of_total @ weight[step].T
+            if step:
+                found[1][step - 1] = states[:, step - 1].T @ of_total
+                of_state = of_total @ recurrent[step - 1].T
+        return (back if self.table is None else None), found
+
+    def penalty(self, weights: Sequence[Array]) -> tuple[float, list[Array]] | None:
+        if not self.tie:
+            return None
+        apart = [weight - weight.mean(axis=0) if len(weight) else weight for weight in weights]
+        value = self.tie / 2 * sum(float(np.square(a, dtype=np.float64).sum()) for a in apart)
+        return value, [weight.dtype.type(self.tie) * a for a, weight in zip(apart, weights, strict=True)]
+
+    def _described(self) -> str:
+        optional = {"tie": (self.tie, 0.0), "ties": (self.ties, None), "sequences": (self.sequences, False)}
+        return ", ".join([f"{self.units}", *(f"{k}={v!r}" for k, (v, default) in optional.items() if v != default)])
+
+
+def _ties(steps: NDArray[np.intp], shape: tuple[int, ...]) -> Ties:
+    """Ties of weights (steps, *shape): steps of one number share theirs."""
+    size = int(np.prod(shape))
+    return Ties(steps.reshape(-1, *(1 for _ in shape)) * size + np.arange(size).reshape(shape))

@@ -1,0 +1,53 @@
+"""A layer's weights: an array whose entries are tied, and how it starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiedseq.ties import Ties
+
+Array = NDArray[Any]
+
+
+class Weight:
+    """An array of weights of a layer. Two layers that hold the same Weight share its values.
+
+    Parameters
+    ----------
+    name : str
+        Unique within a layer: "weight", "bias", ...
+    ties : Ties
+        Over the entries of the array.
+    scale : float
+        Starting values are drawn uniformly from -scale to scale; zero starts at zero.
+    decays : bool, default True
+        Whether weight decay applies; biases are left alone.
+    """
+
+    def __init__(self, name: str, ties: Ties, scale: float, decays: bool = True) -> None:
+        self.name, self.ties, self.scale, self.decays = name, ties, scale, decays
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.ties.shape
+
+    def draw(self, generator: np.random.Generator) -> Array:
+        """Return starting values of the free entries."""
+        return generator.uniform(-self.scale, self.scale, self.ties.n_free)
+
+
+def untied(shape: tuple[int, ...]) -> Ties:
+    """Every entry is a value of its own."""
+    return Ties(np.arange(int(np.prod(shape))).reshape(shape))
+
+
+def bias(channels: int, ties: Ties | None = None) -> Weight:
+    return Weight("bias", untied((channels,)) if ties is None else ties, 0.0, decays=False)
+
+
+def of_fan_in(name: str, ties: Ties, fan_in: int) -> Weight:
+    """Weights under which ReLU keeps the size of its input (He et al., ICCV 2015), for sums over `fan_in` numbers."""
+    return Weight(name, ties, float(np.sqrt(6.0 / max(fan_in, 1))))
