@@ -430,8 +430,7 @@ def test_a_checkpoint_of_something_else_is_refused(sequences: list[str], tmp_pat
             model().fit(data, checkpoint=file, **{**options, **changes})
     with pytest.raises(InputError, match="another model"):
         ts.HMM("xyz", TWO, {"a": "e", "b": [0.1, 0.5, 0.4]}, random_state=4).fit(sequences, checkpoint=file, **options)
-    strange = '{"format": "tiedseq checkpoint", "digest": "", "runs": [{"of another version": 1}]}'
-    for text in ("", "no JSON", "[]", '{"format": "other", "digest": "", "runs": []}', '{"format": 1}', strange):
+    for text in ("", "no JSON", "[]", '{"format": "other", "digest": "", "runs": []}', '{"format": 1}'):
         file.write_text(text)
         with pytest.raises(InputError, match="not a checkpoint of tiedseq") as caught:
             model().fit(sequences, checkpoint=file, **options)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the same table for editors and type checkers; a test compares the two
+    from . import nn as nn
     from .aligning import align as align
     from .aligning import align_all as align_all
     from .alignment import AlignmentResult as AlignmentResult
@@ -93,9 +94,11 @@ _HOME = {
 }
 
 if not TYPE_CHECKING:  # hidden from type checkers, which would take every misspelt name for one that exists
-    __all__ = ["__version__", *_HOME]
+    __all__ = ["__version__", "nn", *_HOME]
 
     def __getattr__(name: str) -> object:
+        if name == "nn":
+            return import_module(".nn", __name__)
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -40,7 +40,7 @@ class Checkpoint:
         name = str(self._path)
         try:
             document = json.loads(self._path.read_text(encoding="utf-8"))
-            found, runs = document["digest"], [run_of(state) for state in document["runs"]]
+            found, runs = document["digest"], document["runs"]
             if document["format"] != _FORMAT:
                 raise KeyError("format")
         except OSError as error:
@@ -52,7 +52,10 @@ class Checkpoint:
                 "the checkpoint is of another model, data or options: remove it to start anew, or name another file",
                 name,
             )
-        return runs
+        try:
+            return [run_of(state) for state in runs]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError("the checkpoint is damaged: remove it to start anew", name) from error
 
     def write(self, runs: list[dict[str, Any]]) -> None:
         """Keep the runs."""

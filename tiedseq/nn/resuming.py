@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.checkpoints import Checkpoint
-from tiedseq.errors import InputError
 
 from .minibatches import Samples
 from .network import Sequential
@@ -72,11 +71,8 @@ def keep(run: Run, checkpoint: Checkpoint) -> None:
 
 def begun(checkpoint: Checkpoint, start: Vector, seed: int, options: Options) -> Run:
     """Return the training in the file, or a new one."""
-    for state in checkpoint.read():
-        try:
-            return _restored(state, options)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError("the checkpoint is damaged: remove it to start anew", str(options.checkpoint)) from error
+    for run in checkpoint.read(lambda state: _restored(state, options)):
+        return run
     run = Run(start, seed)
     run.memory = Adam(options.learning_rate, len(start)) if options.optimiser == "adam" else Evaluations(start)
     return run
