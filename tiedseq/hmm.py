@@ -29,6 +29,7 @@ from .random_state import RandomState, generator_of
 from .soft import split_values
 from .specification import Parameter
 from .strands.language import partner
+from .strands.one_thread import on_one_thread
 from .strands.parameters import StrandParameters
 from .training import Options, train
 
@@ -264,7 +265,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         self._parameters = self._with_soft_ties(chosen).copy()
         try:
             if isinstance(self._parameters, ConditionalParameters):
-                run = ascend(self._parameters, batches, chosen)
+                run = _ascend(self._parameters, batches, chosen)
             else:
                 run = train(Trainee(self._parameters, chosen, data.values, algorithm), batches, chosen)
         except BaseException:
@@ -425,6 +426,9 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
 
 
 _PARAMETERS: dict[str | None, type[Parameters]] = {None: HMMParameters, "reverse-complement": StrandParameters}
+
+# SciPy's step takes systems of some twenty unknowns, and a network's batches are for `executor` to share
+_ascend = on_one_thread(ascend)
 
 
 def _kind_of(emissions: Any, symmetry: str | None) -> type[Parameters]:

@@ -67,7 +67,7 @@ class Objective:
 def ascend(parameters: ConditionalParameters, batches: Sequence[Batch], options: Options) -> Run:
     """Climb from the current values and from restarts; leave the best values in the parameters, and return its run.
 
-    Warns with ConvergenceWarning if the best run did not converge.
+    Warns with ConvergenceWarning, where `fit` was called, if the best run did not converge.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def ascend(parameters: ConditionalParameters, batches: Sequence[Batch], options:
     best = max(runs, key=lambda finished: finished.history[-1])
     parameters.vector = np.array(best.values)
     if not best.converged and options.tol > 0.0:
-        warnings.warn(best.why, ConvergenceWarning, stacklevel=3)
+        warnings.warn(best.why, ConvergenceWarning, stacklevel=4)
     return best
 
 
