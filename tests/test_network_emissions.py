@@ -60,7 +60,7 @@ def partly(generator: np.random.Generator, *lengths: int, n_states: int, known: 
     return allowed
 
 
-# ---- by enumeration ---------------------------------------------------------------------------------------------------
+# ---- by enumeration --------------------------------------------------------------------------------------------------
 
 
 def all_paths(model: ts.HMM, potentials: Any) -> dict[tuple[int, ...], float]:
@@ -119,7 +119,7 @@ def test_score_with_labels_is_joint_where_states_emit_letters() -> None:
         np.testing.assert_allclose(model.score(letters, paths=np.array(path)), paths[tuple(path)], rtol=1e-12)
 
 
-# ---- gradients --------------------------------------------------------------------------------------------------------
+# ---- gradients -------------------------------------------------------------------------------------------------------
 
 
 def objective_of(model: ts.HMM, X: Any, weights: Any = None, priors: Any = None, **labels: Any) -> Objective:
@@ -230,7 +230,7 @@ def test_logits_keep_ties_that_cross_rows() -> None:
         np.testing.assert_allclose([2 * a + b, a + c], 1.0, rtol=1e-14)
 
 
-# ---- training ---------------------------------------------------------------------------------------------------------
+# ---- training --------------------------------------------------------------------------------------------------------
 
 
 def drawn(generator: np.random.Generator, n: int, length: int) -> tuple[list[str], list[Any]]:
@@ -381,7 +381,7 @@ def test_ragged_batches_equal_single_sequences(monkeypatch: pytest.MonkeyPatch) 
     assert "network" in repr(nn.Emissions(network(2))).lower() or "Sequential" in repr(nn.Emissions(network(2)))
 
 
-# ---- refusals ---------------------------------------------------------------------------------------------------------
+# ---- refusals --------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_refused() -> None:

@@ -57,8 +57,6 @@ class Objective:
         slopes[moving] = self.pseudocounts[moving] / specification.free[moving]
         total -= penalty
         for gain, rows, weights in self.run(parameters.machine().climb, self.batches):
-            if not specification.has_end:
-                rows["transitions"][:, -1] = 0.0
             total, slopes, of_weights = total + gain, slopes + specification.pool(rows), of_weights + weights
         of_logits = self.logits.gradient(point[:size], specification.free, slopes)
         return total, np.concatenate([of_logits, of_weights])
