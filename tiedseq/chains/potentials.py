@@ -62,6 +62,9 @@ class PotentialSource(Protocol):
     def potentials(self, states: Sequence[str]) -> Potentials:
         """Return the potentials of these states, in this order. ModelError where it has none for them."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, with its starting values, as a dictionary for JSON."""
+
 
 class Computed(NamedTuple):
     """Log-potentials that are known already, in the place of what they are computed from."""

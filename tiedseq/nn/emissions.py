@@ -93,6 +93,16 @@ class Emissions:
         """Return what an HMM with these states asks for. ModelError unless each of them has its outputs."""
         return NetworkPotentials(self, self._potential_of(states))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the network with its values, and the rest, as a dictionary for JSON."""
+        outputs = None if self.outputs is None else {state: self._outputs_of(state) for state in self.outputs}
+        return {"network": self.network.to_dict(), "outputs": outputs, "decay": self.decay}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Emissions:
+        """Return what `to_dict` described."""
+        return cls(Sequential.from_dict(document["network"]), document["outputs"], document["decay"])
+
     def _potential_of(self, states: Sequence[str]) -> Floats:
         """(outputs, states): how often an output is in the potential of a state."""
         n = self.network.output.channels
@@ -127,7 +137,7 @@ class Emissions:
                 raise ModelError(f"outputs[{state!r}] is {given!r}; the network's outputs are 0 to {n - 1}.")
         if not numbers:
             raise ModelError(f"outputs[{state!r}] is empty; a state has one output at least.")
-        return numbers
+        return [int(number) for number in numbers]
 
 
 class NetworkPotentials:
