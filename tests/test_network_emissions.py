@@ -430,6 +430,8 @@ def test_networks_that_do_not_fit() -> None:
         hybrid(TWO, outputs={"low": 0})
     with pytest.raises(ts.ModelError, match="transitions= lacks the state 'other'"):
         hybrid(TWO, outputs={"low": 0, "high": 1, "other": 2})
+    with pytest.raises(ts.ModelError, match=r"nn.Emissions\(network\)"):
+        ts.HMM(transitions=TWO, emissions=network(2))
     with pytest.raises(ts.ModelError, match="leaves no positions"):
         nn.Emissions(nn.Sequential(nn.Conv1D(2, width=3), nn.GlobalMaxPool()))
     shrinking = hybrid(TWO, net=nn.Sequential(nn.Conv1D(2, width=3)))

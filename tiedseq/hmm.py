@@ -140,7 +140,10 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
             *(max_iter, tol, n_init, random_state, priors, soft, callback, progress, executor, checkpoint, warm_start)
         )
         if not isinstance(transitions, Mapping) or not isinstance(emissions, Mapping | PotentialSource):
-            raise ModelError("An HMM needs transitions= and emissions=, dictionaries by state; or use HMM.ergodic().")
+            raise ModelError(
+                "An HMM needs transitions= and emissions=, dictionaries by state (or nn.Emissions(network)); or use "
+                "HMM.ergodic()."
+            )
         if values is not None and not isinstance(values, Mapping):
             raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
         self.alphabet = _alphabet_of(alphabet, emissions)

@@ -26,7 +26,7 @@ class Part(NamedTuple):
     """Sequences of like length, side by side."""
 
     batch: Batch
-    inside: NDArray[np.bool_]  # (N, L): what is no padding
+    places: NDArray[np.int64]  # what is no padding, in the flattened batch
     rows: NDArray[np.int64]  # where these positions are among all
 
 
@@ -36,7 +36,8 @@ class Emissions:
     The weight of a path is exp(sum of its states' potentials) times its transition probabilities, and P(path | X) is
     this over the sum of all paths. `fit(X, paths=...)`, or `allowed=` for labels that are known in part, climbs
     ln P(labels | X) by the exact gradient, in transitions and network together. `fit` leaves the network as it is: the
-    model has values of its own, `hmm.parameters`, and `hmm.emissions_` is the network that it has come to.
+    model has values of its own, `hmm.parameters`, and `hmm.emissions_` is the network that it has come to. Layers that
+    draw, such as nn.Dropout, do as in prediction. Threads can share the batches (`executor`); there are no checkpoints.
 
     Parameters
     ----------
@@ -191,7 +192,9 @@ class NetworkPotentials:
         batch = gathered([values[ends[k] : ends[k + 1]] for k in numbers.tolist()], self.network.input)
         assert batch.lengths is not None
         inside = np.arange(batch.values.shape[1]) < batch.lengths[:, None]
-        return Part(batch, inside, np.concatenate([np.arange(ends[k], ends[k + 1]) for k in numbers.tolist()]))
+        return Part(
+            batch, np.flatnonzero(inside), np.concatenate([np.arange(ends[k], ends[k + 1]) for k in numbers.tolist()])
+        )
 
     # ---- functions of the values ----------------------------------------------------------------------------------
 
@@ -205,7 +208,8 @@ class NetworkPotentials:
         for part in observed:
             outgoing, memory = self.network.forward(part.batch, values)
             _check_lengths(part.batch, outgoing)
-            found[part.rows] = outgoing.values[part.inside].astype(np.float64) @ self.of_states
+            outputs = outgoing.values.reshape(-1, outgoing.values.shape[2]).take(part.places, axis=0)
+            found[part.rows] = outputs.astype(np.float64) @ self.of_states
             memories.append(memory)
         return found, (observed, memories)
 
@@ -214,8 +218,8 @@ class NetworkPotentials:
         total = np.zeros(len(values))
         by_output = gradient @ self.of_states.T
         for part, kept in zip(*memory, strict=True):
-            back = np.zeros((*part.inside.shape, by_output.shape[1]), self.network.dtype)
-            back[part.inside] = by_output[part.rows]
+            back = np.zeros((*part.batch.values.shape[:2], by_output.shape[1]), self.network.dtype)
+            back.reshape(-1, by_output.shape[1])[part.places] = by_output[part.rows]
             total += self.network.backward(kept, back, values)[1]
         return total
 
