@@ -4,12 +4,12 @@
 
 The states and the data are those of cpg_islands.py: a model learns from the marked islands of one sequence, and looks
 at another that it has not seen. There a letter depended on the one before it; here a network sees 43 letters around
-each, both strands alike. There are three ways to train it: alone, position by position, as if neighbours were independent;
-then with transitions on top, which know that islands are long; and both together, by the gradient of ln P(labels | X).
-The network alone learns to be as sure of each position as it can, so that a path, which sums over hundreds of them, is
-far too sure; together each leaves to the other what that does better. Networks have starting values, and the posterior
-is the mean of two. The layers, the decay and the iterations were chosen on the known sequence alone, its halves in
-turn: trained on one, looked at on the other.
+each, both strands alike. There are three ways to train it: alone, position by position, as if neighbours were
+independent; then with transitions on top, which know that islands are long; and both together, by the gradient of ln
+P(labels | X). The network alone learns to be as sure of each position as it can, so that a path, which sums over
+hundreds of them, is far too sure; together each leaves to the other what that does better. Networks have starting
+values, and the posterior is the mean of two. The layers, the decay and the iterations were chosen on the known sequence
+alone, its halves in turn: trained on one, looked at on the other.
 """
 
 from __future__ import annotations
