@@ -9,7 +9,9 @@ independent; then with transitions on top, which know that islands are long; and
 P(labels | X). The network alone learns to be as sure of each position as it can, so that a path, which sums over
 hundreds of them, is far too sure; together each leaves to the other what that does better. Networks have starting
 values, and the posterior is the mean of two. The layers, the decay and the iterations were chosen on the known sequence
-alone, its halves in turn: trained on one, looked at on the other.
+alone, its halves in turn: trained on one, looked at on the other. What the two dozen islands of one sequence teach
+shows best there: on the other sequence the networks of five seeds reach 0.48 to 0.64, one by one, where letters after
+letters reach 0.56.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ def emissions(seed: int) -> nn.Emissions:
         nn.Tanh(),
         nn.Conv1D(4, width=1),
         random_state=seed,
+        dtype="float64",
     )
     return nn.Emissions(net, OUTPUTS, decay=10.0)
 
