@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hypothesis": {"errors", "random_state", "comparison", "resampling"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
-        *("information", "nesting", "soft", "restating", "records", "workers"),
+        *("information", "nesting", "soft", "restating", "records", "workers", "simplex", "pseudocounts"),
     },
     "strands": {
         *("errors", "alphabet", "ties", "distributions", "language", "random_state", "specification", "information"),
@@ -93,7 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placing": {"errors", "records", "pairing", "alignment", "aligning", "pairhmm"},
     "nn": {
         *("errors", "options", "alphabet", "records", "ties", "random_state", "kernels", "chains", "training", "sink"),
-        *("storage", "workers", "checkpoints", "estimator", "strands"),
+        *("storage", "workers", "checkpoints", "estimator", "strands", "specification"),
     },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }

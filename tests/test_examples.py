@@ -65,6 +65,13 @@ def test_sample_size(tmp_path: Path) -> None:
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_hybrid_cpg() -> None:
+    rows = [line.split()[-2:] for line in output_of("hybrid_cpg.py").splitlines()[2:]]
+    pairs, alone, apart, together = ((float(known), float(unknown)) for known, unknown in rows)
+    assert together[0] > max(apart[0], pairs[0]) + 0.05 and together[1] > 0.4
+    assert apart[0] > alone[0] + 0.2 and apart[1] > alone[1] + 0.2
+
+
 # ---- the notebook ----------------------------------------------------------------------------------------------------
 
 

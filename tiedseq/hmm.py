@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import storage
 from .alphabet import Alphabet
+from .chains.ascent import ascend
 from .chains.assessment import Assessment
 from .chains.attributes import HmmlearnAttributes
+from .chains.conditional import ConditionalParameters
 from .chains.parameters import HMMParameters
+from .chains.potentials import PotentialSource
 from .chains.protocol import Parameters, Written
 from .chains.sampling import drawn_path, stationary
 from .chains.topologies import Topologies, check_count
@@ -26,6 +29,7 @@ from .random_state import RandomState, generator_of
 from .soft import split_values
 from .specification import Parameter
 from .strands.language import partner
+from .strands.one_thread import on_one_thread
 from .strands.parameters import StrandParameters
 from .training import Options, train
 
@@ -40,7 +44,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
     ----------
     alphabet : Alphabet or str, default None
         `ts.DNA`, `ts.RNA`, `ts.PROTEIN` or a string of letters, if states emit letters. None: they emit numbers, or
-        several channels.
+        several channels. With a network it is the network's, and may be left out.
     transitions : mapping of state to row
         A row maps states (and "end", which ends the sequence) to a label, a number, or `ts.fixed(number)`. What is
         absent or zero is impossible for good. A number is a parameter of its own, called "a->b". Rows sum to one.
@@ -48,7 +52,9 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         Of letters: a label, a table of shape (K,) * (order + 1), `ts.fixed(table)`, `ts.complement(label)` or a
         `ts.Categorical`. Of numbers: a `ts.Gaussian`, `ts.Poisson` or another `ts.Family`, or a label that `values`
         gives one. Of several things at once, letters among them: a `ts.Channels`. None: the state is silent, it emits
-        nothing.
+        nothing. In the place of the mapping an `nn.Emissions`: a network gives every state a log-potential at every
+        position. Such a model says P(path | X) and nothing of X; it learns from `paths` or `allowed`, by L-BFGS up the
+        exact gradient, and its priors are for rows. What needs P(X) raises ModelError.
     start : row, default None
         The distribution of the first letter's state; None: free, and uniform over the states.
     values : mapping of label to value, default none
@@ -112,7 +118,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         self,
         alphabet: Alphabet | str | None = None,
         transitions: Mapping[str, Mapping[str, Any]] | None = None,
-        emissions: Mapping[str, Any] | None = None,
+        emissions: Mapping[str, Any] | PotentialSource | None = None,
         start: Mapping[str, Any] | None = None,
         values: Mapping[str, Any] | None = None,
         order: int = 0,
@@ -133,18 +139,21 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         self.options = Options(
             *(max_iter, tol, n_init, random_state, priors, soft, callback, progress, executor, checkpoint, warm_start)
         )
-        if not isinstance(transitions, Mapping) or not isinstance(emissions, Mapping):
-            raise ModelError("An HMM needs transitions= and emissions=, dictionaries by state; or use HMM.ergodic().")
+        if not isinstance(transitions, Mapping) or not isinstance(emissions, Mapping | PotentialSource):
+            raise ModelError(
+                "An HMM needs transitions= and emissions=, dictionaries by state (or nn.Emissions(network)); or use "
+                "HMM.ergodic()."
+            )
         if values is not None and not isinstance(values, Mapping):
             raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
-        self.alphabet = None if alphabet is None else Alphabet.of(alphabet)
+        self.alphabet = _alphabet_of(alphabet, emissions)
         if symmetry is not None and symmetry not in SYMMETRIES:
             raise ArgumentError(f'symmetry={symmetry!r} is unknown; it is None or "reverse-complement".')
         values, of_members = split_values(values or {}, transitions) if soft else (values or {}, {})
         order = checked_order(order)
         written = Written(self.alphabet, transitions, emissions, start, values, order, random_state)
         # as made; `fit` changes a copy
-        self._made = _PARAMETERS[symmetry](written).softened(soft or {}, random_state, of_members)
+        self._made = _kind_of(emissions, symmetry)(written).softened(soft or {}, random_state, of_members)
         self._parameters = self._made.copy()
         self.history_: list[float] = []
         self.converged_ = False
@@ -251,11 +260,17 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         """
         chosen = self.options.changed(options)
         data = self._observations(X, lengths)
-        batches = self._batches(data, weights, self._limits(data, allowed, paths))
+        limits = self._limits(data, allowed, paths)
+        if self._parameters.is_conditional:
+            _check_labels(limits, algorithm)
+        batches = self._batches(data, weights, limits)
         before = self._parameters
         self._parameters = self._with_soft_ties(chosen).copy()
         try:
-            run = train(Trainee(self._parameters, chosen, data.values, algorithm), batches, chosen)
+            if isinstance(self._parameters, ConditionalParameters):
+                run = _ascend(self._parameters, batches, chosen)
+            else:
+                run = train(Trainee(self._parameters, chosen, data.values, algorithm), batches, chosen)
         except BaseException:
             self._parameters = before  # with the history that belongs to it
             raise
@@ -274,15 +289,19 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
 
     # ---- use ------------------------------------------------------------------------------------------------------
 
-    def score(self, X: Any, lengths: ArrayLike | None = None) -> float:
+    def score(self, X: Any, lengths: ArrayLike | None = None, *, paths: Any = None, allowed: Any = None) -> float:
         """Return ln P(X | model) in nats, the sum over sequences; -inf where the model cannot emit one.
+
+        With labels, `paths` or `allowed` as in `fit`, it is ln P(X, labels | model): the sum over the paths that they
+        allow. Where the emissions are a network it is ln P(labels | X), and labels are needed.
 
         Examples
         --------
         >>> round(HMM("ab", {"s": {"s": 1.0}}, {"s": [0.5, 0.5]}).score(["ab", "b"]), 6)
         -2.079442
         """
-        return self._score(self._observations(X, lengths))
+        data = self._observations(X, lengths)
+        return self._score(data, self._limits(data, allowed, paths))
 
     def decode(self, X: Any, lengths: ArrayLike | None = None, algorithm: str = "viterbi") -> tuple[float, Any]:
         """Return ln P and the states of every letter, as integer arrays in the form of X.
@@ -293,7 +312,8 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
             As in `fit`.
         algorithm : {"viterbi", "posterior"}
             "viterbi": the likeliest path, and its ln P(X, path). "posterior": at every letter the likeliest state, and
-            ln P(X); the path as a whole may be impossible. (hmmlearn calls it "map"; so may you.)
+            ln P(X); the path as a whole may be impossible. (hmmlearn calls it "map"; so may you.) Where the emissions
+            are a network, ln P(path | X), and 0.
 
         Returns
         -------
@@ -313,7 +333,8 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
             return total, data.restored(self._parameters.states_of(path))
         if algorithm not in ("posterior", "map"):
             raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
-        return self._score(data), data.restored(self._posterior(data).argmax(axis=1))
+        total = 0.0 if self._parameters.is_conditional else self._score(data)
+        return total, data.restored(self._posterior(data).argmax(axis=1))
 
     def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
         """Return the likeliest path of states, as `decode` does."""
@@ -399,7 +420,8 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         model = cls.__new__(cls)
         given = document["alphabet"]
         model.alphabet = None if given is None else Alphabet.from_dict(given)
-        model._made = _PARAMETERS[document.get("symmetry")].from_dict(document, model.alphabet)
+        kind = ConditionalParameters if "network" in document else _PARAMETERS[document.get("symmetry")]
+        model._made = kind.from_dict(document, model.alphabet)
         model._parameters = model._made.copy()
         model._keep({"alphabet": model.alphabet, **model._parameters.restated(document)})
         model.options, model.history_, model.converged_ = Options(soft=model._made.strengths), [], False
@@ -408,3 +430,43 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
 
 
 _PARAMETERS: dict[str | None, type[Parameters]] = {None: HMMParameters, "reverse-complement": StrandParameters}
+
+# SciPy's step takes systems of some twenty unknowns, and a network's batches are for `executor` to share
+_ascend = on_one_thread(ascend)
+
+
+def _kind_of(emissions: Any, symmetry: str | None) -> type[Parameters]:
+    """What holds the labels of a model."""
+    if not isinstance(emissions, PotentialSource):
+        return _PARAMETERS[symmetry]
+    if symmetry is not None:
+        raise ModelError(
+            f'symmetry="{symmetry}" ties flows and words of letters, and the emissions are a network; give its layers '
+            "the symmetry."
+        )
+    return ConditionalParameters
+
+
+def _alphabet_of(alphabet: Any, emissions: Any) -> Alphabet | None:
+    """The letters of a model: those of its network, if it has one. ModelError if they are others."""
+    given = None if alphabet is None else Alphabet.of(alphabet)
+    if not isinstance(emissions, PotentialSource):
+        return given
+    if given is not None and given != emissions.alphabet:
+        raise ModelError(f"alphabet={given!r}, but the network's input is {emissions.alphabet!r}; leave alphabet= out.")
+    return emissions.alphabet
+
+
+def _check_labels(limits: NDArray[np.bool_] | None, algorithm: str) -> None:
+    """ArgumentError unless there is something that a model of paths given sequences can learn from."""
+    if algorithm != "baum-welch":
+        raise ArgumentError(
+            f"algorithm={algorithm!r}: a model whose emissions are a network is trained by its gradient; leave it out."
+        )
+    if limits is None or limits.all():
+        raise ArgumentError(
+            "A model whose emissions are a network learns P(labels | X) from labels, and "
+            + ("there are none" if limits is None else "allowed= allows every state everywhere")
+            + ": without them its potentials would grow without bound. Give paths=, or allowed= for what is known in "
+            "part."
+        )

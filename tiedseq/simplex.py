@@ -142,7 +142,7 @@ class Simplex:
         """
         values = self._check("current", current)
         moves = []
-        for labels, matrix in self._systems():
+        for labels, matrix in self.systems():
             inner = np.flatnonzero(values[labels] > border)
             _, sizes, rows = np.linalg.svd(matrix[:, inner])
             for row in rows[int((sizes > 1e-10 * sizes.max(initial=0.0)).sum()) :]:
@@ -151,7 +151,7 @@ class Simplex:
                 moves.append(move)
         return np.array(moves).reshape(-1, len(values)).T
 
-    def _systems(self) -> Iterator[tuple[Index, Vector]]:
+    def systems(self) -> Iterator[tuple[Index, Vector]]:
         """The labels of every block of rows, and how often each row uses them."""
         singles = self._singles
         for row in range(len(singles.mass)):

@@ -194,7 +194,7 @@ def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
     seeds = generators(options.random_state, options.n_init)
     starts = [trainee.values, *(trainee.redraw(generator) for generator in seeds[1:])]
     runs = checkpoint.read(lambda state: Run(**state)) or [Run(start.tolist()) for start in starts]
-    with _progress(options) as show, spreading(options.executor) as run:
+    with progress(options) as show, spreading(options.executor) as run:
         for number in range(len(runs)):
             if not runs[number].finished:
                 _iterate(trainee, batches, options, runs, number, run, checkpoint, show)
@@ -339,7 +339,7 @@ def total(parts: Iterator[Statistics]) -> Statistics:
 
 
 @contextmanager
-def _progress(options: Options) -> Iterator[Callable[[Iteration], None]]:
+def progress(options: Options) -> Iterator[Callable[[Iteration], None]]:
     if not options.progress:
         yield lambda now: None
         return

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .conditional import ConditionalParameters
 from .model import ChainModel
 from .tables import Floats
 
@@ -40,7 +41,7 @@ class HmmlearnAttributes(ChainModel):
         """The number of letters, or of what an observation holds."""
         if self.alphabet is not None:
             return self.alphabet.n_letters
-        return next(iter(self._parameters.families.families.values())).dims
+        return self._parameters.families.dims
 
     @property
     def n_components(self) -> int:
@@ -60,11 +61,18 @@ class HmmlearnAttributes(ChainModel):
     @property
     def emissionprob_(self) -> Floats:
         """float64 (S,) + (K,) * (order + 1): every state's table of letters; silent states have zeros."""
-        if self.alphabet is None:
-            raise AttributeError("emissionprob_: this model emits numbers")
+        if self.alphabet is None or self._parameters.is_conditional:
+            raise AttributeError("emissionprob_: this model has no tables of letters")
         tables = self._parameters.letter_tables()
         nothing = np.zeros((self.alphabet.n_letters,) * (self._parameters.order + 1))
         return np.array([tables.get(state, nothing) for state in self.states])
+
+    @property
+    def emissions_(self) -> Any:
+        """Of a model whose emissions are a network: the nn.Emissions with the network at its current values."""
+        if not isinstance(self._parameters, ConditionalParameters):
+            raise AttributeError("emissions_: the emissions of this model are no network")
+        return self._parameters.potentials.at(self._parameters.weights)
 
     @property
     def means_(self) -> Floats:

@@ -69,6 +69,11 @@ class FamilyParameters:
     def labels(self) -> tuple[str, ...]:
         return tuple(self.uses)
 
+    @property
+    def dims(self) -> int:
+        """How many numbers an observation holds."""
+        return next(iter(self.families.values())).dims
+
     def _use(self, label: str, place: Place) -> None:
         others = self.uses.setdefault(label, [])
         for other in others:

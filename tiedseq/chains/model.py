@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.records import encode
 
 from .batches import allowed_by_paths, allowed_of, batches_of, weights_of
@@ -68,9 +68,14 @@ class ChainModel:
 
     # ---- what is asked of all of them -----------------------------------------------------------------------------
 
-    def _score(self, data: Observations) -> float:
+    def _score(self, data: Observations, limits: NDArray[np.bool_] | None = None) -> float:
+        if self._parameters.is_conditional and limits is None:
+            raise ModelError(
+                "A model whose emissions are a network says P(path | X), and nothing of X itself: give the labels by "
+                "paths= or allowed=, whose probability it knows, or use predict_proba."
+            )
         machine = self._parameters.machine()
-        return float(sum(machine.log_likelihoods(batch).sum() for batch in self._batches(data)))
+        return float(sum(machine.log_likelihoods(batch).sum() for batch in self._batches(data, limits=limits)))
 
     def _posterior(self, data: Observations) -> Floats:
         machine = self._parameters.machine()

@@ -45,6 +45,8 @@ class HMMParameters:
         All states, and those that emit something.
     """
 
+    is_conditional = False
+
     def __init__(self, written: Written) -> None:
         alphabet, transitions, emissions, start, values, order, random_state = written
         self.alphabet, self.order = alphabet, order

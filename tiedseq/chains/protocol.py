@@ -26,7 +26,7 @@ class Written(NamedTuple):
 
     alphabet: Alphabet | None
     transitions: Mapping[str, Mapping[str, Any]]
-    emissions: Mapping[str, Any]
+    emissions: Any  # by state, or potentials of all of them
     start: Mapping[str, Any] | None
     values: Mapping[str, Any]
     order: int
@@ -40,6 +40,7 @@ class Parameters(Protocol):
     emitting: tuple[str, ...]  # states that emit something
     order: int
     families: FamilyParameters  # of states that emit numbers
+    is_conditional: bool  # whether it says P(path | X) only, and nothing of X
     vector: Floats  # all values, flat
 
     def __init__(self, written: Written) -> None: ...

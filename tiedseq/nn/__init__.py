@@ -15,6 +15,7 @@ from .dense import Flatten as Flatten
 from .dense import OneHot as OneHot
 from .depth import Repeat as Repeat
 from .depth import Residual as Residual
+from .emissions import Emissions as Emissions
 from .graph import MultiHop as MultiHop
 from .labeller import Labeller as Labeller
 from .landscape import hessian_of as hessian_of

@@ -52,6 +52,8 @@ class StrandParameters:
         Of each, one number an orbit; in the order of `flows`.
     """
 
+    is_conditional = False
+
     def __init__(self, written: Written) -> None:
         alphabet, transitions, emissions, start, values, order, random_state = written
         steps = read_steps(transitions, start)
