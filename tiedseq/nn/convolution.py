@@ -42,7 +42,8 @@ class Conv1D(Layer):
         "reverse-complement": `filters` is even, and filter filters - 1 - c is the reverse complement of filter c, so
         that the reverse complement of a sequence gives the outputs backwards, channels swapped. "palindrome":
         w[i] = w[width - 1 - i]; "antisymmetric": its negative, without a bias. Functions rearrange the weights
-        (width, channels, filters), as for `Ties.orbits`. None keeps the symmetry of the layer before, if it has one.
+        (width, channels, filters), as for `Ties.orbits`. None and functions keep the symmetry of the layer before, if
+        it has one.
 
     Raises
     ------
@@ -86,8 +87,8 @@ class Conv1D(Layer):
         if outgoing is not None:
             self.window.check_mirror(repr(self))
         shape = (self.window.width, signal.channels, self.filters)
-        taps = self.window.width * (1 if signal.letters is not None else signal.channels)
-        weight = of_fan_in("weight", convolution_ties(shape, self.symmetry, actions), taps)
+        fan_in = self.window.width * (1 if signal.letters is not None else signal.channels)
+        weight = of_fan_in("weight", convolution_ties(shape, self.symmetry, actions), fan_in)
         self.weights: tuple[Weight, ...] = (weight,)
         if self.has_bias:
             self.weights += (bias(self.filters, bias_ties(self.filters, outgoing)),)
