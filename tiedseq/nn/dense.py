@@ -15,7 +15,7 @@ from tiedseq.ties import Ties
 from .layer import Layer
 from .signal import Action, Batch, Signal, letter_table, masked
 from .symmetry import mirrored_channels
-from .weights import bias, of_fan_in, untied
+from .weights import bias, of_bias, of_fan_in, untied
 
 Array = NDArray[Any]
 
@@ -69,7 +69,7 @@ class Dense(Layer):
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         rows, flat = memory.reshape(-1, memory.shape[-1]), gradient.reshape(-1, self.units)
-        gradients = [rows.T @ flat, *([flat.sum(axis=0)] if self.has_bias else [])]
+        gradients = [rows.T @ flat, *([of_bias(flat)] if self.has_bias else [])]
         return gradient @ weights[0].T, gradients
 
     def _described(self) -> str:

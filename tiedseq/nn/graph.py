@@ -13,7 +13,7 @@ from tiedseq.options import checked_count
 
 from .layer import Layer
 from .signal import Batch, Signal
-from .weights import Weight, bias, of_fan_in, untied
+from .weights import Weight, bias, of_bias, of_fan_in, untied
 
 Array = NDArray[Any]
 
@@ -101,7 +101,7 @@ class MultiHop(Layer):
             total = scale * flow + self._transposed @ total
         projected = _by_sequence(total, self.units)
         of_weight = np.tensordot(incoming, projected, axes=([0, 1], [0, 1]))
-        gradients = [of_weight, of_scales, *([gradient.sum(axis=(0, 1))] if self.has_bias else [])]
+        gradients = [of_weight, of_scales, *([of_bias(gradient)] if self.has_bias else [])]
         return projected @ weights[0].T, gradients
 
     def _described(self) -> str:

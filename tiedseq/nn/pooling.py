@@ -58,8 +58,9 @@ class GlobalMeanPool(_GlobalPool):
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         assert batch.lengths is not None
-        shares = (1.0 / batch.lengths).astype(batch.values.dtype)[:, None]
-        return Batch(batch.values.sum(axis=1) * shares), (shares, batch)
+        shares = 1.0 / batch.lengths[:, None]
+        means = batch.values.sum(axis=1, dtype=np.float64) * shares
+        return Batch(means.astype(batch.values.dtype)), (shares.astype(batch.values.dtype), batch)
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         shares, batch = memory
