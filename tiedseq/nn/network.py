@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tiedseq import storage
 from tiedseq.alphabet import DNA
 from tiedseq.errors import ArgumentError
+from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generators
 from tiedseq.strands.one_thread import on_one_thread
 
@@ -72,10 +73,8 @@ class Sequential:
         random_state: RandomState = None,
     ) -> None:
         self.dtype = checked_dtype(dtype)
-        if length is not None and (isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1):
-            raise ArgumentError(f"length={length!r} must be the number of positions of every sequence, or None.")
         self.layers = tuple(layers)
-        self.input = Signal.of(input, None if length is None else int(length), self.dtype)
+        self.input = Signal.of(input, None if length is None else checked_count("length", length), self.dtype)
         self.stack = Stack(self.layers)
         self.output = self.stack.place(self.input)
         self.stack.steps = fused(self.stack.parts)
