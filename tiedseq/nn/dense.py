@@ -33,6 +33,16 @@ class Dense(Layer):
     bias : bool, default True
         Whether a number an output is added.
 
+    Weights start as those of `Conv1D` (He et al., ICCV 2015), biases at zero. "weight" is (channels, units), "bias"
+    (units,).
+
+    Raises
+    ------
+    ArgumentError
+        `units` is no positive number.
+    ModelError
+        In a network: letters come in, or antisymmetric channels alone.
+
     Examples
     --------
     >>> from tiedseq import nn
@@ -77,7 +87,21 @@ class Dense(Layer):
 
 
 class Flatten(Layer):
-    """All positions side by side as one vector; sequences must be of one length."""
+    """All positions side by side as one vector, (L * channels,) from (L, channels), position by position.
+
+    Sequences must be of one length: give `length=` to the network.
+
+    Raises
+    ------
+    ModelError
+        In a network: no length, no positions, or letters come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot(), nn.Flatten(), length=2)("GA")
+    array([0., 0., 1., 0., 1., 0., 0., 0.], dtype=float32)
+    """
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
@@ -100,7 +124,22 @@ class Flatten(Layer):
 
 
 class OneHot(Layer):
-    """Letters as numbers: a channel a letter, one where it stands; N is each letter in equal parts."""
+    """Letters as numbers, (L, letters): a channel a letter, one where it stands; N is each letter in equal parts.
+
+    A `Conv1D` or recurrent layer does not need it, and is faster without.
+
+    Raises
+    ------
+    ModelError
+        In a network: numbers come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot())("GN")
+    array([[0.  , 0.  , 1.  , 0.  ],
+           [0.25, 0.25, 0.25, 0.25]], dtype=float32)
+    """
 
     def _place(self, signal: Signal) -> Signal:
         if signal.letters is None:

@@ -105,6 +105,19 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
         An unknown format, or no motif.
     ResourceError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from tiedseq import nn
+    >>> net = nn.Sequential(nn.Conv1D(1, width=3, bias=False))
+    >>> net.values = [0, 0, 0, 1,  1, 0, 0, 0,  1, 0, 0, 0]  # T, A, A
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "found.jaspar")
+    ...     nn.write_motifs(nn.motifs(net, ["GGCTAACC", "CTAAG"]), path, format="jaspar")
+    ...     print(path.read_text().splitlines()[1])
+    A [  0.00   2.00   2.00]
     """
     check_word("format", format, FORMATS)
     chosen = list(found)

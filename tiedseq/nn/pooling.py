@@ -26,7 +26,22 @@ class _GlobalPool(Layer):
 
 
 class GlobalMaxPool(_GlobalPool):
-    """The maximum of every channel over all positions; its gradient goes to the first of equals."""
+    """The maximum of every channel over all positions: (channels,) from (L, channels).
+
+    Its gradient goes to the first of equals. Right after a convolution over letters, or with ReLU between both, the
+    outputs of the convolution are never written.
+
+    Raises
+    ------
+    ModelError
+        In a network: no positions or no numbers come in, or antisymmetric channels, whose sign would be lost.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot(), nn.GlobalMaxPool())("GATT")
+    array([1., 0., 1., 1.], dtype=float32)
+    """
 
     def _place(self, signal: Signal) -> Signal:
         refuse_signs(repr(self), signal)
@@ -52,7 +67,21 @@ class GlobalMaxPool(_GlobalPool):
 
 
 class GlobalMeanPool(_GlobalPool):
-    """The mean of every channel over all positions of the sequence."""
+    """The mean of every channel over all positions of the sequence: (channels,) from (L, channels).
+
+    Sums are taken in float64.
+
+    Raises
+    ------
+    ModelError
+        In a network: no positions or no numbers come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot(), nn.GlobalMeanPool())("GATT")
+    array([0.25, 0.  , 0.25, 0.5 ], dtype=float32)
+    """
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
@@ -102,7 +131,23 @@ class MaxPool(_Pool):
     width : int
         Positions in a window.
     stride : int, default `width`
-        Positions between windows. What is left over at the end is left out; with a symmetry it is refused.
+        Positions between windows. What is left over at the end is left out; with a symmetry it is refused, as the
+        mirror image would leave out others.
+
+    Raises
+    ------
+    ArgumentError
+        `width` or `stride` is no positive number.
+    ModelError
+        In a network: no positions or no numbers come in, or antisymmetric channels, whose sign would be lost.
+    SequenceError
+        A sequence shorter than `width`, or with a symmetry one that the stride does not fit.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.MaxPool(2), input=1)([[[1], [5], [3], [2], [9]]]).ravel()
+    array([5., 3.], dtype=float32)
     """
 
     def _place(self, signal: Signal) -> Signal:
@@ -129,7 +174,24 @@ class MaxPool(_Pool):
 
 
 class MeanPool(_Pool):
-    """The mean of every channel in every window; `width` and `stride` as in `MaxPool`."""
+    """The mean of every channel in every window.
+
+    Parameters
+    ----------
+    width, stride
+        As in `MaxPool`.
+
+    Raises
+    ------
+    ArgumentError, ModelError, SequenceError
+        As for `MaxPool`; antisymmetric channels keep their sign.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.MeanPool(2), input=1)([[[1], [5], [3], [2], [9]]]).ravel()
+    array([3. , 2.5], dtype=float32)
+    """
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
