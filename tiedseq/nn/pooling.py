@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .layer import Layer
 from .signal import Batch, Signal, masked
 from .symmetry import refuse_signs
+from .taps import seen_by
 from .window import Window, windows_over
 
 Array = NDArray[Any]
@@ -112,11 +113,11 @@ class _Pool(Layer):
         length = None if signal.length is None else int(self.window.outputs(signal.length))
         return signal.changed(signal.channels, signal.action, length)
 
-    def _windows(self, values: Array) -> Array:
-        """(N, outputs, channels, width), a view."""
-        found = np.lib.stride_tricks.sliding_window_view(values, self.window.width, axis=1)
-        view: Array = found[:, :: self.window.stride]
-        return view
+    def _taps(self, values: Array) -> Iterator[Array]:
+        """What every tap of the windows sees: views (N, outputs, channels)."""
+        outputs = int(self.window.outputs(values.shape[1]))
+        for tap in range(self.window.width):
+            yield seen_by(values, tap, outputs, self.window)
 
     def _described(self) -> str:
         stride = self.window.stride
@@ -158,17 +159,17 @@ class MaxPool(_Pool):
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         lengths = windows_over(self, self.window, batch, self.mirror)
-        windows = self._windows(batch.values)
-        where = windows.argmax(axis=3)
-        values = np.take_along_axis(windows, where[..., None], axis=3)[..., 0]
+        first, *others = self._taps(batch.values)
+        values, where = first.copy(), np.zeros(first.shape, np.int32)
+        for tap, seen in enumerate(others, start=1):
+            np.copyto(where, tap, where=seen > values)
+            np.maximum(values, seen, out=values)
         return Batch(masked(values, lengths), lengths), (where, batch.values.shape)
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         where, shape = memory
         back = np.zeros(shape, gradient.dtype)
-        outputs = gradient.shape[1]
-        for tap in range(self.window.width):
-            seen = back[:, tap : tap + (outputs - 1) * self.window.stride + 1 : self.window.stride]
+        for tap, seen in enumerate(self._taps(back)):
             seen += gradient * (where == tap)
         return back, []
 
@@ -197,13 +198,13 @@ class MeanPool(_Pool):
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         lengths = windows_over(self, self.window, batch, self.mirror)
-        values = self._windows(batch.values).mean(axis=3, dtype=batch.values.dtype)
+        first, *others = self._taps(batch.values)
+        values = sum(others, start=first) / batch.values.dtype.type(self.window.width)
         return Batch(masked(values, lengths), lengths), batch.values.shape
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         back = np.zeros(memory, gradient.dtype)
-        outputs = gradient.shape[1]
         share = gradient / gradient.dtype.type(self.window.width)
-        for tap in range(self.window.width):
-            back[:, tap : tap + (outputs - 1) * self.window.stride + 1 : self.window.stride] += share
+        for seen in self._taps(back):
+            seen += share
         return back, []
