@@ -13,10 +13,11 @@ from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.options import check_word, checked_probability
 from tiedseq.sink import open_sink
 
+from . import lookup
 from .convolution import Conv1D
 from .inputs import gathered, sequences_of
 from .network import Sequential
-from .signal import Batch, letter_table
+from .signal import letter_table
 
 if TYPE_CHECKING:
     from Bio.motifs import Motif
@@ -135,22 +136,10 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
 
 def _best_places(net: Sequential, layer: Conv1D, values: Sequence[Array]) -> tuple[Array, Array]:
     """(sequences, filters): how much the best place of a sequence excites a filter, and where it is."""
-    parameters = list(net.parameters.values())
-    best, places = [], []
-    for first in range(0, len(values), _BATCH):
-        batch = gathered(values[first : first + _BATCH], net.input)
-        outgoing, _ = layer.forward(parameters[: len(layer.weights)], batch)
-        excitement = _without_ends(outgoing)
-        places.append(excitement.argmax(axis=1))
-        best.append(excitement.max(axis=1))
-    return np.concatenate(best), np.concatenate(places)
-
-
-def _without_ends(batch: Batch) -> Array:
-    """The values, minus infinity beyond the ends of sequences."""
-    assert batch.lengths is not None
-    beyond = np.arange(batch.values.shape[1]) >= batch.lengths[:, None]
-    return np.where(beyond[:, :, None], -np.inf, batch.values)
+    weights = net.stack.of_part(layer, net.expanded())
+    batches = (gathered(values[first : first + _BATCH], net.input) for first in range(0, len(values), _BATCH))
+    found = [lookup.maximum(layer.read(batch), *weights) for batch in batches]
+    return np.concatenate([best for best, _ in found]), np.concatenate([places for _, places in found])
 
 
 def _distinct_filters(layer: Conv1D) -> list[tuple[int, int]]:

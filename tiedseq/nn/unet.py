@@ -16,7 +16,7 @@ from .convolution import Conv1D
 from .dense import Dense
 from .layer import Layer
 from .signal import Action, Batch, Signal, masked
-from .stack import Composite
+from .stack import Composite, labels_of
 from .symmetry import bias_ties, convolution_ties
 from .weights import Weight, bias, of_fan_in
 from .window import Window
@@ -104,12 +104,8 @@ class UNet1D(Composite):
 
     @property
     def weight_names(self) -> list[str]:
-        names: dict[int, str] = {}
-        of_parts = [f"down{k}" for k in range(self.depth + 1)] + [f"up{k}" for k in range(self.depth, 0, -1)] + ["head"]
-        for part, place in zip(self.parts, of_parts, strict=True):
-            for weight in part.weights:
-                names.setdefault(id(weight), f"{place}.{weight.name}")
-        return [names[id(weight)] for weight in self.weights]
+        places = [f"down{k}" for k in range(self.depth + 1)] + [f"up{k}" for k in range(self.depth, 0, -1)] + ["head"]
+        return labels_of(self.weights, zip(places, self.parts, strict=True))
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
