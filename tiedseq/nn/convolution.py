@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tiedseq.options import checked_count
 
 from . import lookup, taps
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal, masked
 from .symmetry import actions_of, bias_ties, convolution_ties
 from .weights import Weight, bias, of_fan_in
@@ -148,13 +148,11 @@ class Conv1D(Layer):
         return matrix.reshape(outputs * filters, length * channels)
 
     def _described(self) -> str:
-        window = self.window
-        optional = {
-            "stride": (window.stride, 1),
-            "dilation": (window.dilation, 1),
-            "padding": (self.padding, "valid"),
-            "bias": (self.has_bias, True),
-            "symmetry": (self.symmetry, None),
-        }
-        said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
-        return ", ".join([f"{self.filters}, width={window.width}", *said])
+        return shown(
+            *(f"{self.filters}", f"width={self.window.width}"),
+            stride=(self.window.stride, 1),
+            dilation=(self.window.dilation, 1),
+            padding=(self.padding, "valid"),
+            bias=(self.has_bias, True),
+            symmetry=(self.symmetry, None),
+        )

@@ -12,7 +12,7 @@ from tiedseq.errors import ModelError
 from tiedseq.options import checked_count
 from tiedseq.ties import Ties
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal, letter_table, masked
 from .symmetry import mirrored_channels
 from .weights import bias, of_bias, of_fan_in, untied
@@ -83,7 +83,7 @@ class Dense(Layer):
         return gradient @ weights[0].T, gradients
 
     def _described(self) -> str:
-        return f"{self.units}" + ("" if self.has_bias else ", bias=False")
+        return shown(f"{self.units}", bias=(self.has_bias, True))
 
 
 class Flatten(Layer):

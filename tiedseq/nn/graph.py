@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.options import checked_count
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal
 from .weights import Weight, bias, of_bias, of_fan_in, untied
 
@@ -105,8 +105,8 @@ class MultiHop(Layer):
         return projected @ weights[0].T, gradients
 
     def _described(self) -> str:
-        optional = "" if self.has_bias else ", bias=False"
-        return f"{self.units}, hops={self.hops}, adjacency=<{self.nodes} nodes>{optional}"
+        always = f"{self.units}", f"hops={self.hops}", f"adjacency=<{self.nodes} nodes>"
+        return shown(*always, bias=(self.has_bias, True))
 
 
 class _Scales(Weight):

@@ -124,3 +124,9 @@ class Layer(ABC):
     def _described(self) -> str:
         """The arguments, as they show."""
         return ""
+
+
+def shown(*always: str, **optional: tuple[Any, Any]) -> str:
+    """Return arguments as they show: some always, of the others (value, default) those that are not the default."""
+    said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
+    return ", ".join([*always, *said])

@@ -12,7 +12,7 @@ from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.options import checked_count
 from tiedseq.ties import Ties
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal, letter_table, masked
 from .symmetry import actions_of, mirrored_filters
 from .taps import padded, seen, seen_by
@@ -161,17 +161,16 @@ class LocallyConnected1D(Layer):
         return seen(source, outputs, self.window).swapaxes(0, 1).reshape(outputs, len(values), -1)
 
     def _described(self) -> str:
-        window = self.window
-        optional = {
-            "stride": (window.stride, 1),
-            "dilation": (window.dilation, 1),
-            "padding": (self.padding, "valid"),
-            "bias": (self.has_bias, True),
-        }
-        said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
-        if self.ties is not None:
-            said.append(f"ties={self.ties!r}" if isinstance(self.ties, str) else "ties=...")
-        return ", ".join([f"{self.filters}, width={window.width}", *said])
+        said = shown(
+            *(f"{self.filters}", f"width={self.window.width}"),
+            stride=(self.window.stride, 1),
+            dilation=(self.window.dilation, 1),
+            padding=(self.padding, "valid"),
+            bias=(self.has_bias, True),
+        )
+        if self.ties is None:
+            return said
+        return f"{said}, ties={self.ties!r}" if isinstance(self.ties, str) else f"{said}, ties=..."
 
 
 def _mirrored_positions(incoming: Action, outgoing: Action) -> Turn:

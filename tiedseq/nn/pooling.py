@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal, masked
 from .symmetry import refuse_signs
 from .taps import seen_by
@@ -120,8 +120,7 @@ class _Pool(Layer):
             yield seen_by(values, tap, outputs, self.window)
 
     def _described(self) -> str:
-        stride = self.window.stride
-        return f"{self.window.width}" + ("" if stride == self.window.width else f", stride={stride}")
+        return shown(f"{self.window.width}", stride=(self.window.stride, self.window.width))
 
 
 class MaxPool(_Pool):

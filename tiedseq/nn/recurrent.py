@@ -12,7 +12,7 @@ from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.options import check_word, checked_count
 
 from . import cells
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal
 from .symmetry import actions_of
 from .weights import Weight, untied
@@ -111,14 +111,13 @@ class _Recurrent(Layer):
         return np.concatenate([states[place] for place in self._ends(batch)], axis=1)
 
     def _described(self) -> str:
-        optional = {
-            "reset": (getattr(self, "reset", "after"), "after"),
-            "sequences": (self.sequences, False),
-            "bidirectional": (self.bidirectional, False),
-            "symmetry": (self.symmetry, None),
-        }
-        said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
-        return ", ".join([f"{self.units}", *said])
+        return shown(
+            f"{self.units}",
+            reset=(getattr(self, "reset", "after"), "after"),
+            sequences=(self.sequences, False),
+            bidirectional=(self.bidirectional, False),
+            symmetry=(self.symmetry, None),
+        )
 
 
 def _mirrored(action: Action, weight: Array) -> Array:

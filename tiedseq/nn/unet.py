@@ -14,7 +14,7 @@ from tiedseq.options import checked_count
 from . import taps
 from .convolution import Conv1D
 from .dense import Dense
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal, masked
 from .stack import Composite, labels_of
 from .symmetry import bias_ties, convolution_ties
@@ -165,8 +165,8 @@ class UNet1D(Composite):
                 )
 
     def _described(self) -> str:
-        optional = (", tied=True" if self.tied else "") + (f", symmetry={self.symmetry!r}" if self.symmetry else "")
-        return f"{self.filters}, depth={self.depth}, width={self.window.width}, classes={self.classes}{optional}"
+        always = f"{self.filters}", f"depth={self.depth}", f"width={self.window.width}", f"classes={self.classes}"
+        return shown(*always, tied=(self.tied, False), symmetry=(self.symmetry, None))
 
 
 class _Up(Layer):

@@ -12,7 +12,7 @@ from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.options import checked_count, checked_weight
 from tiedseq.ties import Ties
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal, letter_table
 from .weights import Weight
 
@@ -60,11 +60,8 @@ class UnrolledRNN(Layer):
     def __init__(
         self, units: int, tie: float = 0.0, ties: Sequence[Any] | None = None, sequences: bool = False
     ) -> None:
-        self.units, self.tie, self.sequences = (
-            checked_count("units", units),
-            checked_weight("tie", tie),
-            bool(sequences),
-        )
+        self.units, self.tie = checked_count("units", units), checked_weight("tie", tie)
+        self.sequences = bool(sequences)
         self.ties = None if ties is None else list(ties)
 
     def _place(self, signal: Signal) -> Signal:
@@ -137,8 +134,7 @@ class UnrolledRNN(Layer):
         return value, [weight.dtype.type(self.tie) * a for a, weight in zip(apart, weights, strict=True)]
 
     def _described(self) -> str:
-        optional = {"tie": (self.tie, 0.0), "ties": (self.ties, None), "sequences": (self.sequences, False)}
-        return ", ".join([f"{self.units}", *(f"{k}={v!r}" for k, (v, default) in optional.items() if v != default)])
+        return shown(f"{self.units}", tie=(self.tie, 0.0), ties=(self.ties, None), sequences=(self.sequences, False))
 
 
 def _ties(steps: NDArray[np.intp], shape: tuple[int, ...]) -> Ties:
