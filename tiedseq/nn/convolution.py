@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 
 from . import lookup, taps
 from .layer import Layer, shown
@@ -77,7 +77,7 @@ class Conv1D(Layer):
     ) -> None:
         self.filters = checked_count("filters", filters)
         self.window = Window.of(width, stride, dilation, padding)
-        self.padding, self.has_bias, self.symmetry = padding, bool(bias), symmetry
+        self.padding, self.has_bias, self.symmetry = padding, checked_flag("bias", bias), symmetry
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))

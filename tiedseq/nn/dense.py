@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ModelError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 from tiedseq.ties import Ties
 
 from .layer import Layer, shown
@@ -51,7 +51,7 @@ class Dense(Layer):
     """
 
     def __init__(self, units: int, bias: bool = True) -> None:
-        self.units, self.has_bias = checked_count("units", units), bool(bias)
+        self.units, self.has_bias = checked_count("units", units), checked_flag("bias", bias)
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_numbers(repr(self))

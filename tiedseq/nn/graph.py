@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 
 from .layer import Layer, shown
 from .signal import Batch, Signal
@@ -54,7 +54,8 @@ class MultiHop(Layer):
     """
 
     def __init__(self, units: int, hops: int, adjacency: Any, bias: bool = True) -> None:
-        self.units, self.hops, self.has_bias = checked_count("units", units), checked_count("hops", hops), bool(bias)
+        self.units, self.hops = checked_count("units", units), checked_count("hops", hops)
+        self.has_bias = checked_flag("bias", bias)
         self.adjacency = _checked_adjacency(adjacency)
         self.nodes = self.adjacency.shape[0]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 from tiedseq.ties import Ties
 
 from .layer import Layer, shown
@@ -81,7 +81,7 @@ class LocallyConnected1D(Layer):
     ) -> None:
         self.filters = checked_count("filters", filters)
         self.window = Window.of(width, stride, dilation, padding)
-        self.padding, self.has_bias, self.ties = padding, bool(bias), ties
+        self.padding, self.has_bias, self.ties = padding, checked_flag("bias", bias), ties
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import SequenceError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 
 from . import taps
 from .convolution import Conv1D
@@ -77,7 +77,7 @@ class UNet1D(Composite):
     ) -> None:
         self.filters, self.depth = checked_count("filters", filters), checked_count("depth", depth)
         self.window = Window.of(width, 1, 1, "same")
-        self.classes, self.tied, self.symmetry = checked_count("classes", classes), bool(tied), symmetry
+        self.classes, self.tied, self.symmetry = checked_count("classes", classes), checked_flag("tied", tied), symmetry
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
