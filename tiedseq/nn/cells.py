@@ -104,7 +104,7 @@ class Cell:
 
     def _memory(self, sequences: int, weight: Array) -> tuple[Array, Array]:
         from tiedseq.kernels.memory import aligned_zeros_of
-        from tiedseq.kernels.recurrent import GATES
+        from tiedseq.kernels.recurrent_cells import GATES
 
         channels, _, units = weight.shape
         block = min(BLOCK, sequences)
