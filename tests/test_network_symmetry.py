@@ -304,34 +304,3 @@ def test_the_symmetry_of_numbers_may_be_told() -> None:
     net = filters("reverse-complement", 5, nn.Signal(3, action=action))
     x = np.random.default_rng(13).normal(size=(2, 11, 3))
     np.testing.assert_allclose(net(x[:, ::-1, [1, 0, 2]]), net(x)[:, ::-1, ::-1], rtol=0, atol=1e-12)
-
-
-@pytest.mark.small
-@pytest.mark.parametrize(
-    ("permutation", "signs", "said"),
-    [
-        ([1, 2, 0], None, "its own inverse"),
-        ([0, 2], None, "its own inverse"),
-        ([0, 1], [1], r"signs=\(1,\) must be \+1 or -1 for each of the 2 channels"),
-        ([0, 1], [1, 0], r"\+1 or -1"),
-        ([1, 0], [1, -1], "the same for channels that swap"),
-    ],
-)
-def test_what_is_no_action_is_refused(permutation: list[int], signs: Any, said: str) -> None:
-    """Reading from the other end twice is reading as before."""
-    with pytest.raises(ts.ArgumentError, match=said):
-        nn.Action.of("reversal", permutation, signs)
-
-
-@pytest.mark.small
-def test_what_is_no_signal_is_refused() -> None:
-    with pytest.raises(ts.ArgumentError, match="name must be"):
-        nn.Action.of("mirror", [0, 1])
-    with pytest.raises(ts.ArgumentError, match="channels must be a whole number of at least 1, not 0"):
-        nn.Signal(0)
-    with pytest.raises(ts.ArgumentError, match="length must be a whole number of at least 1, not -1"):
-        nn.Signal(3, length=-1)
-    with pytest.raises(ts.ArgumentError, match="action= has 2 channels, and the signal 3"):
-        nn.Signal(3, action=nn.Action.of("reversal", [1, 0]))
-    with pytest.raises(ts.ArgumentError, match="channels=3, and the alphabet has 4 letters"):
-        nn.Signal(3, letters=ts.DNA)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tiedseq.errors import ArgumentError
-from tiedseq.options import checked_weight
 from tiedseq.ties import Ties
 
 from .network import Sequential
@@ -43,7 +42,7 @@ def tied_subspace(of: Ties | Sequential) -> Array:
            [0., 1.],
            [1., 0.]])
     """
-    every = [of] if isinstance(of, Ties) else [weight.ties for weight in of.weights]
+    every = [of] if isinstance(of, Ties) else _ties_of(of)
     matrix = np.zeros((sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every)))
     row = column = 0
     for ties in every:
@@ -110,11 +109,6 @@ def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: floa
     -------
     float64 array (n, n), symmetric
 
-    Raises
-    ------
-    ArgumentError
-        Values that are no vector, a step that is not positive, or a gradient of another shape than the values.
-
     Examples
     --------
     >>> from tiedseq import nn
@@ -123,20 +117,18 @@ def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: floa
            [0., 4.]])
     """
     start = np.asarray(values, np.float64)
-    if start.ndim != 1:
-        raise ArgumentError(f"values= has the shape {start.shape}; give a vector (n,).")
-    if not checked_weight("step", step):
-        raise ArgumentError(f"step={step!r} must be more than 0, or there is no difference.")
     rows = []
     for number in range(start.size):
         move = np.zeros_like(start)
         move[number] = step
-        ahead, behind = (np.asarray(gradient(start + sign * move), np.float64) for sign in (1, -1))
-        if ahead.shape != start.shape:
-            raise ArgumentError(f"gradient= returned the shape {ahead.shape}; of {start.size} values it must be (n,).")
-        rows.append((ahead - behind) / (2 * step))
+        rows.append((np.asarray(gradient(start + move)) - np.asarray(gradient(start - move))) / (2 * step))
     matrix = np.array(rows, np.float64).reshape(start.size, start.size)
     return (matrix + matrix.T) / 2
+
+
+def _ties_of(net: Sequential) -> list[Ties]:
+    """Those of every weight, each once."""
+    return [weight.ties for weight in {id(weight): weight for layer in net.layers for weight in layer.weights}.values()]
 
 
 def _check(name: str, array: Array, subspace: Array, axes: int) -> None:

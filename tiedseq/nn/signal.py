@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ArgumentError, ModelError
-from tiedseq.options import check_word, checked_count
 
 Array = NDArray[Any]
-ACTIONS = ("reverse-complement", "reversal")
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,6 @@ class Action:
     signs : tuple of int
         +1 or -1, a channel each; `Action.of` takes +1 for all.
 
-    Raises
-    ------
-    ArgumentError
-        Another name, or what is not undone by doing it twice.
-
     Examples
     --------
     >>> import numpy as np
@@ -49,19 +42,6 @@ class Action:
     name: str
     permutation: tuple[int, ...]
     signs: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        check_word("name", self.name, ACTIONS)
-        order, count = self.permutation, len(self.permutation)
-        if sorted(order) != list(range(count)) or any(order[order[k]] != k for k in range(count)):
-            raise ArgumentError(
-                f"permutation={order} must be the channels 0 to {count - 1} in an order that is its own inverse: swap "
-                "them in pairs."
-            )
-        if len(self.signs) != count or not {1, -1}.issuperset(self.signs):
-            raise ArgumentError(f"signs={self.signs} must be +1 or -1 for each of the {count} channels.")
-        if any(self.signs[order[k]] != self.signs[k] for k in range(count)):
-            raise ArgumentError(f"signs={self.signs} must be the same for channels that swap, in permutation={order}.")
 
     @classmethod
     def of(cls, name: str, permutation: Any, signs: Any = None) -> Action:
@@ -111,11 +91,6 @@ class Signal:
     dtype : float32 or float64, default float32
         What is computed in; `Sequential` sets it.
 
-    Raises
-    ------
-    ArgumentError
-        No channel or no position; letters or an action of another number of channels.
-
     Examples
     --------
     >>> from tiedseq import nn
@@ -130,26 +105,15 @@ class Signal:
     action: Action | None = None
     dtype: Any = np.float32
 
-    def __post_init__(self) -> None:
-        checked_count("channels", self.channels)
-        if self.length is not None:
-            checked_count("length", self.length)
-        if self.letters is not None and self.letters.n_letters != self.channels:
-            raise ArgumentError(
-                f"channels={self.channels}, and the alphabet has {self.letters.n_letters} letters: give that number."
-            )
-        if self.action is not None and len(self.action.permutation) != self.channels:
-            raise ArgumentError(
-                f"action= has {len(self.action.permutation)} channels, and the signal {self.channels}; give as many."
-            )
-
     @classmethod
     def of(cls, entry: Any, length: int | None = None, dtype: Any = np.float32) -> Signal:
         """Return a signal from what users write: an alphabet or its name, a number of channels, or a signal."""
         if isinstance(entry, Signal):
             return replace(entry, dtype=dtype, length=entry.length if length is None else length)
         if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
-            return cls(checked_count("input", entry), length=length, dtype=dtype)
+            if entry < 1:
+                raise ArgumentError(f"input={entry!r} is a number of channels, and must be 1 or more.")
+            return cls(int(entry), length=length, dtype=dtype)
         if isinstance(entry, Alphabet | str):
             alphabet = Alphabet.of(entry)
             return cls(alphabet.n_letters, length=length, letters=alphabet, dtype=dtype)
