@@ -1,9 +1,9 @@
 """Recurrent layers: blocks of sequences side by side, a step after the other, forward and exactly backward.
 
 Sequences come in the order of falling length, so that those a step still concerns are the first ones of a block. What
-is computed of a block lies in `work`, a plane for each quantity (see `recurrent_cells`), and stays in the cache. For the
-way back states alone are kept, and cells of an LSTM: gates are computed again from them, which costs less than to write
-them to memory and read them.
+is computed of a block lies in `work`, a plane for each quantity (see `recurrent_cells`), and stays in the cache. For
+the way back states alone are kept, and cells of an LSTM: gates are computed again from them, which costs less than to
+write them to memory and read them.
 
 Gradients shrink by a factor a step, and are zero before they are denormal.
 
