@@ -46,7 +46,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     Returns
     -------
     list of Bio.motifs.Motif
-        One a filter, named "filter 0" and so on, in the order of the filters; one for two that are tied as reverse
+        One a filter, named "filter_0" and so on, in the order of the filters; one for two that are tied as reverse
         complements, with the places of both strands. Left out are filters that nothing excites. An N in `counts`
         is a quarter of each.
 
@@ -84,7 +84,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
             letters = _letters_at(values[k], place, table)
             counts += letters[::-1, layer.letters.complement_index] if strand[k] else letters
         if counts.any():
-            found.append(_motif(f"filter {number}", counts, layer.letters.letters))
+            found.append(_motif(f"filter_{number}", counts, layer.letters.letters))
     return found
 
 
@@ -161,7 +161,7 @@ def _motif(name: str, counts: Array, letters: str) -> Motif:
     from Bio.motifs import Motif
 
     found = Motif(alphabet=letters, counts={letter: counts[:, k].tolist() for k, letter in enumerate(letters)})
-    found.name = found.matrix_id = name.replace(" ", "_")
+    found.name = found.matrix_id = name
     return found
 
 
@@ -174,8 +174,7 @@ def _meme(found: Sequence[Motif]) -> str:
         "",
         f"ALPHABET= {letters}",
         "",
-        "strands: + -",
-        "",
+        *(("strands: + -", "") if set(letters) <= set("ACGTU") else ()),
         "Background letter frequencies",
         equal,
     ]
