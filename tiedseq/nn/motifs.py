@@ -15,7 +15,6 @@ from tiedseq.sink import open_sink
 
 from . import lookup
 from .convolution import Conv1D
-from .inputs import gathered, sequences_of
 from .network import Sequential
 from .signal import letter_table
 
@@ -70,7 +69,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     if not isinstance(layer, Conv1D) or layer.letters is None:
         raise ModelError(f"motifs are of the filters of an nn.Conv1D over letters; the first layer is {layer!r}.")
     share = checked_probability("share", share)
-    values, _ = sequences_of(sequences, net.input, net.dtype)
+    values, _ = net.read(sequences)
     excitements, places = _best_places(net, layer, values)
     table = letter_table(layer.letters, np.float64)
     offsets = layer.window.dilation * np.arange(layer.window.width) - layer.window.before
@@ -137,7 +136,7 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
 def _best_places(net: Sequential, layer: Conv1D, values: Sequence[Array]) -> tuple[Array, Array]:
     """(sequences, filters): how much the best place of a sequence excites a filter, and where it is."""
     weights = net.stack.of_part(layer, net.expanded())
-    batches = (gathered(values[first : first + _BATCH], net.input) for first in range(0, len(values), _BATCH))
+    batches = (net.batch(values[first : first + _BATCH]) for first in range(0, len(values), _BATCH))
     found = [lookup.maximum(layer.read(batch), *weights) for batch in batches]
     return np.concatenate([best for best, _ in found]), np.concatenate([places for _, places in found])
 
