@@ -23,23 +23,21 @@ def _numbers(channels: int) -> Any:
     return np.random.default_rng(1).normal(size=(_SEQUENCES, _LENGTH, channels)).astype(np.float32)
 
 
-def _torch() -> Any:
+def torch_on_one_thread() -> Any:
     import torch
 
     torch.set_num_threads(1)
     return torch
 
 
-def _ours(filters: int, width: int, backward: bool, channels: int | None, maximum: bool) -> Call:
-    """Forward, or forward and backward from a gradient of ones; letters are codes."""
+def ours(layers: tuple[Any, ...], values: Any, channels: int | None, backward: bool) -> Call:
+    """Forward, or forward and backward from a gradient of ones; without channels values are codes of letters."""
     from threadpoolctl import ThreadpoolController
 
     from tiedseq import nn
 
-    layers: tuple[Any, ...] = (nn.Conv1D(filters, width), *((nn.ReLU(), nn.GlobalMaxPool()) if maximum else ()))
     net = nn.Sequential(*layers, input="DNA" if channels is None else channels, random_state=0)
-    values = _codes() if channels is None else _numbers(channels)
-    batch = nn.Batch(values, np.full(_SEQUENCES, _LENGTH))
+    batch = nn.Batch(values, np.full(len(values), values.shape[1]))
     ones, threads = np.ones_like(net.forward(batch)[0].values), ThreadpoolController()
 
     def call() -> object:
@@ -50,9 +48,34 @@ def _ours(filters: int, width: int, backward: bool, channels: int | None, maximu
     return call
 
 
+def theirs(module: Any, forward: Callable[[], Any], x: Any, backward: bool) -> Call:
+    """The same in PyTorch, of what `forward` makes of x."""
+    torch = torch_on_one_thread()
+    ones = torch.ones_like(forward())
+
+    def both() -> object:
+        module.zero_grad()
+        x.grad = None
+        forward().backward(ones)
+        return x.grad
+
+    def alone() -> object:
+        with torch.no_grad():
+            return forward()
+
+    return both if backward else alone
+
+
+def _ours(filters: int, width: int, backward: bool, channels: int | None, maximum: bool) -> Call:
+    from tiedseq import nn
+
+    layers: tuple[Any, ...] = (nn.Conv1D(filters, width), *((nn.ReLU(), nn.GlobalMaxPool()) if maximum else ()))
+    return ours(layers, _codes() if channels is None else _numbers(channels), channels, backward)
+
+
 def _theirs(filters: int, width: int, backward: bool, channels: int | None, maximum: bool) -> Call:
-    """The same in PyTorch, whose letters are a one-hot array made outside the clock."""
-    torch = _torch()
+    """Letters are a one-hot array made outside the clock."""
+    torch = torch_on_one_thread()
     values = np.eye(4, dtype=np.float32)[_codes()] if channels is None else _numbers(channels)
     x = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 2, 1))).requires_grad_(channels is not None)
     convolution = torch.nn.Conv1d(x.shape[1], filters, width)
@@ -61,19 +84,7 @@ def _theirs(filters: int, width: int, backward: bool, channels: int | None, maxi
         found = convolution(x)
         return torch.relu(found).amax(dim=2) if maximum else found
 
-    ones = torch.ones_like(forward())
-
-    def both() -> object:
-        convolution.zero_grad()
-        x.grad = None
-        forward().backward(ones)
-        return convolution.weight.grad
-
-    def alone() -> object:
-        with torch.no_grad():
-            return forward()
-
-    return both if backward else alone
+    return theirs(convolution, forward, x, backward)
 
 
 def _several(make: Callable[..., Call], *arguments: Any) -> Call:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .harness import CASES, Case, Run
+from .network_cases import Call, ours, theirs, torch_on_one_thread
 
-Call = Callable[[], object]
 _SEQUENCES, _LENGTH, _UNITS = 64, 200, 64
 
 
@@ -23,45 +22,18 @@ def _values(channels: int | None) -> Any:
 
 
 def _ours(kind: str, backward: bool, channels: int | None) -> Call:
-    """Forward, or forward and backward from a gradient of ones."""
-    from threadpoolctl import ThreadpoolController
-
     from tiedseq import nn
 
-    layer = getattr(nn, kind)(_UNITS, sequences=True)
-    net = nn.Sequential(layer, input="DNA" if channels is None else channels, random_state=0)
-    batch = nn.Batch(_values(channels), np.full(_SEQUENCES, _LENGTH))
-    ones, threads = np.ones((_SEQUENCES, _LENGTH, _UNITS), np.float32), ThreadpoolController()
-
-    def call() -> object:
-        with threads.limit(limits=1):
-            outgoing, memory = net.forward(batch)
-            return net.backward(memory, ones) if backward else outgoing
-
-    return call
+    return ours((getattr(nn, kind)(_UNITS, sequences=True),), _values(channels), channels, backward)
 
 
 def _theirs(kind: str, backward: bool, channels: int | None) -> Call:
-    """The same in PyTorch, whose letters are a one-hot array made outside the clock."""
-    import torch
-
-    torch.set_num_threads(1)
+    """Letters are a one-hot array made outside the clock."""
+    torch = torch_on_one_thread()
     values = _values(channels) if channels is not None else np.eye(4, dtype=np.float32)[_values(None)]
     x = torch.from_numpy(values).requires_grad_(channels is not None)
     module: Any = getattr(torch.nn, kind)(x.shape[2], _UNITS, batch_first=True)
-    ones = torch.ones(_SEQUENCES, _LENGTH, _UNITS)
-
-    def both() -> object:
-        module.zero_grad()
-        x.grad = None
-        module(x)[0].backward(ones)
-        return x.grad
-
-    def alone() -> object:
-        with torch.no_grad():
-            return module(x)
-
-    return both if backward else alone
+    return theirs(module, lambda: module(x)[0], x, backward)
 
 
 def _case(kind: str, backward: bool, channels: int | None = None) -> Case:

@@ -28,7 +28,7 @@ SIZES = (50, 100, 200, 400, 800, 1600, 3200)
 REPEATS = 3  # other sequences and other starting values
 NETWORKS = {
     "shared": lambda: (nn.Conv1D(8, width=8), nn.ReLU(), nn.GlobalMaxPool(), nn.Dense(1)),
-    "unshared": lambda: (*(nn.LocallyConnected1D(8, width=8), nn.ReLU(), nn.GlobalMaxPool(), nn.Dense(1)),),
+    "unshared": lambda: (nn.LocallyConnected1D(8, width=8), nn.ReLU(), nn.GlobalMaxPool(), nn.Dense(1)),
     "dense": lambda: (nn.OneHot(), nn.Flatten(), nn.Dense(32), nn.ReLU(), nn.Dense(1)),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +197,31 @@ def test_memory_is_used_again_and_what_waits_is_bounded() -> None:
     assert other.ctypes.data != address  # a view of the first is still there
     del part
     assert recycled(3 << 18, np.float32).ctypes.data == address
-    many = [recycled(40 << 20, np.uint8) for _ in range(5)]
+    many = [recycled(40 << 20, np.uint8) for _ in range(5)] + [recycled(2 * _KEPT_BYTES, np.uint8)]
     del many
-    assert sum(array.size for array in _waiting.values()) <= _KEPT_BYTES
+    assert 0 < sum(array.size for array in _waiting.values()) <= _KEPT_BYTES
+
+
+@pytest.mark.small
+def test_memory_that_is_used_again_is_one_owner_s_at_a_time() -> None:
+    """Several threads that take turns as often as Python lets them, and keep some arrays for a while."""
+
+    def work(number: int) -> int:
+        generator, held, spoilt = np.random.default_rng(number), [], 0
+        for _ in range(300):
+            held.append(recycled(int(generator.integers(1 << 20, 3 << 20)), np.uint8))
+            held[-1][::4096] = number
+            if len(held) > 4:
+                spoilt += int((held.pop(generator.integers(5))[::4096] != number).any())
+        return spoilt
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(work, range(1, 5))) == [0] * 4
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.small

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from network_checks import check_gradients, random_letters
+from scipy import sparse
 
 import tiedseq as ts
 from tiedseq import nn
@@ -47,6 +48,18 @@ def test_padding_of_a_batch_changes_nothing(name: str) -> None:
     X = random_letters(np.random.default_rng(4), 23, 31, 17)
     for together, alone in zip(net(X), map(net, X), strict=True):
         np.testing.assert_allclose(together, alone, rtol=0, atol=1e-13)
+
+
+@pytest.mark.small
+def test_sums_over_many_positions_lose_nothing() -> None:
+    """One number after the other, a sum of float32 would be off by a thousandth here."""
+    x = np.full((300_000, 2), 0.1, np.float32)
+    np.testing.assert_allclose(nn.Sequential(nn.GlobalMeanPool(), input=2)(x), [0.1, 0.1], rtol=1e-6)
+    graph = sparse.csr_array((len(x), len(x)))
+    for layer in (nn.Dense(2), nn.MultiHop(2, 1, graph)):
+        net = nn.Sequential(layer, input=2)
+        _, memory = net.forward(nn.Batch(x[None], np.array([len(x)])))
+        np.testing.assert_allclose(net.backward(memory, x[None])[1][-2:], 30_000, rtol=1e-6)
 
 
 @pytest.mark.small

@@ -66,6 +66,16 @@ def test_biopython_reads_what_is_written(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.small
+def test_proteins_have_no_strands(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv1D(1, width=2, bias=False), input=ts.PROTEIN)
+    net.values = np.ones(net.n_parameters)
+    for name, found in (("protein", nn.motifs(net, ["MKVLAA"])), ("dna", nn.motifs(detector("ATGC"), ["ATGC"]))):
+        assert found[0].name == "filter_0"
+        nn.write_motifs(found, tmp_path / name)
+        assert ("strands" in (tmp_path / name).read_text()) == (name == "dna")
+
+
+@pytest.mark.small
 def test_motifs_need_filters_over_letters() -> None:
     with pytest.raises(ts.ModelError, match="over letters"):
         nn.motifs(nn.Sequential(nn.Conv1D(1, width=3), input=4), [np.zeros((5, 4))])
@@ -116,13 +126,13 @@ def test_recurrent_weights_come_back(name: str) -> None:
     state = nn.to_state_dict(one)
     nn.from_state_dict(other, state)
     np.testing.assert_allclose(other.values, one.values, rtol=0, atol=1e-15)
-    if name != "GRU":  # where the second bias is redundant
-        bias = state["0.bias_hh_l0"]
-        moved = {**state, "0.bias_hh_l0": bias + 0.5, "0.bias_ih_l0": state["0.bias_ih_l0"] - 0.5}
-        if name == "tied":
-            return
+    if isinstance(one.layers[0], nn.RNN | nn.LSTM):  # where the second bias is redundant
+        moved = {key: array + 0.5 * ("bias_hh" in key) - 0.5 * ("bias_ih" in key) for key, array in state.items()}
         nn.from_state_dict(other, moved)
         np.testing.assert_allclose(other.values, one.values, rtol=0, atol=1e-15)
+    if name == "tied":  # both directions, of which one must be the other's image
+        with pytest.raises(ts.ModelError, match="make weights equal"):
+            nn.from_state_dict(other, {**state, "0.bias_ih_l0_reverse": state["0.bias_ih_l0_reverse"] + 0.5})
 
 
 @pytest.mark.small

@@ -284,9 +284,15 @@ def test_what_does_not_fit_is_refused() -> None:
         nn.Sequential(nn.UnrolledRNN(3, ties="ab"), length=5)
     with pytest.raises(ts.ArgumentError, match="tie must be a finite number"):
         nn.UnrolledRNN(3, tie=-1)
+    with pytest.raises(ts.ArgumentError, match=r"sequences must be True or False, not 0\.5"):
+        nn.UnrolledRNN(3, 0.5)  # type: ignore[arg-type]
+    with pytest.raises(ts.ArgumentError, match="bidirectional must be True or False, not 'no'"):
+        nn.LSTM(3, bidirectional="no")  # type: ignore[arg-type]
 
 
 @pytest.mark.small
 def test_layers_show_their_arguments() -> None:
-    assert repr(nn.GRU(3, reset="before", bidirectional=True)) == "nn.GRU(3, reset='before', bidirectional=True)"
+    assert repr(nn.GRU(3, reset="before", bidirectional=True)) == "nn.GRU(3, bidirectional=True, reset='before')"
+    for layer in (nn.RNN, nn.GRU, nn.LSTM, nn.UnrolledRNN):  # in one order
+        assert repr(layer(3, True)) == f"nn.{layer.__name__}(3, sequences=True)"
     assert repr(nn.UnrolledRNN(3, tie=2)) == "nn.UnrolledRNN(3, tie=2.0)"

@@ -128,6 +128,23 @@ def test_any_rearrangement_of_the_weights_may_be_given(name: str) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("given", [lambda w: w[::-1], [lambda w: w[::-1]]])
+def test_rearrangements_keep_the_symmetry_of_the_layer_before(given: Any) -> None:
+    """The weights are tied by both, and both strands give the same."""
+    first = nn.Conv1D(4, 5, symmetry="reverse-complement")
+    layers = (first, nn.Tanh(), nn.Conv1D(4, 3, symmetry=given), nn.GlobalMaxPool(), nn.Dense(2))
+    net = nn.Sequential(*layers, dtype="float64", random_state=1)
+    weight = net.parameters["2.conv1d.weight"]
+    np.testing.assert_array_equal(weight, weight[::-1])
+    np.testing.assert_array_equal(weight, weight[:, ::-1, ::-1])
+    X = random_letters(np.random.default_rng(14), 30, 41)
+    np.testing.assert_allclose(net(X), net([ts.DNA.text_reverse_complement(x) for x in X]), rtol=0, atol=1e-12)
+    assert np.ptp(net(X)) > 1e-3
+    with pytest.raises(ts.ModelError, match="even number"):
+        nn.Sequential(nn.Conv1D(4, 5, symmetry="reverse-complement"), nn.Conv1D(3, 3, symmetry=given))
+
+
+@pytest.mark.small
 def test_functions_that_rearrange_nothing_are_refused() -> None:
     with pytest.raises(ts.ArgumentError, match="does not rearrange"):
         filters(lambda w: 0 * w, 3)

@@ -275,6 +275,41 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         nn.Classifier(small(), checkpoint=file, random_state=0).fit(X, y, optimiser="lbfgs")
 
 
+def test_a_checkpoint_knows_all_that_a_training_depends_on(tmp_path: Path) -> None:
+    """Arguments that a layer's name leaves out, functions, where sequences end, what is validated on, the loss."""
+    X, y = ["ACGTACGT", "ACTTACGA", "ACGGACGT", "GCGTACGT"], [0, 1, 0, 1]
+
+    def classifier(*layers: nn.Layer) -> nn.Classifier:
+        net = nn.Sequential(*layers, nn.Flatten(), nn.Dense(1), length=8)
+        return nn.Classifier(net, max_epochs=3, random_state=0)
+
+    path, ring = np.eye(8, k=1), np.roll(np.eye(8), 1, axis=1)
+    labels = np.arange(6 * 3 * 4 * 2).reshape(6, 3, 4, 2) % 48
+    others = (["ACGTTTTT", "CCGTTTTT"], [0, 1])
+    pairs = list(zip(X, X[::-1], strict=True))
+    siamese = [nn.Siamese(nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(2)), margin=m) for m in (1, 2)]
+    pooled = [nn.Classifier(small(), random_state=0) for _ in range(2)]
+    cut = ["A" * 9, "A" * 11, "ACGTACGTAC", "ACGTACTTAC"], ["A" * 11, "A" * 9, "ACGTACGTAC", "ACGTACTTAC"]
+    cases: list[tuple[list[Any], list[Any], dict[str, Any]]] = [
+        ([classifier(nn.OneHot(), nn.MultiHop(2, 2, graph)) for graph in (path, ring)], [X, X], {}),
+        ([classifier(nn.LocallyConnected1D(2, 3, ties=each)) for each in (labels, labels[::-1])], [X, X], {}),
+        ([classifier(nn.Conv1D(2, 3, symmetry=f)) for f in (lambda w: w[::-1], lambda w: w[[1, 0, 2]])], [X, X], {}),
+        ([classifier(nn.OneHot(), nn.Residual(nn.Dense(4), step=s)) for s in (0.3, 0.3000000001)], [X, X], {}),
+        ([classifier(nn.Conv1D(2, 3)) for _ in range(2)], [X, X], {"validation": others}),
+        (siamese, [pairs, pairs], {}),
+        (pooled, list(cut), {}),
+    ]
+    for number, ((one, other), (of_one, of_other), options) in enumerate(cases):
+        file = tmp_path / str(number)
+        with pytest.raises(Interruption):
+            one.fit(of_one, y, checkpoint=file, callback=interrupt_after(1), **options)
+        changed = {"validation": (others[0][::-1], others[1])} if options else {}
+        with pytest.raises(ts.InputError, match="of another model, data or options"):
+            other.fit(of_other, y, checkpoint=file, **changed)
+        one.fit(of_one, y, checkpoint=file, **options)
+        assert not file.exists()
+
+
 def test_an_interrupted_lbfgs_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     X, y = examples(60)
     layers = (nn.Conv1D(2, 7), nn.Tanh(), nn.GlobalMeanPool(), nn.Dense(1))

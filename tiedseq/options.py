@@ -62,6 +62,17 @@ def checked_weight(name: str, value: Any) -> float:
     return float(value)
 
 
+def checked_flag(name: str, value: Any) -> bool:
+    """Return True or False; raise ArgumentError for anything else, such as a text or a number in the wrong place.
+
+    >>> checked_flag("bias", True)
+    True
+    """
+    if type(value).__name__ not in ("bool", "bool_"):  # NumPy's too, which is called either, and is slow to import
+        raise ArgumentError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
 def checked_count(name: str, value: Any) -> int:
     """Return a whole number of any type as an int; raise ArgumentError unless it is 1 or more.
 

@@ -11,11 +11,10 @@ from numba.core import config, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from .memory import LINE
 from .vector import element, shuffle
 
 CHANNELS = 32  # two registers of AVX-512 in float32: one position's sums, with room for the next position's
-
-_LINE = 64  # bytes of a cache line
 
 
 class ChannelsType(types.Type):
@@ -63,7 +62,7 @@ def _stream(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Write a vector to memory past the caches. Its first number stands at the beginning of a cache line."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        stored = builder.store(args[2], _place(context, builder, array, args), align=_LINE)
+        stored = builder.store(args[2], _place(context, builder, array, args), align=LINE)
         stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
         return context.get_dummy_value()
 

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+LINE = 64  # bytes of a cache line
+
+_LARGE = 1 << 20  # bytes from which on memory is worth keeping
+_KEPT_BYTES = 128 << 20  # of memory in all that waits for its next use
+_waiting: dict[int, NDArray[np.uint8]] = {}  # by id, the oldest first
+
 
 def aligned(size: int) -> NDArray[np.float64]:
     """Memory that starts at a cache line: a vector that straddles two costs twice."""
-    return _from_a_line(np.empty(size + 8), size)
+    return _from_a_line(np.empty(size + LINE // 8), size)
 
 
 def aligned_zeros(size: int) -> NDArray[np.float64]:
     """The same, of zeros."""
-    return _from_a_line(np.zeros(size + 8), size)
+    return _from_a_line(np.zeros(size + LINE // 8), size)
+
+
+def aligned_zeros_of(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Zeros of any shape and dtype, from the beginning of a cache line on."""
+    size = math.prod(shape)
+    whole = aligned_zeros(-(-size * np.dtype(dtype).itemsize // 8))
+    found: NDArray[Any] = whole.view(dtype)[:size].reshape(shape)
+    return found
 
 
 def _from_a_line(memory: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    first = (-memory.ctypes.data % 64) // 8
+    first = (-memory.ctypes.data % LINE) // 8
     return memory[first : first + size]
-
-
-_LINE = 64
-_LARGE = 1 << 20  # bytes from which on memory is worth keeping
-_KEPT_BYTES = 128 << 20  # of memory in all that waits for its next use
-_waiting: dict[int, NDArray[np.uint8]] = {}  # by id, the oldest first
 
 
 class _Lent:
@@ -37,7 +46,10 @@ class _Lent:
         self.__array_interface__ = memory.__array_interface__
 
     def __del__(self) -> None:
-        # No lock: this may run in the middle of anything. Single operations on a dict are safe between threads.
+        # No lock: this may run in the middle of anything. Single operations on a dict are safe between threads, and so
+        # are lists of its keys or values, which make no objects while they go over it.
+        if self._memory.size > _KEPT_BYTES:
+            return
         _waiting[id(self._memory)] = self._memory
         while sum(memory.size for memory in list(_waiting.values())) > _KEPT_BYTES:
             for oldest in list(_waiting)[:1]:
@@ -53,11 +65,17 @@ def recycled(size: int, dtype: Any) -> NDArray[Any]:
     n_bytes = size * np.dtype(dtype).itemsize
     if n_bytes < _LARGE:
         return np.empty(size, dtype)
-    for key, memory in list(_waiting.items()):
-        if n_bytes + _LINE <= memory.size <= 2 * n_bytes and _waiting.pop(key, None) is not None:
-            break
-    else:
-        memory = np.empty(n_bytes + _LINE, np.uint8)
-    first = -memory.ctypes.data % _LINE
+    memory = _taken(n_bytes)
+    if memory is None:
+        memory = np.empty(n_bytes + LINE, np.uint8)
+    first = -memory.ctypes.data % LINE
     whole: NDArray[np.uint8] = np.asarray(_Lent(memory))
     return whole[first : first + n_bytes].view(dtype)
+
+
+def _taken(n_bytes: int) -> NDArray[np.uint8] | None:
+    """Memory that waits and fits, which waits no longer; None if there is none. Of two threads one gets it."""
+    for memory in list(_waiting.values()):
+        if n_bytes + LINE <= memory.size <= 2 * n_bytes and _waiting.pop(id(memory), None) is not None:
+            return memory
+    return None

@@ -1,8 +1,9 @@
 """Recurrent layers: blocks of sequences side by side, a step after the other, forward and exactly backward.
 
 Sequences come in the order of falling length, so that those a step still concerns are the first ones of a block. What
-is computed of a block lies in `work`, a plane for each quantity, and stays in the cache. Nothing but states is kept for
-the way back: gates are computed again from them, which costs less than to write them to memory and read them.
+is computed of a block lies in `work`, a plane for each quantity (see `recurrent_cells`), and stays in the cache. For
+the way back states alone are kept, and cells of an LSTM: gates are computed again from them, which costs less than to
+write them to memory and read them.
 
 Gradients shrink by a factor a step, and are zero before they are denormal.
 
@@ -16,12 +17,23 @@ from typing import Any
 from . import _jit
 from .denormals import flush_denormals, restore_denormals
 from .products import add_product
-from .squash import sigmoid_plane, tanh_plane
-
-# The planes of `work`, (planes, sequences * width): the state, the cell (LSTM), d loss / d either, two for intermediate
-# results, and from GATES on the gates; on the way back these become d loss / d (what goes into the gate).
-STATE, CELL, OF_STATE, OF_CELL, FIRST, SECOND, GATES = range(7)
-
+from .recurrent_cells import (
+    CELL,
+    GATES,
+    OF_STATE,
+    STATE,
+    gru_advance,
+    gru_after_gates,
+    gru_after_return,
+    gru_before_gates,
+    gru_before_return,
+    lstm_advance,
+    lstm_gates,
+    lstm_return,
+    rnn_advance,
+    rnn_gates,
+    rnn_return,
+)
 
 # ---- between sequences and planes: `at` is (order, lengths, reverse, first, count, step) -----------------------------
 
@@ -144,182 +156,6 @@ def _clear(work: Any, first: Any, last: Any) -> None:
             work[plane, k] = 0
 
 
-# ---- products with the recurrent weights (gates, units, width) ------------------------------------------------------
-
-
-@_jit.part
-def _onto(work: Any, source: Any, target: Any, recurrent: Any, gate: Any, count: Any) -> None:
-    """Add a plane times the weights of a gate to another plane."""
-    size, (units, width) = work.shape[1], recurrent.shape[1:]
-    left, right = (source * size, width, 1), (gate * units * width, width)
-    add_product(work, target * size, width, work, left, recurrent, right, (count, units, width))
-
-
-@_jit.part
-def _outer(work: Any, source: Any, gradient: Any, total: Any, gate: Any, count: Any) -> None:
-    """Add to d loss / d weights of a gate what a step contributes: the source's plane times the gradient's."""
-    size, (units, width) = work.shape[1], total.shape[1:]
-    left, right = (source * size, 1, width), (gradient * size, width)
-    add_product(total, gate * units * width, width, work, left, work, right, (units, count, width))
-
-
-# ---- cells: gates from the state, the new state, and back -----------------------------------------------------------
-
-
-@_jit.part
-def _rnn_gates(work: Any, recurrent: Any, count: Any, width: Any) -> None:
-    _onto(work, STATE, GATES, recurrent, 0, count)
-    tanh_plane(work, GATES, count * width)
-
-
-@_jit.part
-def _rnn_advance(work: Any, size: Any) -> None:
-    for k in range(size):
-        work[STATE, k] = work[GATES, k]
-
-
-@_jit.part
-def _rnn_return(work: Any, turned: Any, of_recurrent: Any, count: Any, width: Any) -> None:
-    size = count * width
-    one = work.dtype.type(1)
-    for k in range(size):
-        h = work[GATES, k]
-        work[GATES, k] = work[OF_STATE, k] * (one - h * h)
-        work[OF_STATE, k] = 0
-    _outer(work, STATE, GATES, of_recurrent, 0, count)
-    _onto(work, GATES, OF_STATE, turned, 0, count)
-
-
-RESET, UPDATE, CANDIDATE, RECALLED = GATES, GATES + 1, GATES + 2, GATES + 3
-
-
-@_jit.part
-def _gru_after_gates(work: Any, recurrent: Any, count: Any, width: Any) -> None:
-    """The candidate is tanh(input + reset * recalled), where what is recalled is a product with the state."""
-    size = count * width
-    _onto(work, STATE, RESET, recurrent, 0, count)
-    _onto(work, STATE, UPDATE, recurrent, 1, count)
-    _onto(work, STATE, RECALLED, recurrent, 2, count)
-    sigmoid_plane(work, RESET, size)
-    sigmoid_plane(work, UPDATE, size)
-    for k in range(size):
-        work[CANDIDATE, k] += work[RESET, k] * work[RECALLED, k]
-    tanh_plane(work, CANDIDATE, size)
-
-
-@_jit.part
-def _gru_before_gates(work: Any, recurrent: Any, count: Any, width: Any) -> None:
-    """The candidate is tanh(input + a product with reset * state), which is FIRST."""
-    size = count * width
-    _onto(work, STATE, RESET, recurrent, 0, count)
-    _onto(work, STATE, UPDATE, recurrent, 1, count)
-    sigmoid_plane(work, RESET, size)
-    sigmoid_plane(work, UPDATE, size)
-    for k in range(size):
-        work[FIRST, k] = work[RESET, k] * work[STATE, k]
-    _onto(work, FIRST, CANDIDATE, recurrent, 2, count)
-    tanh_plane(work, CANDIDATE, size)
-
-
-@_jit.part
-def _gru_advance(work: Any, size: Any) -> None:
-    for k in range(size):
-        work[STATE, k] = work[CANDIDATE, k] + work[UPDATE, k] * (work[STATE, k] - work[CANDIDATE, k])
-
-
-@_jit.part
-def _gru_return_state(work: Any, size: Any) -> None:
-    """From d loss / d new state those of update gate and candidate, and what goes straight to the old state."""
-    one = work.dtype.type(1)
-    for k in range(size):
-        z, n, dh = work[UPDATE, k], work[CANDIDATE, k], work[OF_STATE, k]
-        work[UPDATE, k] = dh * (work[STATE, k] - n) * z * (one - z)
-        work[CANDIDATE, k] = dh * (one - z) * (one - n * n)
-        work[OF_STATE, k] = dh * z
-
-
-@_jit.part
-def _gru_after_return(work: Any, turned: Any, of_recurrent: Any, count: Any, width: Any) -> None:
-    size = count * width
-    one = work.dtype.type(1)
-    _gru_return_state(work, size)
-    for k in range(size):
-        r, recalled, dn = work[RESET, k], work[RECALLED, k], work[CANDIDATE, k]
-        work[RECALLED, k] = dn * r
-        work[RESET, k] = dn * recalled * r * (one - r)
-    for gate, plane in enumerate((RESET, UPDATE, RECALLED)):
-        _outer(work, STATE, plane, of_recurrent, gate, count)
-        _onto(work, plane, OF_STATE, turned, gate, count)
-
-
-@_jit.part
-def _gru_before_return(work: Any, turned: Any, of_recurrent: Any, count: Any, width: Any) -> None:
-    size = count * width
-    one = work.dtype.type(1)
-    _gru_return_state(work, size)
-    for k in range(size):
-        work[SECOND, k] = 0
-    _outer(work, FIRST, CANDIDATE, of_recurrent, 2, count)
-    _onto(work, CANDIDATE, SECOND, turned, 2, count)
-    for k in range(size):
-        r, back = work[RESET, k], work[SECOND, k]
-        work[OF_STATE, k] += back * r
-        work[RESET, k] = back * work[STATE, k] * r * (one - r)
-    for gate, plane in enumerate((RESET, UPDATE)):
-        _outer(work, STATE, plane, of_recurrent, gate, count)
-        _onto(work, plane, OF_STATE, turned, gate, count)
-
-
-INPUT, FORGET, CONTENT, OUTPUT = GATES, GATES + 1, GATES + 2, GATES + 3
-
-
-@_jit.part
-def _lstm_gates(work: Any, recurrent: Any, count: Any, width: Any) -> None:
-    """The gates; FIRST is the new cell, and SECOND its tanh."""
-    size = count * width
-    for gate in range(4):
-        _onto(work, STATE, GATES + gate, recurrent, gate, count)
-    sigmoid_plane(work, INPUT, size)
-    sigmoid_plane(work, FORGET, size)
-    tanh_plane(work, CONTENT, size)
-    sigmoid_plane(work, OUTPUT, size)
-    for k in range(size):
-        work[FIRST, k] = work[FORGET, k] * work[CELL, k] + work[INPUT, k] * work[CONTENT, k]
-    for k in range(size):
-        work[SECOND, k] = work[FIRST, k]
-    tanh_plane(work, SECOND, size)
-
-
-@_jit.part
-def _lstm_advance(work: Any, size: Any) -> None:
-    for k in range(size):
-        work[CELL, k] = work[FIRST, k]
-    for k in range(size):
-        work[STATE, k] = work[OUTPUT, k] * work[SECOND, k]
-
-
-@_jit.part
-def _lstm_return(work: Any, turned: Any, of_recurrent: Any, count: Any, width: Any) -> None:
-    size = count * width
-    one = work.dtype.type(1)
-    for k in range(size):
-        o, squashed, dh = work[OUTPUT, k], work[SECOND, k], work[OF_STATE, k]
-        work[OF_CELL, k] += dh * o * (one - squashed * squashed)
-        work[OUTPUT, k] = dh * squashed * o * (one - o)
-        work[OF_STATE, k] = 0
-    for k in range(size):
-        i, g, dc = work[INPUT, k], work[CONTENT, k], work[OF_CELL, k]
-        work[INPUT, k] = dc * g * i * (one - i)
-        work[CONTENT, k] = dc * i * (one - g * g)
-    for k in range(size):
-        f, dc = work[FORGET, k], work[OF_CELL, k]
-        work[FORGET, k] = dc * work[CELL, k] * f * (one - f)
-        work[OF_CELL, k] = dc * f
-    for gate in range(4):
-        _outer(work, STATE, GATES + gate, of_recurrent, gate, count)
-        _onto(work, GATES + gate, OF_STATE, turned, gate, count)
-
-
 # ---- all steps ------------------------------------------------------------------------------------------------------
 
 
@@ -417,11 +253,11 @@ def _named(name: str, function: Any) -> Any:
     return _jit.kernel(function)
 
 
-rnn_forward = _forward("rnn_forward", _rnn_gates, _rnn_advance)
-gru_after_forward = _forward("gru_after_forward", _gru_after_gates, _gru_advance)
-gru_before_forward = _forward("gru_before_forward", _gru_before_gates, _gru_advance)
-lstm_forward = _forward("lstm_forward", _lstm_gates, _lstm_advance)
-rnn_backward = _backward("rnn_backward", _rnn_states, _rnn_return)
-gru_after_backward = _backward("gru_after_backward", _computed_again(_gru_after_gates), _gru_after_return)
-gru_before_backward = _backward("gru_before_backward", _computed_again(_gru_before_gates), _gru_before_return)
-lstm_backward = _backward("lstm_backward", _computed_again(_lstm_gates), _lstm_return)
+rnn_forward = _forward("rnn_forward", rnn_gates, rnn_advance)
+gru_after_forward = _forward("gru_after_forward", gru_after_gates, gru_advance)
+gru_before_forward = _forward("gru_before_forward", gru_before_gates, gru_advance)
+lstm_forward = _forward("lstm_forward", lstm_gates, lstm_advance)
+rnn_backward = _backward("rnn_backward", _rnn_states, rnn_return)
+gru_after_backward = _backward("gru_after_backward", _computed_again(gru_after_gates), gru_after_return)
+gru_before_backward = _backward("gru_before_backward", _computed_again(gru_before_gates), gru_before_return)
+lstm_backward = _backward("lstm_backward", _computed_again(lstm_gates), lstm_return)

@@ -30,7 +30,19 @@ class _Activation(Layer):
 
 
 class ReLU(_Activation):
-    """max(0, x)."""
+    """max(0, x), of every number.
+
+    Raises
+    ------
+    ModelError
+        In a network: letters come in, or antisymmetric channels, whose sign would be lost.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.ReLU(), input=nn.Signal(2, positions=False))([-1, 2])
+    array([0., 2.], dtype=float32)
+    """
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
@@ -43,7 +55,19 @@ class ReLU(_Activation):
 
 
 class Tanh(_Activation):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, of every number; it keeps the sign of antisymmetric channels.
+
+    Raises
+    ------
+    ModelError
+        In a network: letters come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.Tanh(), input=nn.Signal(2, positions=False))([0, 1]).round(3)
+    array([0.   , 0.762], dtype=float32)
+    """
 
     is_odd = True
 
@@ -58,7 +82,21 @@ class Tanh(_Activation):
 
 
 class Sigmoid(_Activation):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), of every number.
+
+    A last layer needs none: the losses of `Classifier` and `Labeller` take scores.
+
+    Raises
+    ------
+    ModelError
+        In a network: letters come in, or antisymmetric channels, whose sign would be lost.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.Sigmoid(), input=nn.Signal(2, positions=False))([0, 1]).round(3)
+    array([0.5  , 0.731], dtype=float32)
+    """
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
@@ -73,10 +111,25 @@ class Sigmoid(_Activation):
 class Dropout(Layer):
     """In training, zero each number with a probability, and scale the others up; in prediction nothing.
 
+    The others are divided by 1 - `rate`, so that the mean is kept (Srivastava et al., JMLR 15, 2014).
+
     Parameters
     ----------
     rate : float
         The probability, from 0 to less than 1.
+
+    Raises
+    ------
+    ArgumentError
+        `rate` is no such number.
+    ModelError
+        In a network: letters come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.Dropout(0.5), input=nn.Signal(2, positions=False))([1, 2])
+    array([1., 2.], dtype=float32)
     """
 
     def __init__(self, rate: float) -> None:

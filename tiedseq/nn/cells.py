@@ -76,6 +76,7 @@ class Cell:
         `kept` is what `run` returned, and `gradient` (N, L, directions * units) is that in the states.
         """
         from tiedseq.kernels import recurrent
+        from tiedseq.kernels.memory import aligned_zeros_of
 
         kernel = getattr(recurrent, f"{self.kernel}_backward")
         weight = directions[0][0]
@@ -86,7 +87,7 @@ class Cell:
         for number, arrays in enumerate(directions):
             packed = _packed(arrays, letters)
             work, seen = self._memory(len(batch), weight)
-            back = _Packed(*(_aligned_zeros(array.shape, weight.dtype) for array in packed))
+            back = _Packed(*(aligned_zeros_of(array.shape, weight.dtype) for array in packed))
             turned = _lined(packed.inputs[:, :channels, :units].swapaxes(1, 2)) if letters is None else packed.inputs
             weights = (packed.inputs, packed.recurrent, packed.bias, turned, _lined(arrays[1].transpose(1, 2, 0)))
             kernel(
@@ -102,13 +103,14 @@ class Cell:
         return (of_values if letters is None else None), found
 
     def _memory(self, sequences: int, weight: Array) -> tuple[Array, Array]:
-        from tiedseq.kernels.recurrent import GATES
+        from tiedseq.kernels.memory import aligned_zeros_of
+        from tiedseq.kernels.recurrent_cells import GATES
 
         channels, _, units = weight.shape
         block = min(BLOCK, sequences)
         planes = GATES + max(self.gates, self.biases)
-        work = _aligned_zeros((planes, block * _whole_lines(units, weight.dtype)), weight.dtype)
-        return work, _aligned_zeros((block, _whole_lines(channels, weight.dtype)), weight.dtype)
+        work = aligned_zeros_of((planes, block * _whole_lines(units, weight.dtype)), weight.dtype)
+        return work, aligned_zeros_of((block, _whole_lines(channels, weight.dtype)), weight.dtype)
 
 
 RNN = Cell("rnn", 1, 1)
@@ -152,7 +154,7 @@ def _longest_first(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _whole_lines(count: int, dtype: Any) -> int:
-    from tiedseq.kernels.lines import LINE
+    from tiedseq.kernels.memory import LINE
 
     line = LINE // np.dtype(dtype).itemsize
     return -(-count // line) * line
@@ -160,13 +162,8 @@ def _whole_lines(count: int, dtype: Any) -> int:
 
 def _lined(array: Array) -> Array:
     """A contiguous copy that starts at a cache line, its last axis padded with zeros to whole ones."""
-    found = _aligned_zeros((*array.shape[:-1], _whole_lines(array.shape[-1], array.dtype)), array.dtype)
+    from tiedseq.kernels.memory import aligned_zeros_of
+
+    found = aligned_zeros_of((*array.shape[:-1], _whole_lines(array.shape[-1], array.dtype)), array.dtype)
     found[..., : array.shape[-1]] = array
     return found
-
-
-def _aligned_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
-    from tiedseq.kernels.memory import aligned_zeros
-
-    size = int(np.prod(shape))
-    return aligned_zeros(-(-size * np.dtype(dtype).itemsize // 8)).view(dtype)[:size].reshape(shape)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 
 from . import lookup, taps
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal, masked
 from .symmetry import actions_of, bias_ties, convolution_ties
 from .weights import Weight, bias, of_fan_in
@@ -42,7 +42,8 @@ class Conv1D(Layer):
         "reverse-complement": `filters` is even, and filter filters - 1 - c is the reverse complement of filter c, so
         that the reverse complement of a sequence gives the outputs backwards, channels swapped. "palindrome":
         w[i] = w[width - 1 - i]; "antisymmetric": its negative, without a bias. Functions rearrange the weights
-        (width, channels, filters), as for `Ties.orbits`. None keeps the symmetry of the layer before, if it has one.
+        (width, channels, filters), as for `Ties.orbits`. None and functions keep the symmetry of the layer before, if
+        it has one.
 
     Raises
     ------
@@ -76,7 +77,7 @@ class Conv1D(Layer):
     ) -> None:
         self.filters = checked_count("filters", filters)
         self.window = Window.of(width, stride, dilation, padding)
-        self.padding, self.has_bias, self.symmetry = padding, bool(bias), symmetry
+        self.padding, self.has_bias, self.symmetry = padding, checked_flag("bias", bias), symmetry
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
@@ -86,8 +87,8 @@ class Conv1D(Layer):
         if outgoing is not None:
             self.window.check_mirror(repr(self))
         shape = (self.window.width, signal.channels, self.filters)
-        taps = self.window.width * (1 if signal.letters is not None else signal.channels)
-        weight = of_fan_in("weight", convolution_ties(shape, self.symmetry, actions), taps)
+        fan_in = self.window.width * (1 if signal.letters is not None else signal.channels)
+        weight = of_fan_in("weight", convolution_ties(shape, self.symmetry, actions), fan_in)
         self.weights: tuple[Weight, ...] = (weight,)
         if self.has_bias:
             self.weights += (bias(self.filters, bias_ties(self.filters, outgoing)),)
@@ -147,13 +148,11 @@ class Conv1D(Layer):
         return matrix.reshape(outputs * filters, length * channels)
 
     def _described(self) -> str:
-        window = self.window
-        optional = {
-            "stride": (window.stride, 1),
-            "dilation": (window.dilation, 1),
-            "padding": (self.padding, "valid"),
-            "bias": (self.has_bias, True),
-            "symmetry": (self.symmetry, None),
-        }
-        said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
-        return ", ".join([f"{self.filters}, width={window.width}", *said])
+        return shown(
+            *(f"{self.filters}", f"width={self.window.width}"),
+            stride=(self.window.stride, 1),
+            dilation=(self.window.dilation, 1),
+            padding=(self.padding, "valid"),
+            bias=(self.has_bias, True),
+            symmetry=(self.symmetry, None),
+        )

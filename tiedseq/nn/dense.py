@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ModelError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 from tiedseq.ties import Ties
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal, letter_table, masked
 from .symmetry import mirrored_channels
-from .weights import bias, of_fan_in, untied
+from .weights import bias, of_bias, of_fan_in, untied
 
 Array = NDArray[Any]
 
@@ -33,6 +33,16 @@ class Dense(Layer):
     bias : bool, default True
         Whether a number an output is added.
 
+    Weights start as those of `Conv1D` (He et al., ICCV 2015), biases at zero. "weight" is (channels, units), "bias"
+    (units,).
+
+    Raises
+    ------
+    ArgumentError
+        `units` is no positive number.
+    ModelError
+        In a network: letters come in, or antisymmetric channels alone.
+
     Examples
     --------
     >>> from tiedseq import nn
@@ -41,7 +51,7 @@ class Dense(Layer):
     """
 
     def __init__(self, units: int, bias: bool = True) -> None:
-        self.units, self.has_bias = checked_count("units", units), bool(bias)
+        self.units, self.has_bias = checked_count("units", units), checked_flag("bias", bias)
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_numbers(repr(self))
@@ -69,15 +79,29 @@ class Dense(Layer):
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         rows, flat = memory.reshape(-1, memory.shape[-1]), gradient.reshape(-1, self.units)
-        gradients = [rows.T @ flat, *([flat.sum(axis=0)] if self.has_bias else [])]
+        gradients = [rows.T @ flat, *([of_bias(flat)] if self.has_bias else [])]
         return gradient @ weights[0].T, gradients
 
     def _described(self) -> str:
-        return f"{self.units}" + ("" if self.has_bias else ", bias=False")
+        return shown(f"{self.units}", bias=(self.has_bias, True))
 
 
 class Flatten(Layer):
-    """All positions side by side as one vector; sequences must be of one length."""
+    """All positions side by side as one vector, (L * channels,) from (L, channels), position by position.
+
+    Sequences must be of one length: give `length=` to the network.
+
+    Raises
+    ------
+    ModelError
+        In a network: no length, no positions, or letters come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot(), nn.Flatten(), length=2)("GA")
+    array([0., 0., 1., 0., 1., 0., 0., 0.], dtype=float32)
+    """
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
@@ -100,7 +124,22 @@ class Flatten(Layer):
 
 
 class OneHot(Layer):
-    """Letters as numbers: a channel a letter, one where it stands; N is each letter in equal parts."""
+    """Letters as numbers, (L, letters): a channel a letter, one where it stands; N is each letter in equal parts.
+
+    A `Conv1D` or recurrent layer does not need it, and is faster without.
+
+    Raises
+    ------
+    ModelError
+        In a network: numbers come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot())("GN")
+    array([[0.  , 0.  , 1.  , 0.  ],
+           [0.25, 0.25, 0.25, 0.25]], dtype=float32)
+    """
 
     def _place(self, signal: Signal) -> Signal:
         if signal.letters is None:

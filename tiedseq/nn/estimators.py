@@ -114,9 +114,10 @@ class NetworkEstimator(Arguments, ABC):
         start = self.net.values if options.warm_start else self.net.draw(generator)
 
         def split(seed: int) -> tuple[Samples, Samples | None]:
-            return (samples, held_out) if isinstance(options.validation, tuple) else _split(samples, options, seed)
+            return (samples, held_out) if held_out is not None else _split(samples, options, seed)
 
-        run = train(self.net, loss, samples, split, start.astype(np.float64), seed, options)
+        data = [samples] if held_out is None else [samples, held_out]
+        run = train(self.net, loss, data, split, start.astype(np.float64), seed, options)
         self.net.values = run.values
         self.history_, self.validation_history_ = run.history, run.validation_history
         self.converged_ = run.converged

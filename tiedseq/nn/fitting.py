@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -33,7 +33,7 @@ _ORDER, _DRAWS = 0, 1  # what random numbers are for: each use has a stream of i
 def train(
     net: Sequential,
     loss: Loss,
-    samples: Samples,
+    data: Sequence[Samples],
     split: Callable[[int], tuple[Samples, Samples | None]],
     start: Vector,
     seed: int,
@@ -43,8 +43,8 @@ def train(
 
     Parameters
     ----------
-    samples : Samples
-        All of them, which a checkpoint belongs to.
+    data : sequence of Samples
+        All that is trained and validated on, which a checkpoint belongs to.
     split : function of a seed
         Returns those to train on, and those to validate on or None.
 
@@ -60,7 +60,7 @@ def train(
     ConvergenceWarning
         L-BFGS did not converge.
     """
-    checkpoint = Checkpoint(options.checkpoint, lambda: digest(net, samples, start, options))
+    checkpoint = Checkpoint(options.checkpoint, lambda: digest(net, loss, data, start, options))
     run = begun(checkpoint, start, seed, options)
     training, held_out = split(run.seed)
     with _progress(options) as show, mapping(options.executor) as workers, np.errstate(all="ignore"):

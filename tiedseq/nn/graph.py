@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal
-from .weights import Weight, bias, of_fan_in, untied
+from .weights import Weight, bias, of_bias, of_fan_in, untied
 
 Array = NDArray[Any]
 
@@ -54,7 +54,8 @@ class MultiHop(Layer):
     """
 
     def __init__(self, units: int, hops: int, adjacency: Any, bias: bool = True) -> None:
-        self.units, self.hops, self.has_bias = checked_count("units", units), checked_count("hops", hops), bool(bias)
+        self.units, self.hops = checked_count("units", units), checked_count("hops", hops)
+        self.has_bias = checked_flag("bias", bias)
         self.adjacency = _checked_adjacency(adjacency)
         self.nodes = self.adjacency.shape[0]
 
@@ -101,12 +102,12 @@ class MultiHop(Layer):
             total = scale * flow + self._transposed @ total
         projected = _by_sequence(total, self.units)
         of_weight = np.tensordot(incoming, projected, axes=([0, 1], [0, 1]))
-        gradients = [of_weight, of_scales, *([gradient.sum(axis=(0, 1))] if self.has_bias else [])]
+        gradients = [of_weight, of_scales, *([of_bias(gradient)] if self.has_bias else [])]
         return projected @ weights[0].T, gradients
 
     def _described(self) -> str:
-        optional = "" if self.has_bias else ", bias=False"
-        return f"{self.units}, hops={self.hops}, adjacency=<{self.nodes} nodes>{optional}"
+        always = f"{self.units}", f"hops={self.hops}", f"adjacency=<{self.nodes} nodes>"
+        return shown(*always, bias=(self.has_bias, True))
 
 
 class _Scales(Weight):

@@ -22,12 +22,31 @@ class Layer(ABC):
 
     A layer is described first, and takes its place in a network when the network is made: `place` gets the signal that
     comes in, makes the weights, and returns the signal that goes out. It holds no values: `forward` and `backward` are
-    functions of the arrays they are given, so that threads share nothing.
+    functions of the arrays they are given, so that threads share nothing. A layer of your own defines `_place`,
+    `forward` and `backward`.
 
     Attributes
     ----------
     given : (tuple, dict)
         The arguments of the constructor, by position and by name: what a model file says of the layer.
+    weights : tuple of Weight
+        Arrays whose entries are tied, and how they start; from `place` on.
+    input, output : Signal or None
+        What comes in and goes out; from `place` on.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> class Cube(nn.Layer):
+    ...     def _place(self, signal):
+    ...         signal.need_numbers(repr(self))
+    ...         return signal  # an odd function of every number keeps any symmetry
+    ...     def forward(self, weights, batch, random=None):
+    ...         return batch.with_values(batch.values**3), batch.values
+    ...     def backward(self, weights, memory, gradient):
+    ...         return gradient * 3 * memory**2, []
+    >>> nn.Sequential(Cube(), input=nn.Signal(2, positions=False))([2, -1])
+    array([ 8., -1.], dtype=float32)
     """
 
     given: tuple[tuple[Any, ...], dict[str, Any]]
@@ -105,3 +124,9 @@ class Layer(ABC):
     def _described(self) -> str:
         """The arguments, as they show."""
         return ""
+
+
+def shown(*always: str, **optional: tuple[Any, Any]) -> str:
+    """Return arguments as they show: some always, of the others (value, default) those that are not the default."""
+    said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
+    return ", ".join([*always, *said])

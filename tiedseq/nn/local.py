@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 from tiedseq.ties import Ties
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal, letter_table, masked
 from .symmetry import actions_of, mirrored_filters
-from .taps import padded
+from .taps import padded, seen, seen_by
 from .weights import Weight, bias, of_fan_in
 from .window import Window, windows_over
 
@@ -81,7 +81,7 @@ class LocallyConnected1D(Layer):
     ) -> None:
         self.filters = checked_count("filters", filters)
         self.window = Window.of(width, stride, dilation, padding)
-        self.padding, self.has_bias, self.ties = padding, bool(bias), ties
+        self.padding, self.has_bias, self.ties = padding, checked_flag("bias", bias), ties
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
@@ -148,33 +148,29 @@ class LocallyConnected1D(Layer):
             return None, gradients
         outputs, width, channels, filters = weights[0].shape
         filled = np.matmul(by_position, weights[0].reshape(outputs, width * channels, filters).swapaxes(1, 2))
-        taps = filled.reshape(outputs, len(gradient), width, channels)
+        shares = filled.reshape(outputs, len(gradient), width, channels)
         back = np.zeros_like(padded(batch.values, self.window))
         for tap in range(width):
-            first = tap * self.window.dilation
-            last = first + (outputs - 1) * self.window.stride + 1
-            back[:, first : last : self.window.stride] += taps[:, :, tap].swapaxes(0, 1)
+            seen_by(back, tap, outputs, self.window)[...] += shares[:, :, tap].swapaxes(0, 1)
         return back[:, self.window.before : self.window.before + batch.values.shape[1]], gradients
 
     def _windows(self, values: Array) -> Array:
         """(outputs, N, width * channels): what every position of the output sees."""
         source = padded(values if self._table is None else self._table[values], self.window)
-        outputs = np.arange(self.window.outputs(values.shape[1]))
-        seen = outputs[:, None] * self.window.stride + np.arange(self.window.width) * self.window.dilation
-        return source[:, seen].swapaxes(0, 1).reshape(len(outputs), len(values), -1)
+        outputs = int(self.window.outputs(values.shape[1]))
+        return seen(source, outputs, self.window).swapaxes(0, 1).reshape(outputs, len(values), -1)
 
     def _described(self) -> str:
-        window = self.window
-        optional = {
-            "stride": (window.stride, 1),
-            "dilation": (window.dilation, 1),
-            "padding": (self.padding, "valid"),
-            "bias": (self.has_bias, True),
-        }
-        said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
-        if self.ties is not None:
-            said.append(f"ties={self.ties!r}" if isinstance(self.ties, str) else "ties=...")
-        return ", ".join([f"{self.filters}, width={window.width}", *said])
+        said = shown(
+            *(f"{self.filters}", f"width={self.window.width}"),
+            stride=(self.window.stride, 1),
+            dilation=(self.window.dilation, 1),
+            padding=(self.padding, "valid"),
+            bias=(self.has_bias, True),
+        )
+        if self.ties is None:
+            return said
+        return f"{said}, ties={self.ties!r}" if isinstance(self.ties, str) else f"{said}, ties=..."
 
 
 def _mirrored_positions(incoming: Action, outgoing: Action) -> Turn:

@@ -21,7 +21,6 @@ Array = NDArray[Any]
 
 _MOST_TAPS = 4  # in a group
 _TABLE_ROWS = 1024  # of all groups, for a block of filters: 128 KiB in float32, which stays near the core
-_LINE = 64  # bytes of a cache line
 _LARGE = 4 << 20  # bytes of outputs that leave a core's cache before the next layer reads them
 
 
@@ -87,11 +86,9 @@ class Reading:
     def zeros(self, dtype: Any) -> Array:
         """A table (blocks, groups, rows, lanes) from the beginning of a cache line on."""
         from tiedseq.kernels.channels import CHANNELS
-        from tiedseq.kernels.memory import aligned_zeros
+        from tiedseq.kernels.memory import aligned_zeros_of
 
-        shape = (self.blocks, self.groups, len(self.shares) ** self.group, CHANNELS)
-        size = int(np.prod(shape))
-        return aligned_zeros(size).view(dtype)[:size].reshape(shape)
+        return aligned_zeros_of((self.blocks, self.groups, len(self.shares) ** self.group, CHANNELS), dtype)
 
 
 def _group_of(radix: int, width: int, positions: int) -> int:
@@ -124,12 +121,12 @@ def forward(reading: Reading, weight: Array, bias: Array | None = None) -> Array
     """Return (N, outputs, filters), zero beyond `counts`, of weights (width, letters, filters) and biases."""
     from tiedseq.kernels import convolution
     from tiedseq.kernels.channels import CHANNELS
-    from tiedseq.kernels.memory import recycled
+    from tiedseq.kernels.memory import LINE, recycled
 
     table = _table(reading, weight, bias)
     shape = (len(reading.codes), int(reading.window.outputs(reading.codes.shape[1])), reading.filters)
     values = recycled(int(np.prod(shape)) + CHANNELS, weight.dtype)
-    past_caches = values.nbytes >= _LARGE and values.ctypes.data % _LINE == 0 == shape[2] * values.itemsize % _LINE
+    past_caches = values.nbytes >= _LARGE and values.ctypes.data % LINE == 0 == shape[2] * values.itemsize % LINE
     convolution.forward(*reading.geometry, table.ravel(), *_sizes(table), reading.filters, values, past_caches)
     return values[:-CHANNELS].reshape(shape)
 

@@ -13,10 +13,10 @@ from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.options import check_word, checked_probability
 from tiedseq.sink import open_sink
 
+from . import lookup
 from .convolution import Conv1D
-from .inputs import gathered, sequences_of
 from .network import Sequential
-from .signal import Batch, letter_table
+from .signal import letter_table
 
 if TYPE_CHECKING:
     from Bio.motifs import Motif
@@ -45,7 +45,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     Returns
     -------
     list of Bio.motifs.Motif
-        One a filter, named "filter 0" and so on, in the order of the filters; one for two that are tied as reverse
+        One a filter, named "filter_0" and so on, in the order of the filters; one for two that are tied as reverse
         complements, with the places of both strands. Left out are filters that nothing excites. An N in `counts`
         is a quarter of each.
 
@@ -69,7 +69,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     if not isinstance(layer, Conv1D) or layer.letters is None:
         raise ModelError(f"motifs are of the filters of an nn.Conv1D over letters; the first layer is {layer!r}.")
     share = checked_probability("share", share)
-    values, _ = sequences_of(sequences, net.input, net.dtype)
+    values, _ = net.read(sequences)
     excitements, places = _best_places(net, layer, values)
     table = letter_table(layer.letters, np.float64)
     offsets = layer.window.dilation * np.arange(layer.window.width) - layer.window.before
@@ -83,7 +83,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
             letters = _letters_at(values[k], place, table)
             counts += letters[::-1, layer.letters.complement_index] if strand[k] else letters
         if counts.any():
-            found.append(_motif(f"filter {number}", counts, layer.letters.letters))
+            found.append(_motif(f"filter_{number}", counts, layer.letters.letters))
     return found
 
 
@@ -105,6 +105,19 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
         An unknown format, or no motif.
     ResourceError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from tiedseq import nn
+    >>> net = nn.Sequential(nn.Conv1D(1, width=3, bias=False))
+    >>> net.values = [0, 0, 0, 1,  1, 0, 0, 0,  1, 0, 0, 0]  # T, A, A
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "found.jaspar")
+    ...     nn.write_motifs(nn.motifs(net, ["GGCTAACC", "CTAAG"]), path, format="jaspar")
+    ...     print(path.read_text().splitlines()[1])
+    A [  0.00   2.00   2.00]
     """
     check_word("format", format, FORMATS)
     chosen = list(found)
@@ -122,22 +135,10 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
 
 def _best_places(net: Sequential, layer: Conv1D, values: Sequence[Array]) -> tuple[Array, Array]:
     """(sequences, filters): how much the best place of a sequence excites a filter, and where it is."""
-    parameters = list(net.parameters.values())
-    best, places = [], []
-    for first in range(0, len(values), _BATCH):
-        batch = gathered(values[first : first + _BATCH], net.input)
-        outgoing, _ = layer.forward(parameters[: len(layer.weights)], batch)
-        excitement = _without_ends(outgoing)
-        places.append(excitement.argmax(axis=1))
-        best.append(excitement.max(axis=1))
-    return np.concatenate(best), np.concatenate(places)
-
-
-def _without_ends(batch: Batch) -> Array:
-    """The values, minus infinity beyond the ends of sequences."""
-    assert batch.lengths is not None
-    beyond = np.arange(batch.values.shape[1]) >= batch.lengths[:, None]
-    return np.where(beyond[:, :, None], -np.inf, batch.values)
+    weights = net.stack.of_part(layer, net.expanded())
+    batches = (net.batch(values[first : first + _BATCH]) for first in range(0, len(values), _BATCH))
+    found = [lookup.maximum(layer.read(batch), *weights) for batch in batches]
+    return np.concatenate([best for best, _ in found]), np.concatenate([places for _, places in found])
 
 
 def _distinct_filters(layer: Conv1D) -> list[tuple[int, int]]:
@@ -159,7 +160,7 @@ def _motif(name: str, counts: Array, letters: str) -> Motif:
     from Bio.motifs import Motif
 
     found = Motif(alphabet=letters, counts={letter: counts[:, k].tolist() for k, letter in enumerate(letters)})
-    found.name = found.matrix_id = name.replace(" ", "_")
+    found.name = found.matrix_id = name
     return found
 
 
@@ -172,8 +173,7 @@ def _meme(found: Sequence[Motif]) -> str:
         "",
         f"ALPHABET= {letters}",
         "",
-        "strands: + -",
-        "",
+        *(("strands: + -", "") if set(letters) <= set("ACGTU") else ()),
         "Background letter frequencies",
         equal,
     ]

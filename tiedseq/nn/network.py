@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tiedseq import storage
 from tiedseq.alphabet import DNA
 from tiedseq.errors import ArgumentError
+from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generators
 from tiedseq.strands.one_thread import on_one_thread
 
@@ -20,7 +21,7 @@ from . import document
 from .fusion import fused
 from .layer import Layer
 from .signal import Batch, Signal
-from .stack import Stack
+from .stack import Stack, labels_of
 from .weights import Weight
 
 Array = NDArray[Any]
@@ -72,10 +73,8 @@ class Sequential:
         random_state: RandomState = None,
     ) -> None:
         self.dtype = checked_dtype(dtype)
-        if length is not None and (isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1):
-            raise ArgumentError(f"length={length!r} must be the number of positions of every sequence, or None.")
         self.layers = tuple(layers)
-        self.input = Signal.of(input, None if length is None else int(length), self.dtype)
+        self.input = Signal.of(input, None if length is None else checked_count("length", length), self.dtype)
         self.stack = Stack(self.layers)
         self.output = self.stack.place(self.input)
         self.stack.steps = fused(self.stack.parts)
@@ -118,7 +117,8 @@ class Sequential:
     @property
     def names(self) -> list[str]:
         """The label of every weight: the number of its layer, the layer, its name there, as in "0.conv1d.weight"."""
-        return names_of(self.layers, self.stack.weights)
+        layers = ((f"{number}.{type(layer).__name__.lower()}", layer) for number, layer in enumerate(self.layers))
+        return labels_of(self.stack.weights, layers)
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -248,15 +248,6 @@ def checked_dtype(dtype: Any) -> Any:
     if found not in (np.float32, np.float64):
         raise ArgumentError(f'dtype={dtype!r} must be "float32" or "float64".')
     return found.type
-
-
-def names_of(layers: Sequence[Layer], weights: Sequence[Any]) -> list[str]:
-    """The labels of weights: those of the first layer that holds each."""
-    labels: dict[int, str] = {}
-    for number, layer in enumerate(layers):
-        for weight, name in zip(layer.weights, layer.weight_names, strict=True):
-            labels.setdefault(id(weight), f"{number}.{type(layer).__name__.lower()}.{name}")
-    return [labels[id(weight)] for weight in weights]
 
 
 def _shape(layer: Layer) -> str:

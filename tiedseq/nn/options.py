@@ -16,11 +16,30 @@ OPTIMISERS = ("adam", "lbfgs")
 
 
 class Epoch(NamedTuple):
-    """What a callback is told after every epoch (with L-BFGS, after every iteration)."""
+    """What a callback is told after every epoch (with L-BFGS, after every iteration).
 
-    epoch: int  # from 0
-    loss: float  # the objective: mean over the minibatches as they were met; with L-BFGS that of all
-    validation_loss: float | None  # the weighted mean of the loss alone, without dropout
+    Attributes
+    ----------
+    epoch : int
+        From 0.
+    loss : float
+        The objective: the mean over the minibatches as they were met; with L-BFGS that of all sequences.
+    validation_loss : float or None
+        The weighted mean of the loss alone on what is held out, without dropout; None if nothing is.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> losses = []
+    >>> net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1))
+    >>> clf = nn.Classifier(net, max_epochs=3, random_state=0, callback=lambda epoch: losses.append(epoch.loss))
+    >>> clf.fit(["AAAC", "GGGT"], [0, 1]).history_ == losses
+    True
+    """
+
+    epoch: int
+    loss: float
+    validation_loss: float | None
 
 
 @dataclass(frozen=True)

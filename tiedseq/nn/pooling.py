@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal, masked
 from .symmetry import refuse_signs
+from .taps import seen_by
 from .window import Window, windows_over
 
 Array = NDArray[Any]
@@ -26,7 +27,22 @@ class _GlobalPool(Layer):
 
 
 class GlobalMaxPool(_GlobalPool):
-    """The maximum of every channel over all positions; its gradient goes to the first of equals."""
+    """The maximum of every channel over all positions: (channels,) from (L, channels).
+
+    Its gradient goes to the first of equals. Right after a convolution over letters, or with ReLU between both, the
+    outputs of the convolution are never written.
+
+    Raises
+    ------
+    ModelError
+        In a network: no positions or no numbers come in, or antisymmetric channels, whose sign would be lost.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot(), nn.GlobalMaxPool())("GATT")
+    array([1., 0., 1., 1.], dtype=float32)
+    """
 
     def _place(self, signal: Signal) -> Signal:
         refuse_signs(repr(self), signal)
@@ -52,14 +68,29 @@ class GlobalMaxPool(_GlobalPool):
 
 
 class GlobalMeanPool(_GlobalPool):
-    """The mean of every channel over all positions of the sequence."""
+    """The mean of every channel over all positions of the sequence: (channels,) from (L, channels).
+
+    Sums are taken in float64.
+
+    Raises
+    ------
+    ModelError
+        In a network: no positions or no numbers come in.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.OneHot(), nn.GlobalMeanPool())("GATT")
+    array([0.25, 0.  , 0.25, 0.5 ], dtype=float32)
+    """
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         assert batch.lengths is not None
-        shares = (1.0 / batch.lengths).astype(batch.values.dtype)[:, None]
-        return Batch(batch.values.sum(axis=1) * shares), (shares, batch)
+        shares = 1.0 / batch.lengths[:, None]
+        means = batch.values.sum(axis=1, dtype=np.float64) * shares
+        return Batch(means.astype(batch.values.dtype)), (shares.astype(batch.values.dtype), batch)
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         shares, batch = memory
@@ -82,15 +113,14 @@ class _Pool(Layer):
         length = None if signal.length is None else int(self.window.outputs(signal.length))
         return signal.changed(signal.channels, signal.action, length)
 
-    def _windows(self, values: Array) -> Array:
-        """(N, outputs, channels, width), a view."""
-        found = np.lib.stride_tricks.sliding_window_view(values, self.window.width, axis=1)
-        view: Array = found[:, :: self.window.stride]
-        return view
+    def _taps(self, values: Array) -> Iterator[Array]:
+        """What every tap of the windows sees: views (N, outputs, channels)."""
+        outputs = int(self.window.outputs(values.shape[1]))
+        for tap in range(self.window.width):
+            yield seen_by(values, tap, outputs, self.window)
 
     def _described(self) -> str:
-        stride = self.window.stride
-        return f"{self.window.width}" + ("" if stride == self.window.width else f", stride={stride}")
+        return shown(f"{self.window.width}", stride=(self.window.stride, self.window.width))
 
 
 class MaxPool(_Pool):
@@ -101,7 +131,23 @@ class MaxPool(_Pool):
     width : int
         Positions in a window.
     stride : int, default `width`
-        Positions between windows. What is left over at the end is left out; with a symmetry it is refused.
+        Positions between windows. What is left over at the end is left out; with a symmetry it is refused, as the
+        mirror image would leave out others.
+
+    Raises
+    ------
+    ArgumentError
+        `width` or `stride` is no positive number.
+    ModelError
+        In a network: no positions or no numbers come in, or antisymmetric channels, whose sign would be lost.
+    SequenceError
+        A sequence shorter than `width`, or with a symmetry one that the stride does not fit.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.MaxPool(2), input=1)([[[1], [5], [3], [2], [9]]]).ravel()
+    array([5., 3.], dtype=float32)
     """
 
     def _place(self, signal: Signal) -> Signal:
@@ -112,35 +158,52 @@ class MaxPool(_Pool):
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         lengths = windows_over(self, self.window, batch, self.mirror)
-        windows = self._windows(batch.values)
-        where = windows.argmax(axis=3)
-        values = np.take_along_axis(windows, where[..., None], axis=3)[..., 0]
+        first, *others = self._taps(batch.values)
+        values, where = first.copy(), np.zeros(first.shape, np.int32)
+        for tap, seen in enumerate(others, start=1):
+            np.copyto(where, tap, where=seen > values)
+            np.maximum(values, seen, out=values)
         return Batch(masked(values, lengths), lengths), (where, batch.values.shape)
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         where, shape = memory
         back = np.zeros(shape, gradient.dtype)
-        outputs = gradient.shape[1]
-        for tap in range(self.window.width):
-            seen = back[:, tap : tap + (outputs - 1) * self.window.stride + 1 : self.window.stride]
+        for tap, seen in enumerate(self._taps(back)):
             seen += gradient * (where == tap)
         return back, []
 
 
 class MeanPool(_Pool):
-    """The mean of every channel in every window; `width` and `stride` as in `MaxPool`."""
+    """The mean of every channel in every window.
+
+    Parameters
+    ----------
+    width, stride
+        As in `MaxPool`.
+
+    Raises
+    ------
+    ArgumentError, ModelError, SequenceError
+        As for `MaxPool`; antisymmetric channels keep their sign.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.MeanPool(2), input=1)([[[1], [5], [3], [2], [9]]]).ravel()
+    array([3. , 2.5], dtype=float32)
+    """
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         lengths = windows_over(self, self.window, batch, self.mirror)
-        values = self._windows(batch.values).mean(axis=3, dtype=batch.values.dtype)
+        first, *others = self._taps(batch.values)
+        values = sum(others, start=first) / batch.values.dtype.type(self.window.width)
         return Batch(masked(values, lengths), lengths), batch.values.shape
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         back = np.zeros(memory, gradient.dtype)
-        outputs = gradient.shape[1]
         share = gradient / gradient.dtype.type(self.window.width)
-        for tap in range(self.window.width):
-            back[:, tap : tap + (outputs - 1) * self.window.stride + 1 : self.window.stride] += share
+        for seen in self._taps(back):
+            seen += share
         return back, []

@@ -76,6 +76,15 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any]) -> None:
     ModelError
         Weights that are tied in the network differ in the state (by more than a millionth of the largest), or a layer
         that PyTorch has no counterpart of.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tiedseq import nn
+    >>> net = nn.Sequential(nn.Dense(1), input=nn.Signal(2, positions=False))
+    >>> nn.from_state_dict(net, {"0.weight": np.array([[1.0, 2.0]]), "0.bias": np.array([0.5])})
+    >>> net([10, 100])
+    array([210.5], dtype=float32)
     """
     names = list(to_state_dict(net))
     if set(state) != set(names):

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
-from tiedseq.options import check_word, checked_count
+from tiedseq.options import check_word, checked_count, checked_flag
 
 from . import cells
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal
 from .symmetry import actions_of
 from .weights import Weight, untied
@@ -28,7 +28,8 @@ class _Recurrent(Layer):
         self, units: int, sequences: bool = False, bidirectional: bool = False, symmetry: str | None = None
     ) -> None:
         self.units = checked_count("units", units)
-        self.sequences, self.bidirectional, self.symmetry = bool(sequences), bool(bidirectional), symmetry
+        self.sequences, self.symmetry = checked_flag("sequences", sequences), symmetry
+        self.bidirectional = checked_flag("bidirectional", bidirectional)
         if symmetry is not None and symmetry != "reverse-complement":
             raise ArgumentError(f'symmetry={symmetry!r} of a recurrent layer must be "reverse-complement" or None.')
         if symmetry is not None and not bidirectional:
@@ -111,14 +112,13 @@ class _Recurrent(Layer):
         return np.concatenate([states[place] for place in self._ends(batch)], axis=1)
 
     def _described(self) -> str:
-        optional = {
-            "reset": (getattr(self, "reset", "after"), "after"),
-            "sequences": (self.sequences, False),
-            "bidirectional": (self.bidirectional, False),
-            "symmetry": (self.symmetry, None),
-        }
-        said = [f"{name}={value!r}" for name, (value, default) in optional.items() if value != default]
-        return ", ".join([f"{self.units}", *said])
+        return shown(
+            f"{self.units}",
+            sequences=(self.sequences, False),
+            bidirectional=(self.bidirectional, False),
+            symmetry=(self.symmetry, None),
+            reset=(getattr(self, "reset", "after"), "after"),
+        )
 
 
 def _mirrored(action: Action, weight: Array) -> Array:
@@ -183,10 +183,10 @@ class GRU(_Recurrent):
     ----------
     units : int
         Numbers that the state has.
-    reset : "after" or "before", default "after"
-        Whether the reset gate comes after the product of the state or before it.
     sequences, bidirectional, symmetry
         As for `RNN`.
+    reset : "after" or "before", default "after"
+        Whether the reset gate comes after the product of the state or before it.
 
     "weight" is (channels, 3, units), "recurrent" (units, 3, units), gates in the order r, z, n; "bias" is (4, units),
     b_u the last, or (3, units) with reset="before". PyTorch's other second biases are redundant.
@@ -206,10 +206,10 @@ class GRU(_Recurrent):
     def __init__(
         self,
         units: int,
-        reset: str = "after",
         sequences: bool = False,
         bidirectional: bool = False,
         symmetry: str | None = None,
+        reset: str = "after",
     ) -> None:
         super().__init__(units, sequences, bidirectional, symmetry)
         check_word("reset", reset, tuple(RESETS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.checkpoints import Checkpoint
+from tiedseq.errors import ModelError
 
+from . import document
+from .layer import Layer
+from .losses import Loss
 from .minibatches import Samples
 from .network import Sequential
 from .optimisers import Adam, Evaluations
@@ -95,20 +100,44 @@ def _restored(state: dict[str, Any], options: Options) -> Run:
     return run
 
 
-def digest(net: Sequential, samples: Samples, start: Vector, options: Options) -> str:
-    """Identify network, data and options; how long it may take and who works is free."""
+def digest(net: Sequential, loss: Loss, data: Sequence[Samples], start: Vector, options: Options) -> str:
+    """Identify network, loss, data and options; how long it may take and who works is free."""
     found = hashlib.sha256()
-    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(net))  # where a function is in memory
-    said = (layers, net.input, np.dtype(net.dtype).name, len(samples))
+    said = (_Description().value(net), net.input, np.dtype(net.dtype).name, _without_address(loss))
     names = ("optimiser", "batch_size", "learning_rate", "weight_decay", "class_weight", "warm_start")
     chosen = [getattr(options, name) for name in names]
     held = options.validation if isinstance(options.validation, float | int) else "given"
     seeded = isinstance(options.random_state, int | np.integer)
     drawn = int(options.random_state) if seeded else type(options.random_state).__name__  # type: ignore[arg-type]
     found.update(repr((said, chosen, held, drawn)).encode())
+    for weight in net.weights:  # these also tell functions apart that tie
+        found.update(weight.ties.labels.tobytes() + weight.ties.signs.tobytes())
     if options.warm_start or seeded:  # else it is drawn anew, and that in the file counts
         found.update(start.tobytes())
-    for part in (samples.sequences, samples.targets, samples.weights):
-        for array in [part] if isinstance(part, np.ndarray) else part:
-            found.update(array.tobytes())
+    for samples in data:
+        found.update(samples.lengths.tobytes())
+        for part in (samples.sequences, samples.targets, samples.weights):
+            for array in [part] if isinstance(part, np.ndarray) else part:
+                found.update(array.tobytes())
     return found.hexdigest()
+
+
+class _Description(document.Writer):
+    """Layers with all their arguments, also those that no model file can hold; values apart, which a training sets."""
+
+    def layer(self, layer: Layer) -> dict[str, Any]:
+        arguments = {name: self.value(entry) for name, entry in document.arguments_of(layer).items()}
+        return {"layer": type(layer).__qualname__, "arguments": arguments}
+
+    def value(self, entry: Any, where: str = "") -> Any:
+        if isinstance(entry, Sequential):
+            return [self.layer(layer) for layer in entry.layers]
+        try:
+            return super().value(entry, where)
+        except ModelError:
+            return _without_address(entry)
+
+
+def _without_address(entry: Any) -> str:
+    """What Python calls it, without where it is in memory."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(entry))

@@ -26,9 +26,17 @@ class Action:
     name : {"reverse-complement", "reversal"}
         How the letters of the input are read: complemented too, or only from the other end.
     permutation : tuple of int
-        Its own inverse.
+        Its own inverse, as reading from the other end is.
     signs : tuple of int
-        +1 or -1, a channel each.
+        +1 or -1, a channel each; `Action.of` takes +1 for all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tiedseq import nn
+    >>> strands = nn.Action.of("reverse-complement", [1, 0, 2])  # the signals of both strands, and one that has none
+    >>> strands.on_channels(np.array([5.0, 7.0, 9.0]))
+    array([7., 5., 9.])
     """
 
     name: str
@@ -37,6 +45,7 @@ class Action:
 
     @classmethod
     def of(cls, name: str, permutation: Any, signs: Any = None) -> Action:
+        """Return an action from any sequences of whole numbers."""
         order = tuple(int(k) for k in permutation)
         return cls(name, order, tuple(int(s) for s in signs) if signs is not None else (1,) * len(order))
 
@@ -54,6 +63,7 @@ class Action:
 
     @property
     def has_signs(self) -> bool:
+        """Whether a channel changes its sign."""
         return -1 in self.signs
 
     def on_channels(self, values: Array) -> Array:
@@ -78,8 +88,14 @@ class Signal:
         Given if positions hold codes of letters, uint8 (N, L), instead of numbers.
     action : Action or None, default None
         How the channels turn when the sequence is read from its other end; None where nothing is said of it.
-    dtype : float32 or float64
-        What is computed in.
+    dtype : float32 or float64, default float32
+        What is computed in; `Sequential` sets it.
+
+    Examples
+    --------
+    >>> from tiedseq import nn
+    >>> nn.Sequential(nn.Dense(2), input=nn.Signal(3, positions=False))([[1, 2, 3]]).shape  # rows of three numbers
+    (1, 2)
     """
 
     channels: int
@@ -110,14 +126,17 @@ class Signal:
         return Signal(channels, positions, length, None, action, self.dtype)
 
     def need_positions(self, layer: str) -> None:
+        """ModelError where there are none."""
         if not self.positions:
             raise ModelError(f"{layer} runs over positions, and the layer before it leaves none; put it earlier.")
 
     def need_numbers(self, layer: str) -> None:
+        """ModelError where there are letters."""
         if self.letters is not None:
             raise ModelError(f"{layer} takes numbers, and this input is letters; put an nn.Conv1D or nn.OneHot first.")
 
     def need_length(self, layer: str) -> int:
+        """Return the length that all sequences have; ModelError where they may differ."""
         if self.length is None:
             raise ModelError(
                 f"{layer} has weights for every position, so all sequences must be as long: give length= to the "
@@ -136,6 +155,14 @@ class Batch:
         Zero beyond a sequence's end; of letters, the code `padding(alphabet)`.
     lengths : int64 (N,) or None
         The number of positions of each sequence; None without positions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tiedseq import nn
+    >>> batch = nn.Batch(np.zeros((2, 5, 3)), np.array([5, 4]))
+    >>> len(batch), batch.is_ragged
+    (2, True)
     """
 
     values: Array
@@ -150,6 +177,7 @@ class Batch:
         return self.lengths is not None and bool((self.lengths < self.values.shape[1]).any())
 
     def with_values(self, values: Array) -> Batch:
+        """Return other values at the same positions."""
         return Batch(values, self.lengths)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,18 @@ from tiedseq.errors import ArgumentError
 
 from .layer import Layer
 from .signal import Batch, Signal
+from .weights import Weight
 
 Array = NDArray[Any]
+
+
+def labels_of(weights: Sequence[Weight], parts: Iterable[tuple[str, Layer]]) -> list[str]:
+    """Return a label for every weight: the prefix of the first part that holds it, and its name there."""
+    labels: dict[Weight, str] = {}
+    for prefix, part in parts:
+        for weight, name in zip(part.weights, part.weight_names, strict=True):
+            labels.setdefault(weight, f"{prefix}.{name}")
+    return [labels[weight] for weight in weights]
 
 
 class Composite(Layer):
@@ -28,11 +38,7 @@ class Composite(Layer):
 
     @property
     def weight_names(self) -> list[str]:
-        names: dict[int, str] = {}
-        for number, part in enumerate(self.parts):
-            for weight, name in zip(part.weights, part.weight_names, strict=True):
-                names.setdefault(id(weight), f"{number}.{name}")
-        return [names[id(weight)] for weight in self.weights]
+        return labels_of(self.weights, ((str(number), part) for number, part in enumerate(self.parts)))
 
     def of_part(self, part: Layer, weights: Sequence[Array]) -> list[Array]:
         """The arrays of one part, among those of all."""

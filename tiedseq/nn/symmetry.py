@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from tiedseq.errors import ArgumentError, ModelError
@@ -17,8 +17,8 @@ SYMMETRIES = ("reverse-complement", "palindrome", "antisymmetric")
 def actions_of(layer: str, symmetry: Any, signal: Signal, filters: int) -> tuple[Action, Action] | None:
     """Return how the channels that come in and those that go out turn; None where nothing is said of it.
 
-    Without `symmetry` a layer keeps that of its input, if it has one. Channels of a network that knows both strands
-    come in pairs: filter c and its mirror image filters - 1 - c.
+    Without `symmetry`, or with functions for it, a layer keeps that of its input, if it has one. Channels of a network
+    that knows both strands come in pairs: filter c and its mirror image filters - 1 - c.
 
     Raises
     ------
@@ -29,9 +29,7 @@ def actions_of(layer: str, symmetry: Any, signal: Signal, filters: int) -> tuple
     """
     incoming = signal.action
     if symmetry is None or _is_rearrangement(symmetry):
-        if incoming is None or symmetry is not None:
-            return None
-        return incoming, _outgoing(layer, incoming.name, filters)
+        return None if incoming is None else (incoming, _outgoing(layer, incoming.name, filters))
     if symmetry not in SYMMETRIES:
         raise ArgumentError(
             f"symmetry={symmetry!r} must be one of {', '.join(SYMMETRIES)}, None, or a function that rearranges the "
@@ -76,13 +74,13 @@ def _of_input(layer: str, name: str, signal: Signal) -> Action:
 
 
 def convolution_ties(shape: tuple[int, int, int], symmetry: Any, actions: tuple[Action, Action] | None) -> Ties:
-    """The ties of filters (width, channels, filters)."""
+    """The ties of filters (width, channels, filters): those of the actions, and of functions given for `symmetry`."""
+    functions: list[Symmetry] = []
+    if _is_rearrangement(symmetry):
+        functions = [symmetry] if callable(symmetry) else list(symmetry)
     if actions is not None:
-        return Ties.orbits(shape, mirrored_filters(*actions))
-    if symmetry is None:
-        return untied(shape)
-    functions: Sequence[Symmetry] = [symmetry] if callable(symmetry) else list(symmetry)
-    return Ties.orbits(shape, *functions)
+        functions.append(mirrored_filters(*actions))
+    return Ties.orbits(shape, *functions) if functions else untied(shape)
 
 
 def mirrored_filters(incoming: Action, outgoing: Action) -> Callable[[Any], Any]:

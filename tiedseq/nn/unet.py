@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import SequenceError
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_flag
 
 from . import taps
 from .convolution import Conv1D
 from .dense import Dense
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Action, Batch, Signal, masked
-from .stack import Composite
+from .stack import Composite, labels_of
 from .symmetry import bias_ties, convolution_ties
 from .weights import Weight, bias, of_fan_in
 from .window import Window
@@ -77,7 +77,7 @@ class UNet1D(Composite):
     ) -> None:
         self.filters, self.depth = checked_count("filters", filters), checked_count("depth", depth)
         self.window = Window.of(width, 1, 1, "same")
-        self.classes, self.tied, self.symmetry = checked_count("classes", classes), bool(tied), symmetry
+        self.classes, self.tied, self.symmetry = checked_count("classes", classes), checked_flag("tied", tied), symmetry
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
@@ -104,12 +104,8 @@ class UNet1D(Composite):
 
     @property
     def weight_names(self) -> list[str]:
-        names: dict[int, str] = {}
-        of_parts = [f"down{k}" for k in range(self.depth + 1)] + [f"up{k}" for k in range(self.depth, 0, -1)] + ["head"]
-        for part, place in zip(self.parts, of_parts, strict=True):
-            for weight in part.weights:
-                names.setdefault(id(weight), f"{place}.{weight.name}")
-        return [names[id(weight)] for weight in self.weights]
+        places = [f"down{k}" for k in range(self.depth + 1)] + [f"up{k}" for k in range(self.depth, 0, -1)] + ["head"]
+        return labels_of(self.weights, zip(places, self.parts, strict=True))
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
@@ -169,8 +165,8 @@ class UNet1D(Composite):
                 )
 
     def _described(self) -> str:
-        optional = (", tied=True" if self.tied else "") + (f", symmetry={self.symmetry!r}" if self.symmetry else "")
-        return f"{self.filters}, depth={self.depth}, width={self.window.width}, classes={self.classes}{optional}"
+        always = f"{self.filters}", f"depth={self.depth}", f"width={self.window.width}", f"classes={self.classes}"
+        return shown(*always, tied=(self.tied, False), symmetry=(self.symmetry, None))
 
 
 class _Up(Layer):

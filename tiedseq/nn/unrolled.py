@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
-from tiedseq.options import checked_count, checked_weight
+from tiedseq.options import checked_count, checked_flag, checked_weight
 from tiedseq.ties import Ties
 
-from .layer import Layer
+from .layer import Layer, shown
 from .signal import Batch, Signal, letter_table
 from .weights import Weight
 
@@ -30,13 +30,13 @@ class UnrolledRNN(Layer):
     ----------
     units : int
         Numbers that the state has.
+    sequences : bool, default False
+        Whether every state goes out, (L, units), or the last one, (units,).
     tie : float, default 0
         The strength with which the weights of all steps are drawn to their mean.
     ties : sequence of labels, default None
         One for each step: steps with equal labels share their weights. Where all are equal the layer is the RNN. None:
         each step has its own.
-    sequences : bool, default False
-        Whether every state goes out, (L, units), or the last one, (units,).
 
     "weight" is (L, channels, units), "bias" (L, units), "recurrent" (L - 1, units, units): the first state is zero, so
     the first step needs none.
@@ -58,13 +58,10 @@ class UnrolledRNN(Layer):
     """
 
     def __init__(
-        self, units: int, tie: float = 0.0, ties: Sequence[Any] | None = None, sequences: bool = False
+        self, units: int, sequences: bool = False, tie: float = 0.0, ties: Sequence[Any] | None = None
     ) -> None:
-        self.units, self.tie, self.sequences = (
-            checked_count("units", units),
-            checked_weight("tie", tie),
-            bool(sequences),
-        )
+        self.units, self.tie = checked_count("units", units), checked_weight("tie", tie)
+        self.sequences = checked_flag("sequences", sequences)
         self.ties = None if ties is None else list(ties)
 
     def _place(self, signal: Signal) -> Signal:
@@ -137,8 +134,7 @@ class UnrolledRNN(Layer):
         return value, [weight.dtype.type(self.tie) * a for a, weight in zip(apart, weights, strict=True)]
 
     def _described(self) -> str:
-        optional = {"tie": (self.tie, 0.0), "ties": (self.ties, None), "sequences": (self.sequences, False)}
-        return ", ".join([f"{self.units}", *(f"{k}={v!r}" for k, (v, default) in optional.items() if v != default)])
+        return shown(f"{self.units}", sequences=(self.sequences, False), tie=(self.tie, 0.0), ties=(self.ties, None))
 
 
 def _ties(steps: NDArray[np.intp], shape: tuple[int, ...]) -> Ties:

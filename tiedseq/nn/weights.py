@@ -48,6 +48,12 @@ def bias(channels: int, ties: Ties | None = None) -> Weight:
     return Weight("bias", untied((channels,)) if ties is None else ties, 0.0, decays=False)
 
 
+def of_bias(gradient: Array) -> Array:
+    """Return d loss / d bias from d loss / d output, whose last axis are the channels: summed in float64."""
+    total: Array = gradient.reshape(-1, gradient.shape[-1]).sum(axis=0, dtype=np.float64).astype(gradient.dtype)
+    return total
+
+
 def of_fan_in(name: str, ties: Ties, fan_in: int) -> Weight:
     """Weights under which ReLU keeps the size of its input (He et al., ICCV 2015), for sums over `fan_in` numbers."""
     return Weight(name, ties, float(np.sqrt(6.0 / max(fan_in, 1))))
