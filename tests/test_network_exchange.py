@@ -126,6 +126,18 @@ def test_recurrent_weights_come_back(name: str) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("between", [[], [nn.ReLU()], [nn.Dropout(0.5), nn.Tanh()]], ids=["none", "one", "two"])
+def test_the_order_of_flatten_reaches_the_dense_layer(between: list[nn.Layer]) -> None:
+    layers = [nn.Flatten(), *(type(each)(0.5) if isinstance(each, nn.Dropout) else type(each)() for each in between)]
+    net = nn.Sequential(*layers, nn.Dense(2), nn.ReLU(), nn.Dense(3), input=4, length=5, random_state=0)
+    state = nn.to_state_dict(net)
+    first, last = (f"{len(layers) + place}.weight" for place in (0, 2))
+    weight = net.parameters[net.names[0]].reshape(5, 4, 2)  # position, channel, unit
+    np.testing.assert_array_equal(state[first].reshape(2, 4, 5), weight.transpose(2, 1, 0))
+    np.testing.assert_array_equal(state[last], net.parameters[net.names[2]].T)
+
+
+@pytest.mark.small
 def test_recurrent_weights_are_named_as_in_pytorch() -> None:
     """What the tests of recurrent layers compare with: numbers that PyTorch itself has written."""
     net = nn.Sequential(nn.GRU(3, bidirectional=True), input=2)

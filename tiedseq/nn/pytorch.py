@@ -15,6 +15,7 @@ from .dense import Dense, Flatten
 from .layer import Layer
 from .network import Sequential
 from .recurrent import GRU, LSTM, RNN
+from .signal import Signal
 from .weights import Weight
 
 Array = NDArray[Any]
@@ -129,17 +130,27 @@ def _layouts(net: Sequential) -> Iterator[tuple[int, Layer, _Layout]]:
     """The layers that have weights, and their layouts."""
     for number, layer in enumerate(net.layers):
         if layer.weights:
-            before = net.layers[number - 1] if number else None
-            yield number, layer, _layout(layer, before)
+            yield number, layer, _layout(layer, _flattened(net.layers[:number]))
 
 
-def _layout(layer: Layer, before: Layer | None) -> _Layout:
+def _flattened(before: Sequence[Layer]) -> Signal | None:
+    """What the nn.Flatten took whose order still stands, after layers that leave every number at its place."""
+    for layer in reversed(before):
+        assert layer.input is not None
+        if isinstance(layer, Flatten):
+            return layer.input
+        if layer.weights or layer.input.positions:
+            return None
+    return None
+
+
+def _layout(layer: Layer, flattened: Signal | None) -> _Layout:
     if isinstance(layer, Conv1D):
         return _plain(np.transpose, np.transpose)
     if isinstance(layer, Dense):
-        if isinstance(before, Flatten):
-            assert before.input is not None and before.input.length is not None
-            return _after_flatten(before.input.length, before.input.channels)
+        if flattened is not None:
+            assert flattened.length is not None
+            return _after_flatten(flattened.length, flattened.channels)
         return _plain(np.transpose, np.transpose)
     if isinstance(layer, RNN | GRU | LSTM) and getattr(layer, "reset", "after") == "after":
         return _recurrent(layer)
