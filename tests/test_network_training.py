@@ -275,6 +275,48 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         nn.Classifier(small(), checkpoint=file, random_state=0).fit(X, y, optimiser="lbfgs")
 
 
+def of_graph(adjacency: Any) -> nn.Sequential:
+    return nn.Sequential(nn.MultiHop(2, hops=2, adjacency=adjacency), nn.GlobalMaxPool(), input=3, length=5)
+
+
+def of_labels(shift: int) -> nn.Sequential:
+    labels = np.roll(np.arange(30) // 3, shift).reshape(5, 1, 3, 2)
+    return nn.Sequential(nn.LocallyConnected1D(2, width=1, ties=labels), nn.GlobalMaxPool(), input=3, length=5)
+
+
+def of_rate(rate: float) -> nn.Sequential:
+    return nn.Sequential(nn.Dropout(rate), nn.GlobalMaxPool(), nn.Dense(2), input=3, length=5)
+
+
+NUMBERS = np.random.default_rng(5).normal(size=(30, 5, 3))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (nn.Classifier(of_graph(np.eye(5))), nn.Classifier(of_graph(np.eye(5, k=1)))),
+        (nn.Classifier(of_labels(0)), nn.Classifier(of_labels(1))),
+        (nn.Classifier(of_rate(0.3)), nn.Classifier(of_rate(0.3 + 1e-9))),
+        (nn.Siamese(of_graph(np.eye(5))), nn.Siamese(of_graph(np.eye(5, k=1)))),
+        (nn.Siamese(of_rate(0.3), margin=1.0), nn.Siamese(of_rate(0.3), margin=2.0)),
+        tuple(
+            nn.Classifier(of_rate(0.3), validation=(NUMBERS[part], [0, 1] * 5))
+            for part in (slice(0, 10), slice(10, 20))
+        ),
+    ],
+    ids=["adjacency", "labels", "rate", "adjacency of twins", "margin", "validation"],
+)
+def test_a_checkpoint_knows_what_does_not_show(one: Any, other: Any, tmp_path: Path) -> None:
+    pairs = isinstance(one, nn.Siamese)
+    X: Any = [(a, b) for a, b in zip(NUMBERS, NUMBERS[::-1], strict=True)] if pairs else NUMBERS
+    y, options = [0, 1] * 15, {"checkpoint": tmp_path / "checkpoint", "random_state": 0, "max_epochs": 3}
+    with pytest.raises(Interruption):
+        one.fit(X, y, callback=interrupt_after(1), **options)
+    with pytest.raises(ts.InputError, match="another model, data or options"):
+        other.fit(X, y, **options)
+    assert len(one.fit(X, y, **options).history_) == 3
+
+
 def test_an_interrupted_lbfgs_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     X, y = examples(60)
     layers = (nn.Conv1D(2, 7), nn.Tanh(), nn.GlobalMeanPool(), nn.Dense(1))

@@ -60,7 +60,8 @@ def train(
     ConvergenceWarning
         L-BFGS did not converge.
     """
-    checkpoint = Checkpoint(options.checkpoint, lambda: digest(net, samples, start, options))
+    given = split(seed)[1] if isinstance(options.validation, tuple) else None
+    checkpoint = Checkpoint(options.checkpoint, lambda: digest(net, loss, samples, given, start, options))
     run = begun(checkpoint, start, seed, options)
     training, held_out = split(run.seed)
     with _progress(options) as show, mapping(options.executor) as workers, np.errstate(all="ignore"):

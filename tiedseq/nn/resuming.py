@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.checkpoints import Checkpoint
+from tiedseq.ties import Ties
 
+from .document import arguments_of
+from .layer import Layer
+from .losses import Loss
 from .minibatches import Samples
 from .network import Sequential
 from .optimisers import Adam, Evaluations
@@ -95,20 +99,49 @@ def _restored(state: dict[str, Any], options: Options) -> Run:
     return run
 
 
-def digest(net: Sequential, samples: Samples, start: Vector, options: Options) -> str:
-    """Identify network, data and options; how long it may take and who works is free."""
+def digest(
+    net: Sequential, loss: Loss, samples: Samples, held_out: Samples | None, start: Vector, options: Options
+) -> str:
+    """Identify network, loss, data and options; how long it may take and who works is free.
+
+    `held_out` is what was given to validate on, if that is no part of the samples.
+    """
     found = hashlib.sha256()
-    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(net))  # where a function is in memory
-    said = (layers, net.input, np.dtype(net.dtype).name, len(samples))
+    layers = [_said(layer) for layer in net.layers]
+    said = (layers, _without_address(repr(loss)), net.input, np.dtype(net.dtype).name, len(samples))
     names = ("optimiser", "batch_size", "learning_rate", "weight_decay", "class_weight", "warm_start")
     chosen = [getattr(options, name) for name in names]
-    held = options.validation if isinstance(options.validation, float | int) else "given"
+    held = options.validation if held_out is None else len(held_out)
     seeded = isinstance(options.random_state, int | np.integer)
     drawn = int(options.random_state) if seeded else type(options.random_state).__name__  # type: ignore[arg-type]
     found.update(repr((said, chosen, held, drawn)).encode())
     if options.warm_start or seeded:  # else it is drawn anew, and that in the file counts
         found.update(start.tobytes())
-    for part in (samples.sequences, samples.targets, samples.weights):
-        for array in [part] if isinstance(part, np.ndarray) else part:
-            found.update(array.tobytes())
+    for data in (samples, *(() if held_out is None else (held_out,))):
+        for part in (data.sequences, data.targets, data.weights):
+            for array in [part] if isinstance(part, np.ndarray) else part:
+                found.update(array.tobytes())
     return found.hexdigest()
+
+
+def _said(argument: Any) -> Any:
+    """What a layer was made from, in full where its `repr` is short: arrays, labels, matrices, layers, networks."""
+    if isinstance(argument, Layer):
+        return type(argument).__name__, [(name, _said(value)) for name, value in arguments_of(argument).items()]
+    if isinstance(argument, Sequential):
+        return _said(argument.layers)
+    if isinstance(argument, list | tuple):
+        return [_said(each) for each in argument]
+    if isinstance(argument, Ties):
+        return argument.labels.tolist(), argument.signs.tolist()
+    if hasattr(argument, "tocoo"):  # a sparse matrix
+        found = argument.tocoo()
+        return found.shape, [part.tolist() for part in (found.row, found.col, found.data)]
+    if isinstance(argument, np.ndarray):
+        return argument.shape, argument.tolist()
+    return _without_address(repr(argument))
+
+
+def _without_address(said: str) -> str:
+    """A text without places in memory, which are others in every run."""
+    return re.sub(r" at 0x[0-9a-f]+", "", said)
