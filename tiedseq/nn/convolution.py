@@ -13,7 +13,7 @@ from tiedseq.options import checked_count
 from . import lookup, taps
 from .layer import Layer
 from .signal import Batch, Signal, masked
-from .symmetry import actions_of, bias_ties, convolution_ties
+from .symmetry import actions_of, bias_ties, check_symmetry, convolution_ties
 from .weights import Weight, bias, of_fan_in
 from .window import Window, windows_over
 
@@ -76,6 +76,7 @@ class Conv1D(Layer):
     ) -> None:
         self.filters = checked_count("filters", filters)
         self.window = Window.of(width, stride, dilation, padding)
+        check_symmetry(symmetry)
         self.padding, self.has_bias, self.symmetry = padding, bool(bias), symmetry
 
     def _place(self, signal: Signal) -> Signal:

@@ -15,7 +15,7 @@ from tiedseq.sink import open_sink
 
 from .convolution import Conv1D
 from .inputs import gathered, sequences_of
-from .network import Sequential
+from .network import Sequential, check_network
 from .signal import Batch, letter_table
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     >>> str(found.consensus)
     'TAA'
     """
+    check_network(net)
     layer = net.layers[0]
     if not isinstance(layer, Conv1D) or layer.letters is None:
         raise ModelError(f"motifs are of the filters of an nn.Conv1D over letters; the first layer is {layer!r}.")

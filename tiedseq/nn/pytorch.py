@@ -13,7 +13,7 @@ from tiedseq.errors import ArgumentError, ModelError
 from .convolution import Conv1D
 from .dense import Dense, Flatten
 from .layer import Layer
-from .network import Sequential
+from .network import Sequential, check_network
 from .recurrent import GRU, LSTM, RNN
 from .signal import Signal
 from .weights import Weight
@@ -53,6 +53,7 @@ def to_state_dict(net: Sequential) -> dict[str, Array]:
     >>> {name: array.shape for name, array in nn.to_state_dict(net).items()}
     {'0.weight': (8, 4, 5), '0.bias': (8,), '3.weight': (1, 8), '3.bias': (1,)}
     """
+    check_network(net)
     found: dict[str, Array] = {}
     for number, layer, layout in _layouts(net):
         named = layout.there(_arrays(net, layer))
@@ -79,6 +80,8 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any]) -> None:
         that PyTorch has no counterpart of.
     """
     names = list(to_state_dict(net))
+    if not isinstance(state, Mapping):
+        raise ArgumentError(f"state= is of type {type(state).__name__}; give what a module's state_dict() returns.")
     if set(state) != set(names):
         raise ArgumentError(f"the state has {', '.join(map(str, state))}; the network has {', '.join(names)}.")
     free: dict[Weight, Array] = {}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.options import checked_count
 
 Array = NDArray[Any]
 
@@ -93,6 +94,7 @@ class Signal:
     def of(cls, entry: Any, length: int | None = None, dtype: Any = np.float32) -> Signal:
         """Return a signal from what users write: an alphabet or its name, a number of channels, or a signal."""
         if isinstance(entry, Signal):
+            _check(entry)
             return replace(entry, dtype=dtype, length=entry.length if length is None else length)
         if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
             if entry < 1:
@@ -124,6 +126,28 @@ class Signal:
                 "network."
             )
         return self.length
+
+
+def _check(signal: Signal) -> None:
+    """ArgumentError for a signal of a user's that is none."""
+    for name, value in (("channels", signal.channels), ("length", signal.length)):
+        if name == "channels" or value is not None:
+            checked_count(f"{name} of nn.Signal", value)
+    if signal.letters is not None and signal.letters.n_letters != signal.channels:
+        raise ArgumentError(
+            f"nn.Signal has {signal.channels} channels and {signal.letters.n_letters} letters; give one a letter."
+        )
+    if signal.action is None:
+        return
+    order, signs = np.array(signal.action.permutation), np.array(signal.action.signs)
+    numbers = np.arange(signal.channels)
+    twice = order[order] if np.array_equal(np.sort(order), numbers) else order
+    if not np.array_equal(twice, numbers) or signs.shape != order.shape or (signs * signs[order] != 1).any():
+        raise ArgumentError(
+            f"The action of nn.Signal has the permutation {signal.action.permutation} and the signs "
+            f"{signal.action.signs}; for {signal.channels} channels it must rearrange 0 to {signal.channels - 1}, "
+            "be its own inverse, and have signs of 1 or -1, the same for channels that swap."
+        )
 
 
 @dataclass(frozen=True)

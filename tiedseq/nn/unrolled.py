@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,8 @@ class UnrolledRNN(Layer):
             checked_weight("tie", tie),
             bool(sequences),
         )
+        if ties is not None and not isinstance(ties, Iterable):
+            raise ArgumentError(f"ties={ties!r} must be labels, one for each step, or None.")
         self.ties = None if ties is None else list(ties)
 
     def _place(self, signal: Signal) -> Signal:
