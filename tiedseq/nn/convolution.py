@@ -43,6 +43,7 @@ class Conv1D(Layer):
         that the reverse complement of a sequence gives the outputs backwards, channels swapped. "palindrome":
         w[i] = w[width - 1 - i]; "antisymmetric": its negative, without a bias. Functions rearrange the weights
         (width, channels, filters), as for `Ties.orbits`. None keeps the symmetry of the layer before, if it has one.
+        After a layer that has lost it, palindromic and antisymmetric filters are tied alike, and later layers are free.
 
     Raises
     ------
@@ -82,9 +83,9 @@ class Conv1D(Layer):
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
         actions = actions_of(repr(self), self.symmetry, signal, self.filters)
-        self.mirror = actions is not None
+        self.mirror = actions is not None and (signal.is_input or signal.action is not None)
         outgoing = None if actions is None else actions[1]
-        if outgoing is not None:
+        if self.mirror:
             self.window.check_mirror(repr(self))
         shape = (self.window.width, signal.channels, self.filters)
         taps = self.window.width * (1 if signal.letters is not None else signal.channels)
@@ -96,7 +97,7 @@ class Conv1D(Layer):
         if signal.length is not None:
             self.window.check_length(repr(self), signal.length, self.mirror)
         length = None if signal.length is None else int(self.window.outputs(signal.length))
-        return signal.changed(self.filters, outgoing, length)
+        return signal.changed(self.filters, outgoing if self.mirror else None, length)
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,9 @@ class Signal:
         How the channels turn when the sequence is read from its other end; None where nothing is said of it.
     dtype : float32 or float64
         What is computed in.
+    is_input : bool, default False
+        Whether this is what the network takes, or that number by number: then it turns as the input does, whatever
+        its first layer makes of that. Where neither this nor `action` is set a layer before has lost the symmetry.
     """
 
     channels: int
@@ -89,20 +92,21 @@ class Signal:
     letters: Alphabet | None = None
     action: Action | None = None
     dtype: Any = np.float32
+    is_input: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, entry: Any, length: int | None = None, dtype: Any = np.float32) -> Signal:
         """Return a signal from what users write: an alphabet or its name, a number of channels, or a signal."""
         if isinstance(entry, Signal):
             _check(entry)
-            return replace(entry, dtype=dtype, length=entry.length if length is None else length)
+            return replace(entry, dtype=dtype, length=entry.length if length is None else length, is_input=True)
         if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
             if entry < 1:
                 raise ArgumentError(f"input={entry!r} is a number of channels, and must be 1 or more.")
-            return cls(int(entry), length=length, dtype=dtype)
+            return cls(int(entry), length=length, dtype=dtype, is_input=True)
         if isinstance(entry, Alphabet | str):
             alphabet = Alphabet.of(entry)
-            return cls(alphabet.n_letters, length=length, letters=alphabet, dtype=dtype)
+            return cls(alphabet.n_letters, length=length, letters=alphabet, dtype=dtype, is_input=True)
         raise ArgumentError(f"input={entry!r} must be an alphabet, a number of channels, or an nn.Signal.")
 
     def changed(
