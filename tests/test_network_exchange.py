@@ -66,6 +66,20 @@ def test_biopython_reads_what_is_written(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("alphabet", [ts.RNA, ts.PROTEIN])
+def test_formats_that_hold_dna_hold_nothing_else(alphabet: ts.Alphabet, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv1D(2, width=3), input=alphabet, random_state=0)
+    found = nn.motifs(net, random_letters(np.random.default_rng(0), 30, 30, letters=alphabet.letters))
+    for form in ("jaspar", "transfac"):
+        with pytest.raises(ts.ArgumentError, match=f'"{form}" holds motifs of DNA only'):
+            nn.write_motifs(found, tmp_path / "motifs", format=form)
+        assert not (tmp_path / "motifs").exists()
+    nn.write_motifs(found, tmp_path / "motifs")
+    with pytest.raises(ts.ArgumentError, match="holds 3, which is no motif"):
+        nn.write_motifs([3], tmp_path / "motifs")
+
+
+@pytest.mark.small
 def test_motifs_need_filters_over_letters() -> None:
     with pytest.raises(ts.ModelError, match="over letters"):
         nn.motifs(nn.Sequential(nn.Conv1D(1, width=3), input=4), [np.zeros((5, 4))])

@@ -45,7 +45,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     Returns
     -------
     list of Bio.motifs.Motif
-        One a filter, named "filter 0" and so on, in the order of the filters; one for two that are tied as reverse
+        One a filter, named "filter_0" and so on, in the order of the filters; one for two that are tied as reverse
         complements, with the places of both strands. Left out are filters that nothing excites. An N in `counts`
         is a quarter of each.
 
@@ -98,25 +98,32 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
     path : path
         The file; "-" is standard output.
     format : {"meme", "jaspar", "transfac"}, default "meme"
-        MEME's minimal format, letters in equal parts as background; the others as Biopython writes them.
+        MEME's minimal format, letters in equal parts as background; the others, of DNA only, as Biopython writes them.
 
     Raises
     ------
     ArgumentError
-        An unknown format, or no motif.
+        An unknown format, no motif, or motifs of other letters than DNA's in a format that has no others.
     ResourceError
         The file cannot be written.
     """
     check_word("format", format, FORMATS)
+    from Bio.motifs import Motif, write
+
+    if not isinstance(found, Iterable):
+        raise ArgumentError(f"found= is of type {type(found).__name__}; give a list of motifs, as of nn.motifs.")
     chosen = list(found)
+    for each in chosen:
+        if not isinstance(each, Motif):
+            raise ArgumentError(f"found= holds {each!r}, which is no motif of Biopython.")
+        if format != "meme" and sorted(each.alphabet) != list("ACGT"):
+            raise ArgumentError(
+                f'format="{format}" holds motifs of DNA only, and {each.name} has the letters {each.alphabet}; use '
+                'format="meme".'
+            )
     if not chosen:
         raise ArgumentError("there is no motif to write; was the network trained, and do the sequences excite it?")
-    if format == "meme":
-        text = _meme(chosen)
-    else:
-        from Bio.motifs import write
-
-        text = write(chosen, format)
+    text = _meme(chosen) if format == "meme" else write(chosen, format)
     with open_sink(path) as sink:
         sink.write(text)
 
