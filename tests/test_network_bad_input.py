@@ -22,6 +22,9 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Conv1D(4, 3, symmetry=np.arange(3)), "symmetry=.* must be one of"),
     (lambda: nn.Conv1D(4, 3, symmetry="rc"), "symmetry='rc' must be one of"),
     (lambda: nn.Conv1D(4, 3, padding=np.array([1, 2])), "padding=.* must be"),  # type: ignore[arg-type]
+    (lambda: nn.Conv1D(4, 3).as_matrix(np.zeros((5, 4, 4)), 9), r"weight= has the shape \(5, 4, 4\)"),
+    (lambda: nn.Conv1D(4, 3).as_matrix(np.zeros((3, 4, 4)), "a"), "length must be"),  # type: ignore[arg-type]
+    (lambda: nn.Sequential(nn.Conv1D(4, 3), dtype=None), "dtype=None must be"),
     (lambda: nn.UNet1D(2, 1, 3, 2, symmetry=np.arange(2)), "symmetry=.* must be one of"),
     (lambda: nn.UnrolledRNN(3, ties=5), "ties=5 must be labels"),  # type: ignore[arg-type]
     (lambda: nn.Repeat(3, 2), "layers=3 must be a layer"),  # type: ignore[arg-type]
@@ -93,3 +96,26 @@ def test_numbers_to_learn() -> None:
         model.fit(X, [])
     with pytest.raises(ts.ArgumentError, match="squares are beyond float64"):
         model.fit(X, X[:, 0, 0]).score(X, [1e200, -1e200, 0, 0])
+
+
+def test_errors_of_validation_data_say_so() -> None:
+    X = np.random.default_rng(0).normal(size=(4, 5, 3))
+    model = nn.Classifier(of_numbers(nn.GlobalMeanPool(), nn.Dense(1)), max_epochs=1, random_state=0)
+    for validation, error, message in (
+        ((X, [0, 1]), ts.ArgumentError, "In validation=: y has 2 entries"),
+        ((X[:, :, :2], [0, 1] * 2), ts.SequenceError, "In validation=: Sequence 0"),
+    ):
+        with pytest.raises(error, match=message):
+            model.fit(X, [0, 1] * 2, validation=validation)
+
+
+def test_layers_of_a_network_that_could_not_be_made_are_free_again() -> None:
+    conv, repeat = nn.Conv1D(3, 3), nn.Repeat([nn.Dense(3), nn.Tanh()], times=2)
+    with pytest.raises(ts.ModelError, match="takes letters"):
+        of_numbers(conv, repeat, nn.OneHot())
+    net = of_numbers(conv, repeat)
+    with pytest.raises(ts.ArgumentError, match="used twice"):
+        of_numbers(nn.Tanh(), conv)  # its place stays its own
+    with pytest.raises(ts.ArgumentError, match="used twice"):
+        of_numbers(conv)
+    assert net(np.ones((1, 5, 3))).shape == (1, 3, 3)

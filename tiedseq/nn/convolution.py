@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.errors import ArgumentError
 from tiedseq.options import checked_count
 
 from . import lookup, taps
@@ -137,6 +138,12 @@ class Conv1D(Layer):
         array (outputs * filters, length * channels)
             A Toeplitz matrix of blocks: each row of blocks is the one above, moved by `stride` positions.
         """
+        weight, length = np.asarray(weight), checked_count("length", length)
+        if weight.ndim != 3 or (weight.shape[0], weight.shape[2]) != (self.window.width, self.filters):
+            raise ArgumentError(
+                f"weight= has the shape {weight.shape}; of {self!r} it is ({self.window.width}, channels, "
+                f"{self.filters})."
+            )
         width, channels, filters = weight.shape
         self.window.check_length(repr(self), length, False)
         outputs = int(self.window.outputs(length))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq import storage
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.estimator import Arguments
 from tiedseq.random_state import generator_of
 from tiedseq.strands.one_thread import on_one_thread
@@ -108,7 +108,10 @@ class NetworkEstimator(Arguments, ABC):
         held_out: Samples | None = None
         if isinstance(options.validation, tuple):
             others, wanted = options.validation
-            held_out, _ = self._samples(others, wanted, None, options, meaning, " of validation")
+            try:
+                held_out, _ = self._samples(others, wanted, None, options, meaning, " of validation")
+            except (ArgumentError, SequenceError) as error:
+                raise type(error)(f"In validation=: {error}") from error
         generator = generator_of(options.random_state)
         seed = int(generator.integers(2**62))
         start = self.net.values if options.warm_start else self.net.draw(generator)

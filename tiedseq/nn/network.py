@@ -250,7 +250,7 @@ def check_network(net: Any) -> None:
 def checked_dtype(dtype: Any) -> Any:
     """Return float32 or float64. Raises ArgumentError for anything else."""
     try:
-        found = np.dtype(dtype)
+        found = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
     except TypeError:
         found = None
     if found not in (np.float32, np.float64):
