@@ -76,6 +76,20 @@ def test_proteins_have_no_strands(tmp_path: Path) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("alphabet", [ts.RNA, ts.PROTEIN])
+def test_formats_that_hold_dna_hold_nothing_else(alphabet: ts.Alphabet, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv1D(2, width=3), input=alphabet, random_state=0)
+    found = nn.motifs(net, random_letters(np.random.default_rng(0), 30, 30, letters=alphabet.letters))
+    for form in ("jaspar", "transfac"):
+        with pytest.raises(ts.ArgumentError, match=f'"{form}" holds motifs of DNA only'):
+            nn.write_motifs(found, tmp_path / "motifs", format=form)
+        assert not (tmp_path / "motifs").exists()
+    nn.write_motifs(found, tmp_path / "motifs")
+    with pytest.raises(ts.ArgumentError, match="holds 3, which is no motif"):
+        nn.write_motifs([3], tmp_path / "motifs")
+
+
+@pytest.mark.small
 def test_motifs_need_filters_over_letters() -> None:
     with pytest.raises(ts.ModelError, match="over letters"):
         nn.motifs(nn.Sequential(nn.Conv1D(1, width=3), input=4), [np.zeros((5, 4))])
@@ -133,6 +147,18 @@ def test_recurrent_weights_come_back(name: str) -> None:
     if name == "tied":  # both directions, of which one must be the other's image
         with pytest.raises(ts.ModelError, match="make weights equal"):
             nn.from_state_dict(other, {**state, "0.bias_ih_l0_reverse": state["0.bias_ih_l0_reverse"] + 0.5})
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("between", [[], [nn.ReLU()], [nn.Dropout(0.5), nn.Tanh()]], ids=["none", "one", "two"])
+def test_the_order_of_flatten_reaches_the_dense_layer(between: list[nn.Layer]) -> None:
+    layers = [nn.Flatten(), *(type(each)(0.5) if isinstance(each, nn.Dropout) else type(each)() for each in between)]
+    net = nn.Sequential(*layers, nn.Dense(2), nn.ReLU(), nn.Dense(3), input=4, length=5, random_state=0)
+    state = nn.to_state_dict(net)
+    first, last = (f"{len(layers) + place}.weight" for place in (0, 2))
+    weight = net.parameters[net.names[0]].reshape(5, 4, 2)  # position, channel, unit
+    np.testing.assert_array_equal(state[first].reshape(2, 4, 5), weight.transpose(2, 1, 0))
+    np.testing.assert_array_equal(state[last], net.parameters[net.names[2]].T)
 
 
 @pytest.mark.small

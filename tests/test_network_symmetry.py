@@ -267,6 +267,20 @@ def test_reading_backwards_turns_the_output(symmetry: str, dtype: str, atol: flo
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("symmetry", ["palindrome", "antisymmetric"])
+def test_what_a_layer_has_lost_is_not_kept_by_the_next(symmetry: str) -> None:
+    """Filters are tied; but as the layer before tells directions apart, outputs have no known mirror image."""
+    layers = (nn.Conv1D(3, 2), nn.Conv1D(4, 4, padding="same", symmetry=symmetry), nn.ReLU(), nn.RNN(2))
+    net = nn.Sequential(*layers, input=3, dtype="float64", random_state=1)
+    weight = net.parameters["1.conv1d.weight"]
+    np.testing.assert_array_equal(weight, (1 if symmetry == "palindrome" else -1) * weight[::-1])
+    assert layers[1].output is not None and layers[1].output.action is None
+    kept = nn.Conv1D(4, 3, symmetry=symmetry)
+    nn.Sequential(nn.OneHot(), nn.Tanh(), kept)
+    assert kept.output is not None and kept.output.action is not None
+
+
+@pytest.mark.small
 def test_antisymmetric_filters_have_no_bias() -> None:
     """A bias does not change its sign, so its only value would be zero: it is tied to that."""
     assert filters("antisymmetric", 5).n_parameters == filters("antisymmetric", 5, bias=False).n_parameters

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.errors import ArgumentError
 from tiedseq.options import checked_count, checked_flag
 
 from . import lookup, taps
 from .layer import Layer, shown
 from .signal import Batch, Signal, masked
-from .symmetry import actions_of, bias_ties, convolution_ties
+from .symmetry import actions_of, bias_ties, check_symmetry, convolution_ties
 from .weights import Weight, bias, of_fan_in
 from .window import Window, windows_over
 
@@ -43,7 +44,8 @@ class Conv1D(Layer):
         that the reverse complement of a sequence gives the outputs backwards, channels swapped. "palindrome":
         w[i] = w[width - 1 - i]; "antisymmetric": its negative, without a bias. Functions rearrange the weights
         (width, channels, filters), as for `Ties.orbits`. None and functions keep the symmetry of the layer before, if
-        it has one.
+        it has one. After a layer that has lost it, palindromic and antisymmetric filters are tied alike, and later
+        layers are free.
 
     Raises
     ------
@@ -77,14 +79,15 @@ class Conv1D(Layer):
     ) -> None:
         self.filters = checked_count("filters", filters)
         self.window = Window.of(width, stride, dilation, padding)
+        check_symmetry(symmetry)
         self.padding, self.has_bias, self.symmetry = padding, checked_flag("bias", bias), symmetry
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
         actions = actions_of(repr(self), self.symmetry, signal, self.filters)
-        self.mirror = actions is not None
+        self.mirror = actions is not None and (signal.is_input or signal.action is not None)
         outgoing = None if actions is None else actions[1]
-        if outgoing is not None:
+        if self.mirror:
             self.window.check_mirror(repr(self))
         shape = (self.window.width, signal.channels, self.filters)
         fan_in = self.window.width * (1 if signal.letters is not None else signal.channels)
@@ -96,7 +99,7 @@ class Conv1D(Layer):
         if signal.length is not None:
             self.window.check_length(repr(self), signal.length, self.mirror)
         length = None if signal.length is None else int(self.window.outputs(signal.length))
-        return signal.changed(self.filters, outgoing, length)
+        return signal.changed(self.filters, outgoing if self.mirror else None, length)
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
@@ -136,6 +139,12 @@ class Conv1D(Layer):
         array (outputs * filters, length * channels)
             A Toeplitz matrix of blocks: each row of blocks is the one above, moved by `stride` positions.
         """
+        weight, length = np.asarray(weight), checked_count("length", length)
+        if weight.ndim != 3 or (weight.shape[0], weight.shape[2]) != (self.window.width, self.filters):
+            raise ArgumentError(
+                f"weight= has the shape {weight.shape}; of {self!r} it is ({self.window.width}, channels, "
+                f"{self.filters})."
+            )
         width, channels, filters = weight.shape
         self.window.check_length(repr(self), length, False)
         outputs = int(self.window.outputs(length))

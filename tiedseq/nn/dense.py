@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,7 @@ class OneHot(Layer):
         if signal.letters is None:
             raise ModelError(f"{self!r} takes letters, and this input is numbers already; leave it out.")
         self.table = letter_table(signal.letters, signal.dtype)
-        return signal.changed(signal.channels, signal.action, signal.length)
+        return replace(signal, letters=None)
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None

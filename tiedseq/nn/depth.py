@@ -22,6 +22,8 @@ class _Inner(Composite):
     """Layers that give what they take: as many channels, at as many positions, with the same symmetry."""
 
     def __init__(self, layers: Layer | Sequence[Layer]) -> None:
+        if not isinstance(layers, Layer | list | tuple):
+            raise ArgumentError(f"layers={layers!r} must be a layer of tiedseq.nn, or a list of them.")
         self.inner = Stack([layers] if isinstance(layers, Layer) else layers)
         self.parts = (self.inner,)
 

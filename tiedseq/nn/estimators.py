@@ -20,9 +20,10 @@ from tiedseq.strands.one_thread import on_one_thread
 from tiedseq.workers import mapping
 
 from .fitting import train
+from .inputs import check_finite
 from .losses import Loss, cross_entropy, logistic, squared_error
 from .minibatches import Index, Samples, outputs_of, shards
-from .network import Sequential
+from .network import Sequential, check_network
 from .options import Options
 from .targets import shown, weights_of
 
@@ -75,8 +76,7 @@ class NetworkEstimator(Arguments, ABC):
     converged_: bool
 
     def _set(self, net: Any, options: Options) -> None:
-        if not isinstance(net, Sequential):
-            raise ArgumentError(f"net={net!r} must be an nn.Sequential.")
+        check_network(net)
         self.net, self.options = net, options
         self.history_, self.validation_history_, self.converged_ = [], [], False
         self._meaning: Meaning | None = None
@@ -108,7 +108,10 @@ class NetworkEstimator(Arguments, ABC):
         held_out: Samples | None = None
         if isinstance(options.validation, tuple):
             others, wanted = options.validation
-            held_out, _ = self._samples(others, wanted, None, options, meaning, " of validation")
+            try:
+                held_out, _ = self._samples(others, wanted, None, options, meaning, " of validation")
+            except (ArgumentError, SequenceError) as error:
+                raise type(error)(f"In validation=: {error}") from error
         generator = generator_of(options.random_state)
         seed = int(generator.integers(2**62))
         start = self.net.values if options.warm_start else self.net.draw(generator)
@@ -226,9 +229,7 @@ def predicted(net: Sequential, sequences: list[Any], executor: Any) -> Any:
         part = Samples([sequences[k] for k in shard], None, None, shard)
         with np.errstate(all="ignore"):
             outgoing, _ = outputs_of(net, part, None)
-        if not np.isfinite(outgoing.values).all():
-            number = _first_not_finite(outgoing.values, shard)
-            raise SequenceError(f"The output for sequence {number} is not finite: scale the input as that of training.")
+        check_finite(outgoing.values, shard)
         if outgoing.lengths is None:
             return outgoing.values.astype(np.float64)
         rows = zip(outgoing.values, outgoing.lengths, strict=True)
@@ -241,10 +242,6 @@ def predicted(net: Sequential, sequences: list[Any], executor: Any) -> Any:
             for k, output in zip(shard, outputs, strict=True):
                 found[k] = output
     return found if net.output.positions else np.array(found)
-
-
-def _first_not_finite(outputs: Array, shard: Index) -> int:
-    return int(shard[~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)].min())
 
 
 def _split(samples: Samples, options: Options, seed: int) -> tuple[Samples, Samples | None]:

@@ -134,10 +134,14 @@ def _checked_adjacency(adjacency: Any) -> Any:
     from scipy import sparse
 
     try:
-        matrix = sparse.csr_array(adjacency, dtype=np.float64)
+        matrix = sparse.csr_array(adjacency)
+        if matrix.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        matrix = matrix.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
-            f"adjacency= is of type {type(adjacency).__name__}; give a scipy.sparse matrix, or an array (nodes, nodes)."
+            f"adjacency= is of type {type(adjacency).__name__}; give a scipy.sparse matrix, or an array "
+            "(nodes, nodes), of real numbers."
         ) from error
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
         raise ArgumentError(f"adjacency= has the shape {matrix.shape}; it must be (nodes, nodes).")

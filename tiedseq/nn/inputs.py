@@ -76,6 +76,13 @@ def unpadded(batch: Batch) -> Any:
     return [row[:length] for row, length in zip(batch.values, batch.lengths, strict=True)]
 
 
+def check_finite(outputs: Array, numbers: NDArray[np.int64]) -> None:
+    """SequenceError for sequences, of these numbers, that the network makes no finite numbers of."""
+    if not np.isfinite(outputs).all():
+        number = numbers[~np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)].min()
+        raise SequenceError(f"The output for sequence {number} is not finite: scale the input as that of training.")
+
+
 def _without_pandas(X: Any) -> Any:
     """Return what stands in a column or table of pandas, or in an array of strings, as lists and arrays."""
     if hasattr(X, "to_numpy") and not hasattr(X, "seq"):
@@ -86,7 +93,7 @@ def _without_pandas(X: Any) -> Any:
 def _rows_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]:
     """The rows of a table of numbers."""
     try:
-        table = np.asarray(X, dtype)
+        table = _cast(X, dtype)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"X must be a table of numbers with {signal.channels} columns.") from error
     one = table.ndim == 1
@@ -97,7 +104,10 @@ def _rows_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]:
         raise ArgumentError("X holds no row; give one at least.")
     wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(wrong):
-        raise SequenceError(f"Row {wrong[0]} holds numbers that are not finite; replace them, or leave the row out")
+        raise SequenceError(
+            f"Row {wrong[0]} holds numbers that are not finite in {np.dtype(dtype).name}; replace or "
+            "scale them, or leave the row out"
+        )
     return list(rows), one
 
 
@@ -107,7 +117,7 @@ def _is_one_of_channels(X: Any) -> bool:
 
 def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
     try:
-        array = np.asarray(entry, dtype)
+        array = _cast(entry, dtype)
     except (TypeError, ValueError) as error:
         raise SequenceError(
             f"it is a {type(entry).__name__}; the network takes numbers of the shape (length, {signal.channels})"
@@ -117,5 +127,17 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
     if array.ndim != 2 or array.shape[1] != signal.channels:
         raise SequenceError(f"it has the shape {array.shape}; the network takes (length, {signal.channels})")
     if not np.isfinite(array).all():
-        raise SequenceError("it holds numbers that are not finite; replace them, or leave the sequence out")
+        raise SequenceError(
+            f"it holds numbers that are not finite in {np.dtype(dtype).name}; replace or scale them, or leave the "
+            "sequence out"
+        )
     return array
+
+
+def _cast(entry: Any, dtype: Any) -> Array:
+    """Return numbers in a dtype, infinite where they are beyond its range. Raises TypeError for complex ones."""
+    found = np.asarray(entry)
+    if found.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    with np.errstate(over="ignore"):
+        return np.asarray(found, dtype)

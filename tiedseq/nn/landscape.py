@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tiedseq.errors import ArgumentError
+from tiedseq.options import checked_weight
 from tiedseq.ties import Ties
 
-from .network import Sequential
+from .network import Sequential, check_network
 
 Array = NDArray[Any]
 
@@ -42,6 +43,8 @@ def tied_subspace(of: Ties | Sequential) -> Array:
            [0., 1.],
            [1., 0.]])
     """
+    if not isinstance(of, Ties):
+        check_network(of)
     every = [of] if isinstance(of, Ties) else _ties_of(of)
     matrix = np.zeros((sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every)))
     row = column = 0
@@ -70,9 +73,8 @@ def projected_gradient(subspace: Array, gradient: ArrayLike) -> Array:
     >>> nn.projected_gradient(palindromes, [1, 2, 3])
     array([4., 2.])
     """
-    vector = np.asarray(gradient, np.float64)
-    _check("gradient", vector, subspace, 1)
-    return subspace.T @ vector
+    spanned = _matrix(subspace)
+    return spanned.T @ _checked("gradient", gradient, len(spanned), 1)
 
 
 def projected_hessian(subspace: Array, hessian: ArrayLike) -> Array:
@@ -88,9 +90,8 @@ def projected_hessian(subspace: Array, hessian: ArrayLike) -> Array:
     array([[2., 0.],
            [0., 1.]])
     """
-    matrix = np.asarray(hessian, np.float64)
-    _check("hessian", matrix, subspace, 2)
-    return subspace.T @ matrix @ subspace
+    spanned = _matrix(subspace)
+    return spanned.T @ _checked("hessian", hessian, len(spanned), 2) @ spanned
 
 
 def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: float = 1e-4) -> Array:
@@ -116,12 +117,17 @@ def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: floa
     array([[2., 0.],
            [0., 4.]])
     """
-    start = np.asarray(values, np.float64)
+    if not checked_weight("step", step):
+        raise ArgumentError(f"step={step!r} must be more than 0, or there is no difference.")
+    start = _numbers("values", values)
+    if start.ndim != 1:
+        raise ArgumentError(f"values= has the shape {start.shape}; give the free values, (n,).")
     rows = []
     for number in range(start.size):
         move = np.zeros_like(start)
         move[number] = step
-        rows.append((np.asarray(gradient(start + move)) - np.asarray(gradient(start - move))) / (2 * step))
+        ahead, behind = (_checked("gradient", gradient(start + sign * move), start.size, 1) for sign in (1, -1))
+        rows.append((ahead - behind) / (2 * step))
     matrix = np.array(rows, np.float64).reshape(start.size, start.size)
     return (matrix + matrix.T) / 2
 
@@ -131,7 +137,23 @@ def _ties_of(net: Sequential) -> list[Ties]:
     return [weight.ties for weight in {id(weight): weight for layer in net.layers for weight in layer.weights}.values()]
 
 
-def _check(name: str, array: Array, subspace: Array, axes: int) -> None:
-    expected = (len(subspace),) * axes
+def _numbers(name: str, given: ArrayLike) -> Array:
+    """Numbers as float64; ArgumentError for what are none."""
+    try:
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{name}= must hold numbers: {error}.") from error
+
+
+def _matrix(subspace: Array) -> Array:
+    matrix = _numbers("subspace", subspace)
+    if matrix.ndim != 2:
+        raise ArgumentError(f"subspace= has the shape {matrix.shape}; give what nn.tied_subspace returns.")
+    return matrix
+
+
+def _checked(name: str, given: ArrayLike, count: int, axes: int) -> Array:
+    array, expected = _numbers(name, given), (count,) * axes
     if array.shape != expected:
-        raise ArgumentError(f"{name}= has the shape {array.shape}; for {len(subspace)} entries it must be {expected}.")
+        raise ArgumentError(f"{name}= has the shape {array.shape}; for {count} entries it must be {expected}.")
+    return array

@@ -77,6 +77,10 @@ class Layer(ABC):
         self.input, self.output = signal, outgoing
         return outgoing
 
+    def release(self) -> None:
+        """Give up its place, where the network could not be made: the layer may have one in another."""
+        self.input = self.output = None
+
     @abstractmethod
     def _place(self, signal: Signal) -> Signal:
         """Set `weights`, and return the outgoing signal."""

@@ -15,7 +15,7 @@ from tiedseq.sink import open_sink
 
 from . import lookup
 from .convolution import Conv1D
-from .network import Sequential
+from .network import Sequential, check_network
 from .signal import letter_table
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     >>> str(found.consensus)
     'TAA'
     """
+    check_network(net)
     layer = net.layers[0]
     if not isinstance(layer, Conv1D) or layer.letters is None:
         raise ModelError(f"motifs are of the filters of an nn.Conv1D over letters; the first layer is {layer!r}.")
@@ -97,12 +98,12 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
     path : path
         The file; "-" is standard output.
     format : {"meme", "jaspar", "transfac"}, default "meme"
-        MEME's minimal format, letters in equal parts as background; the others as Biopython writes them.
+        MEME's minimal format, letters in equal parts as background; the others, of DNA only, as Biopython writes them.
 
     Raises
     ------
     ArgumentError
-        An unknown format, or no motif.
+        An unknown format, no motif, or motifs of other letters than DNA's in a format that has no others.
     ResourceError
         The file cannot be written.
 
@@ -120,15 +121,22 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
     A [  0.00   2.00   2.00]
     """
     check_word("format", format, FORMATS)
+    from Bio.motifs import Motif, write
+
+    if not isinstance(found, Iterable):
+        raise ArgumentError(f"found= is of type {type(found).__name__}; give a list of motifs, as of nn.motifs.")
     chosen = list(found)
+    for each in chosen:
+        if not isinstance(each, Motif):
+            raise ArgumentError(f"found= holds {each!r}, which is no motif of Biopython.")
+        if format != "meme" and sorted(each.alphabet) != list("ACGT"):
+            raise ArgumentError(
+                f'format="{format}" holds motifs of DNA only, and {each.name} has the letters {each.alphabet}; use '
+                'format="meme".'
+            )
     if not chosen:
         raise ArgumentError("there is no motif to write; was the network trained, and do the sequences excite it?")
-    if format == "meme":
-        text = _meme(chosen)
-    else:
-        from Bio.motifs import write
-
-        text = write(chosen, format)
+    text = _meme(chosen) if format == "meme" else write(chosen, format)
     with open_sink(path) as sink:
         sink.write(text)
 

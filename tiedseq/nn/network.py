@@ -170,10 +170,12 @@ class Sequential:
 
         A string is one sequence, and gives one array.
         """
-        from .inputs import unpadded
+        from .inputs import check_finite, unpadded
 
         sequences, one = self.read(X)
-        outgoing, _ = self.forward(self.batch(sequences))
+        with np.errstate(all="ignore"):
+            outgoing, _ = self.forward(self.batch(sequences))
+        check_finite(outgoing.values, np.arange(len(sequences)))
         found = unpadded(outgoing)
         return found[0] if one else found
 
@@ -239,10 +241,16 @@ class Sequential:
         return "\n".join(["nn.Sequential(", *lines, f")  # {count}"])
 
 
+def check_network(net: Any) -> None:
+    """ArgumentError for what is no network."""
+    if not isinstance(net, Sequential):
+        raise ArgumentError(f"net={net!r} must be an nn.Sequential; of an estimator take its `net`.")
+
+
 def checked_dtype(dtype: Any) -> Any:
     """Return float32 or float64. Raises ArgumentError for anything else."""
     try:
-        found = np.dtype(dtype)
+        found = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
     except TypeError:
         found = None
     if found not in (np.float32, np.float64):

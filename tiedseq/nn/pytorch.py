@@ -13,8 +13,9 @@ from tiedseq.errors import ArgumentError, ModelError
 from .convolution import Conv1D
 from .dense import Dense, Flatten
 from .layer import Layer
-from .network import Sequential
+from .network import Sequential, check_network
 from .recurrent import GRU, LSTM, RNN
+from .signal import Signal
 from .weights import Weight
 
 Array = NDArray[Any]
@@ -52,6 +53,7 @@ def to_state_dict(net: Sequential) -> dict[str, Array]:
     >>> {name: array.shape for name, array in nn.to_state_dict(net).items()}
     {'0.weight': (8, 4, 5), '0.bias': (8,), '3.weight': (1, 8), '3.bias': (1,)}
     """
+    check_network(net)
     found: dict[str, Array] = {}
     for number, layer, layout in _layouts(net):
         named = layout.there(_arrays(net, layer))
@@ -87,6 +89,8 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any]) -> None:
     array([210.5], dtype=float32)
     """
     names = list(to_state_dict(net))
+    if not isinstance(state, Mapping):
+        raise ArgumentError(f"state= is of type {type(state).__name__}; give what a module's state_dict() returns.")
     if set(state) != set(names):
         raise ArgumentError(f"the state has {', '.join(map(str, state))}; the network has {', '.join(names)}.")
     free: dict[Weight, Array] = {}
@@ -138,17 +142,27 @@ def _layouts(net: Sequential) -> Iterator[tuple[int, Layer, _Layout]]:
     """The layers that have weights, and their layouts."""
     for number, layer in enumerate(net.layers):
         if layer.weights:
-            before = net.layers[number - 1] if number else None
-            yield number, layer, _layout(layer, before)
+            yield number, layer, _layout(layer, _flattened(net.layers[:number]))
 
 
-def _layout(layer: Layer, before: Layer | None) -> _Layout:
+def _flattened(before: Sequence[Layer]) -> Signal | None:
+    """What the nn.Flatten took whose order still stands, after layers that leave every number at its place."""
+    for layer in reversed(before):
+        assert layer.input is not None
+        if isinstance(layer, Flatten):
+            return layer.input
+        if layer.weights or layer.input.positions:
+            return None
+    return None
+
+
+def _layout(layer: Layer, flattened: Signal | None) -> _Layout:
     if isinstance(layer, Conv1D):
         return _plain(np.transpose, np.transpose)
     if isinstance(layer, Dense):
-        if isinstance(before, Flatten):
-            assert before.input is not None and before.input.length is not None
-            return _after_flatten(before.input.length, before.input.channels)
+        if flattened is not None:
+            assert flattened.length is not None
+            return _after_flatten(flattened.length, flattened.channels)
         return _plain(np.transpose, np.transpose)
     if isinstance(layer, RNN | GRU | LSTM) and getattr(layer, "reset", "after") == "after":
         return _recurrent(layer)

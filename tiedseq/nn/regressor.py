@@ -118,10 +118,14 @@ class Regressor(NetworkEstimator):
         if targets.shape != scores.shape:
             raise ArgumentError(f"y has {targets.shape[1]} numbers each, and the network gives {scores.shape[1]}.")
         mean = np.average(targets, axis=0, weights=of_sequence)
-        spread = of_sequence @ (targets - mean) ** 2
+        with np.errstate(over="ignore"):
+            spread = of_sequence @ (targets - mean) ** 2
+            errors = of_sequence @ (targets - scores) ** 2
+        if not np.isfinite(spread + errors).all():
+            raise ArgumentError("y holds numbers whose squares are beyond float64, so that R^2 has none: scale them.")
         if not spread.all():
             raise ArgumentError("y is constant, so that there is nothing to explain; R^2 needs numbers that differ.")
-        return float(np.mean(1.0 - of_sequence @ (targets - scores) ** 2 / spread))
+        return float(np.mean(1.0 - errors / spread))
 
     @classmethod
     def _classes_of(cls, classes: Any) -> None:
@@ -137,11 +141,11 @@ class Regressor(NetworkEstimator):
             targets = read.position_numbers_of(y, one)
             read.check_length(targets, count, "y")
             is_flat = all(each.ndim == 1 for each in targets)
-            targets = [each.reshape(len(each), -1) for each in targets]
+            targets = [each[:, None] if each.ndim == 1 else each for each in targets]
             return targets, [np.ones(len(each)) for each in targets], is_flat
         numbers = read.numbers_of([y] if one else y)
         read.check_length(numbers, count, "y")
-        return numbers.reshape(count, -1), np.ones(count), numbers.ndim == 1
+        return numbers[:, None] if numbers.ndim == 1 else numbers, np.ones(count), numbers.ndim == 1
 
     def _targets(self, y: Any, X: list[Array], one: bool, options: Options, meaning: Meaning | None) -> Targets:
         targets, weights, is_flat = self._numbers(y, len(X), one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.options import checked_count
 
 Array = NDArray[Any]
 
@@ -90,6 +91,9 @@ class Signal:
         How the channels turn when the sequence is read from its other end; None where nothing is said of it.
     dtype : float32 or float64, default float32
         What is computed in; `Sequential` sets it.
+    is_input : bool, default False
+        Whether this is what the network takes, or that number by number: then it turns as the input does, whatever
+        its first layer makes of that. Where neither this nor `action` is set a layer before has lost the symmetry.
 
     Examples
     --------
@@ -104,19 +108,21 @@ class Signal:
     letters: Alphabet | None = None
     action: Action | None = None
     dtype: Any = np.float32
+    is_input: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, entry: Any, length: int | None = None, dtype: Any = np.float32) -> Signal:
         """Return a signal from what users write: an alphabet or its name, a number of channels, or a signal."""
         if isinstance(entry, Signal):
-            return replace(entry, dtype=dtype, length=entry.length if length is None else length)
+            _check(entry)
+            return replace(entry, dtype=dtype, length=entry.length if length is None else length, is_input=True)
         if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
             if entry < 1:
                 raise ArgumentError(f"input={entry!r} is a number of channels, and must be 1 or more.")
-            return cls(int(entry), length=length, dtype=dtype)
+            return cls(int(entry), length=length, dtype=dtype, is_input=True)
         if isinstance(entry, Alphabet | str):
             alphabet = Alphabet.of(entry)
-            return cls(alphabet.n_letters, length=length, letters=alphabet, dtype=dtype)
+            return cls(alphabet.n_letters, length=length, letters=alphabet, dtype=dtype, is_input=True)
         raise ArgumentError(f"input={entry!r} must be an alphabet, a number of channels, or an nn.Signal.")
 
     def changed(
@@ -143,6 +149,28 @@ class Signal:
                 "network."
             )
         return self.length
+
+
+def _check(signal: Signal) -> None:
+    """ArgumentError for a signal of a user's that is none."""
+    for name, value in (("channels", signal.channels), ("length", signal.length)):
+        if name == "channels" or value is not None:
+            checked_count(f"{name} of nn.Signal", value)
+    if signal.letters is not None and signal.letters.n_letters != signal.channels:
+        raise ArgumentError(
+            f"nn.Signal has {signal.channels} channels and {signal.letters.n_letters} letters; give one a letter."
+        )
+    if signal.action is None:
+        return
+    order, signs = np.array(signal.action.permutation), np.array(signal.action.signs)
+    numbers = np.arange(signal.channels)
+    twice = order[order] if np.array_equal(np.sort(order), numbers) else order
+    if not np.array_equal(twice, numbers) or signs.shape != order.shape or (signs * signs[order] != 1).any():
+        raise ArgumentError(
+            f"The action of nn.Signal has the permutation {signal.action.permutation} and the signs "
+            f"{signal.action.signs}; for {signal.channels} channels it must rearrange 0 to {signal.channels - 1}, "
+            "be its own inverse, and have signs of 1 or -1, the same for channels that swap."
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, TiedseqError
 
 from .layer import Layer
 from .signal import Batch, Signal
@@ -57,6 +57,11 @@ class Composite(Layer):
             np.zeros_like(weight) if total is None else total for total, weight in zip(totals, weights, strict=True)
         ]
 
+    def release(self) -> None:
+        super().release()
+        for part in self.parts:
+            part.release()
+
     def penalty(self, weights: Sequence[Array]) -> tuple[float, list[Array]] | None:
         totals: list[Array | None] = [None] * len(weights)
         value, any_part = 0.0, False
@@ -85,8 +90,15 @@ class Stack(Composite):
                 raise ArgumentError(f"Layer {number} is {layer!r}, which is no layer of tiedseq.nn.")
 
     def _place(self, signal: Signal) -> Signal:
-        for layer in self.parts:
-            signal = layer.place(signal)
+        placed: list[Layer] = []
+        try:
+            for layer in self.parts:
+                signal = layer.place(signal)
+                placed.append(layer)
+        except TiedseqError:
+            for layer in placed:
+                layer.release()
+            raise
         self._gather()
         self.steps = self.parts
         return signal

@@ -14,6 +14,16 @@ from .weights import untied
 SYMMETRIES = ("reverse-complement", "palindrome", "antisymmetric")
 
 
+def check_symmetry(symmetry: Any) -> None:
+    """ArgumentError unless it is one of the words, None, or functions."""
+    is_word = isinstance(symmetry, str) and symmetry in SYMMETRIES
+    if not (symmetry is None or is_word or _is_rearrangement(symmetry)):
+        raise ArgumentError(
+            f"symmetry={symmetry!r} must be one of {', '.join(SYMMETRIES)}, None, or a function that rearranges the "
+            "weights, as for Ties.orbits."
+        )
+
+
 def actions_of(layer: str, symmetry: Any, signal: Signal, filters: int) -> tuple[Action, Action] | None:
     """Return how the channels that come in and those that go out turn; None where nothing is said of it.
 
@@ -22,19 +32,12 @@ def actions_of(layer: str, symmetry: Any, signal: Signal, filters: int) -> tuple
 
     Raises
     ------
-    ArgumentError
-        An unknown word.
     ModelError
         The symmetry does not fit the input, or the number of filters.
     """
     incoming = signal.action
     if symmetry is None or _is_rearrangement(symmetry):
         return None if incoming is None else (incoming, _outgoing(layer, incoming.name, filters))
-    if symmetry not in SYMMETRIES:
-        raise ArgumentError(
-            f"symmetry={symmetry!r} must be one of {', '.join(SYMMETRIES)}, None, or a function that rearranges the "
-            "weights, as for Ties.orbits."
-        )
     name = "reverse-complement" if symmetry == "reverse-complement" else "reversal"
     if incoming is None:
         incoming = _of_input(layer, name, signal)

@@ -98,7 +98,8 @@ def numbers_of(y: Any, name: str = "y") -> Array:
         raise ArgumentError(f"{name} must hold numbers, (N,) or (N, K).") from error
     if numbers.ndim not in (1, 2):
         raise ArgumentError(f"{name} has the shape {numbers.shape}; give (N,) or (N, K).")
-    wrong = np.flatnonzero(~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1))
+    finite = np.isfinite(numbers)
+    wrong = np.flatnonzero(~(finite if numbers.ndim == 1 else finite.all(axis=1)))
     if len(wrong):
         raise ArgumentError(
             f"{name}[{wrong[0]}] is {numbers[wrong[0]]}, which is not finite: leave such sequences out."

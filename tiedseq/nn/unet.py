@@ -17,7 +17,7 @@ from .dense import Dense
 from .layer import Layer, shown
 from .signal import Action, Batch, Signal, masked
 from .stack import Composite, labels_of
-from .symmetry import bias_ties, convolution_ties
+from .symmetry import bias_ties, check_symmetry, convolution_ties
 from .weights import Weight, bias, of_fan_in
 from .window import Window
 
@@ -77,6 +77,7 @@ class UNet1D(Composite):
     ) -> None:
         self.filters, self.depth = checked_count("filters", filters), checked_count("depth", depth)
         self.window = Window.of(width, 1, 1, "same")
+        check_symmetry(symmetry)
         self.classes, self.tied, self.symmetry = checked_count("classes", classes), checked_flag("tied", tied), symmetry
 
     def _place(self, signal: Signal) -> Signal:

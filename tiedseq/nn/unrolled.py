@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,8 @@ class UnrolledRNN(Layer):
     ) -> None:
         self.units, self.tie = checked_count("units", units), checked_weight("tie", tie)
         self.sequences = checked_flag("sequences", sequences)
+        if ties is not None and not isinstance(ties, Iterable):
+            raise ArgumentError(f"ties={ties!r} must be labels, one for each step, or None.")
         self.ties = None if ties is None else list(ties)
 
     def _place(self, signal: Signal) -> Signal:

@@ -31,10 +31,10 @@ class Window:
         width, stride, dilation = (
             checked_count(name, value) for name, value in (("width", width), ("stride", stride), ("dilation", dilation))
         )
-        if padding == "valid":
+        if isinstance(padding, str) and padding == "valid":
             return cls(width, stride, dilation)
         span = dilation * (width - 1)
-        if padding == "same":
+        if isinstance(padding, str) and padding == "same":
             if stride != 1:
                 raise ArgumentError(f'padding="same" keeps the length, which stride={stride} does not; give a number.')
             return cls(width, stride, dilation, span // 2, span - span // 2)

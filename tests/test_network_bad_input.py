@@ -1,0 +1,121 @@
+"""What cannot be worked with is an error of the library's own, never NumPy's, and never a number that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiedseq as ts
+from tiedseq import nn
+
+pytestmark = pytest.mark.small
+
+
+def of_numbers(*layers: nn.Layer) -> nn.Sequential:
+    return nn.Sequential(*layers, input=3, random_state=0)
+
+
+CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: nn.Conv1D(4, 3, symmetry=np.arange(3)), "symmetry=.* must be one of"),
+    (lambda: nn.Conv1D(4, 3, symmetry="rc"), "symmetry='rc' must be one of"),
+    (lambda: nn.Conv1D(4, 3, padding=np.array([1, 2])), "padding=.* must be"),  # type: ignore[arg-type]
+    (lambda: nn.Conv1D(4, 3).as_matrix(np.zeros((5, 4, 4)), 9), r"weight= has the shape \(5, 4, 4\)"),
+    (lambda: nn.Conv1D(4, 3).as_matrix(np.zeros((3, 4, 4)), "a"), "length must be"),  # type: ignore[arg-type]
+    (lambda: nn.Sequential(nn.Conv1D(4, 3), dtype=None), "dtype=None must be"),
+    (lambda: nn.UNet1D(2, 1, 3, 2, symmetry=np.arange(2)), "symmetry=.* must be one of"),
+    (lambda: nn.UnrolledRNN(3, ties=5), "ties=5 must be labels"),  # type: ignore[arg-type]
+    (lambda: nn.Repeat(3, 2), "layers=3 must be a layer"),  # type: ignore[arg-type]
+    (lambda: nn.Residual(nn.Dense), "layers=.* must be a layer"),  # type: ignore[arg-type]
+    (lambda: nn.MultiHop(3, 2, np.eye(2) * 1j), "of real numbers"),
+    (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(0)), "channels of nn.Signal must be"),
+    (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal("a")), "channels of nn.Signal must be"),  # type: ignore[arg-type]
+    (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(2, length=-1)), "length of nn.Signal must be"),
+    (lambda: nn.Sequential(nn.Conv1D(2, 1), input=nn.Signal(2, letters=ts.DNA)), "2 channels and 4 letters"),
+    (lambda: nn.to_state_dict(nn.Classifier(of_numbers(nn.Dense(2)))), "take its `net`"),  # type: ignore[arg-type]
+    (lambda: nn.from_state_dict(of_numbers(nn.Dense(2)), 3), "state= is of type int"),  # type: ignore[arg-type]
+    (lambda: nn.motifs(nn.Classifier(of_numbers(nn.Dense(2))), "ACGT"), "take its `net`"),  # type: ignore[arg-type]
+    (lambda: nn.tied_subspace(3), "must be an nn.Sequential"),  # type: ignore[arg-type]
+    (lambda: nn.projected_gradient(np.eye(3), "abc"), "gradient= must hold numbers"),
+    (lambda: nn.projected_gradient(np.eye(3)[0], [1]), "subspace= has the shape"),
+    (lambda: nn.hessian_of(lambda v: v, [1, 2], step=0), "step=0 must be more than 0"),
+    (lambda: nn.hessian_of(lambda v: v, [[1, 2]]), "values= has the shape"),
+    (lambda: nn.hessian_of(lambda v: v[:1], [1, 2]), "gradient= has the shape"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), CONSTRUCTORS)
+def test_arguments_of_a_wrong_kind_are_refused(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ts.ArgumentError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        nn.Action.of("reversal", [1, 2, 0]),
+        nn.Action.of("reversal", [0, 1]),
+        nn.Action.of("reversal", [0, 1, 5]),
+        nn.Action.of("reversal", [0, 1, 2], [1, 1, 0]),
+        nn.Action.of("reversal", [1, 0, 2], [1, -1, 1]),
+        nn.Action.of("reversal", [0, 1, 2], [1, 1]),
+    ],
+)
+def test_an_action_is_its_own_inverse(action: nn.Action) -> None:
+    with pytest.raises(ts.ArgumentError, match="be its own inverse"):
+        nn.Sequential(nn.Conv1D(2, 3), input=nn.Signal(3, action=action))
+
+
+@pytest.mark.parametrize("positions", [True, False])
+def test_numbers_beyond_the_dtype_are_refused(positions: bool) -> None:
+    shape = (2, 5, 3) if positions else (2, 3)
+    net = nn.Sequential(nn.Dense(2), input=nn.Signal(3, positions=positions), random_state=0)
+    with pytest.raises(ts.SequenceError, match="not finite in float32; replace or scale"):
+        net(np.full(shape, 1e50))
+    with pytest.raises(ts.TiedseqError, match=r"the network takes|must be a table of numbers"):
+        net(np.ones(shape, complex))
+
+
+LARGE = [(nn.Dense(4), nn.Dense(4)), (nn.UNet1D(2, 1, 3, 2),)]
+
+
+@pytest.mark.parametrize("layers", LARGE)
+def test_a_network_never_returns_what_is_not_finite(layers: tuple[nn.Layer, ...]) -> None:
+    X = np.ones((2, 9, 3))
+    X[1] = 3e38
+    with pytest.raises(ts.SequenceError, match="output for sequence 1 is not finite"):
+        of_numbers(*layers)(X)
+
+
+def test_numbers_to_learn() -> None:
+    model = nn.Regressor(of_numbers(nn.GlobalMeanPool(), nn.Dense(1)), max_epochs=1, random_state=0)
+    X = np.random.default_rng(0).normal(size=(4, 5, 3))
+    with pytest.raises(ts.ArgumentError, match="y has 0 entries, and X has 4 sequences"):
+        model.fit(X, [])
+    with pytest.raises(ts.ArgumentError, match="squares are beyond float64"):
+        model.fit(X, X[:, 0, 0]).score(X, [1e200, -1e200, 0, 0])
+
+
+def test_errors_of_validation_data_say_so() -> None:
+    X = np.random.default_rng(0).normal(size=(4, 5, 3))
+    model = nn.Classifier(of_numbers(nn.GlobalMeanPool(), nn.Dense(1)), max_epochs=1, random_state=0)
+    for validation, error, message in (
+        ((X, [0, 1]), ts.ArgumentError, "In validation=: y has 2 entries"),
+        ((X[:, :, :2], [0, 1] * 2), ts.SequenceError, "In validation=: Sequence 0"),
+    ):
+        with pytest.raises(error, match=message):
+            model.fit(X, [0, 1] * 2, validation=validation)
+
+
+def test_layers_of_a_network_that_could_not_be_made_are_free_again() -> None:
+    conv, repeat = nn.Conv1D(3, 3), nn.Repeat([nn.Dense(3), nn.Tanh()], times=2)
+    with pytest.raises(ts.ModelError, match="takes letters"):
+        of_numbers(conv, repeat, nn.OneHot())
+    net = of_numbers(conv, repeat)
+    with pytest.raises(ts.ArgumentError, match="used twice"):
+        of_numbers(nn.Tanh(), conv)  # its place stays its own
+    with pytest.raises(ts.ArgumentError, match="used twice"):
+        of_numbers(conv)
+    assert net(np.ones((1, 5, 3))).shape == (1, 3, 3)
