@@ -49,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoints": {"errors", "sink"},
     "acceleration": set(),
     "workers": {"errors"},
-    "training": {"errors", "random_state", "checkpoints", "acceleration", "workers"},
+    "one_thread": set(),
+    "training": {"errors", "options", "random_state", "checkpoints", "acceleration", "workers"},
     "display": {"specification"},
     "estimator": {"errors", "specification", "display"},
     "information": {"errors"},
@@ -63,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "strands": {
         *("errors", "alphabet", "ties", "distributions", "language", "random_state", "specification", "information"),
-        *("options", "pseudocounts", "nesting", "chains"),
+        *("options", "pseudocounts", "nesting", "chains", "one_thread"),
     },
     "storage": {"errors", "sink"},
     "columns": set(),
@@ -76,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pairing": {"errors", "alphabet", "records", "biopython"},
     "hmm": {
         *("errors", "options", "alphabet", "random_state", "training", "estimator"),
-        *("chains", "strands", "storage", "nesting", "specification", "soft"),
+        *("chains", "strands", "storage", "nesting", "specification", "soft", "one_thread"),
     },
     "pairhmm": {
         *("errors", "options", "alphabet", "records", "random_state", "specification", "estimator", "training"),
@@ -93,7 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placing": {"errors", "records", "pairing", "alignment", "aligning", "pairhmm"},
     "nn": {
         *("errors", "options", "alphabet", "records", "ties", "random_state", "kernels", "chains", "training", "sink"),
-        *("storage", "workers", "checkpoints", "estimator", "strands", "specification"),
+        *("storage", "workers", "checkpoints", "estimator", "one_thread", "specification"),
     },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }

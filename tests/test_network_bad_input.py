@@ -119,3 +119,10 @@ def test_layers_of_a_network_that_could_not_be_made_are_free_again() -> None:
     with pytest.raises(ts.ArgumentError, match="used twice"):
         of_numbers(conv)
     assert net(np.ones((1, 5, 3))).shape == (1, 3, 3)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", ["progress", "warm_start"])
+def test_switches_of_training_are_true_or_false(name: str) -> None:
+    with pytest.raises(ts.ArgumentError, match=f"{name} must be True or False, not 'yes'"):
+        nn.Classifier(nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1)), **{name: "yes"})  # type: ignore[arg-type]

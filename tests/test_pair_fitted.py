@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
@@ -274,9 +275,9 @@ def test_a_pair_of_weight_0_is_left_out_even_if_it_is_impossible(strand: str, mo
 def test_switches_are_true_or_false(name: str, value: Any) -> None:
     models: list[Any] = [ts.PairHMM.affine(), ts.HMM.ergodic(2, alphabet="ab", random_state=0)]
     for model, data in zip(models, ([("ACG", "ACG")], ["abba"]), strict=True):
-        with pytest.raises(ArgumentError, match=rf"^{name}=.* must be True or False\.$"):
+        with pytest.raises(ArgumentError, match=re.escape(f"{name} must be True or False, not {value!r}")):
             model.fit(data, **{name: value})
-    with pytest.raises(ArgumentError, match=rf"^{name}=.* must be True or False\.$"):
+    with pytest.raises(ArgumentError, match=re.escape(f"{name} must be True or False, not {value!r}")):
         ts.PairHMM.affine(**{name: value})
 
 

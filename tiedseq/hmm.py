@@ -24,12 +24,12 @@ from .chains.trainee import Trainee
 from .errors import ArgumentError, ModelError
 from .estimator import Estimator
 from .nesting import Nests
+from .one_thread import on_one_thread
 from .options import SYMMETRIES, checked_order
 from .random_state import RandomState, generator_of
 from .soft import split_values
 from .specification import Parameter
 from .strands.language import partner
-from .strands.one_thread import on_one_thread
 from .strands.parameters import StrandParameters
 from .training import Options, train
 

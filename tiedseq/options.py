@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from tiedseq.errors import ArgumentError
 
@@ -25,6 +26,7 @@ HYPOTHESES = (
 )
 LARGEST_ORDER = 8  # letters that a letter depends on; tables grow by a factor of their number with each
 LARGEST_SYMMETRIC_ORDER = 4  # with symmetry=, where the M-step inverts a matrix of all words
+OptionsT = TypeVar("OptionsT", bound=Any)
 
 
 def check_word(name: str, value: Any, words: Sequence[str]) -> None:
@@ -71,6 +73,15 @@ def checked_flag(name: str, value: Any) -> bool:
     if type(value).__name__ not in ("bool", "bool_"):  # NumPy's too, which is called either, and is slow to import
         raise ArgumentError(f"{name} must be True or False, not {value!r}")
     return bool(value)
+
+
+def with_changes(options: OptionsT, given: Mapping[str, Any]) -> OptionsT:
+    """Return the options, a dataclass, with those of one call of `fit`; ArgumentError for one that does not exist."""
+    known = [option.name for option in fields(options)]
+    for name in given:
+        if name not in known:
+            raise ArgumentError(f"fit() has no option {name!r}; there are {', '.join(known)}.")
+    return replace(options, **given)
 
 
 def checked_count(name: str, value: Any) -> int:

@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .acceleration import DEPTH, REMEMBERED, gain_left, long_step
 from .checkpoints import Checkpoint
 from .errors import ArgumentError, ConvergenceWarning
+from .options import checked_flag, with_changes
 from .random_state import RandomState, generators
 from .workers import spreading
 
@@ -144,9 +145,7 @@ class Options:
         ):
             raise ArgumentError(f"tol={self.tol!r} must be a number of nats, 0 or more; 0 runs max_iter iterations.")
         for name in ("progress", "warm_start", "acceleration"):
-            value = getattr(self, name)
-            if not isinstance(value, bool | np.bool_):
-                raise ArgumentError(f"{name}={value!r} must be True or False.")
+            checked_flag(name, getattr(self, name))
         for name in ("priors", "soft"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Mapping):
@@ -163,11 +162,7 @@ class Options:
 
     def changed(self, given: Mapping[str, Any]) -> Options:
         """Return the options with those of one call of `fit`. Raises ArgumentError for one that does not exist."""
-        known = [option.name for option in fields(self)]
-        for name in given:
-            if name not in known:
-                raise ArgumentError(f"fit() has no option {name!r}; there are {', '.join(known)}.")
-        return replace(self, **given)
+        return with_changes(self, given)
 
 
 @dataclass

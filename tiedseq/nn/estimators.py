@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tiedseq import storage
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.estimator import Arguments
+from tiedseq.one_thread import on_one_thread
 from tiedseq.random_state import generator_of
-from tiedseq.strands.one_thread import on_one_thread
 from tiedseq.workers import mapping
 
 from .fitting import train

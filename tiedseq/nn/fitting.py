@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tiedseq.checkpoints import Checkpoint
 from tiedseq.errors import ArgumentError, ConvergenceWarning
-from tiedseq.strands.one_thread import on_one_thread
+from tiedseq.one_thread import on_one_thread
 from tiedseq.workers import mapping
 
 from .activations import Dropout

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from tiedseq import storage
 from tiedseq.alphabet import DNA
 from tiedseq.errors import ArgumentError
+from tiedseq.one_thread import on_one_thread
 from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generators
-from tiedseq.strands.one_thread import on_one_thread
 
 from . import document
 from .fusion import fused
+from .inputs import check_finite, gathered, sequences_of, unpadded
 from .layer import Layer
 from .signal import Batch, Signal
 from .stack import Stack, labels_of
@@ -170,8 +171,6 @@ class Sequential:
 
         A string is one sequence, and gives one array.
         """
-        from .inputs import check_finite, unpadded
-
         sequences, one = self.read(X)
         with np.errstate(all="ignore"):
             outgoing, _ = self.forward(self.batch(sequences))
@@ -181,14 +180,10 @@ class Sequential:
 
     def read(self, X: Any) -> tuple[list[Any], bool]:
         """Return what users hand in as a list of sequences, as arrays, and whether it is a single one."""
-        from .inputs import sequences_of
-
         return sequences_of(X, self.input, self.dtype)
 
     def batch(self, sequences: Sequence[Any]) -> Batch:
         """Return sequences that `read` gave as one batch, padded at the end."""
-        from .inputs import gathered
-
         return gathered(sequences, self.input)
 
     # ---- files ------------------------------------------------------------------------------------------------

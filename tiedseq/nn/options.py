@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tiedseq.errors import ArgumentError
-from tiedseq.options import check_word, checked_count, checked_weight
+from tiedseq.options import check_word, checked_count, checked_flag, checked_weight, with_changes
 from tiedseq.random_state import RandomState
 
 OPTIMISERS = ("adam", "lbfgs")
@@ -64,6 +64,8 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("max_epochs", "batch_size", *(() if self.patience is None else ("patience",))):
             checked_count(name, getattr(self, name))
+        for name in ("progress", "warm_start"):
+            checked_flag(name, getattr(self, name))
         check_word("optimiser", self.optimiser, OPTIMISERS)
         checked_weight("weight_decay", self.weight_decay)
         if not checked_weight("learning_rate", self.learning_rate):
@@ -89,11 +91,7 @@ class Options:
 
     def changed(self, given: Mapping[str, Any]) -> Options:
         """Return the options with those of one call of `fit`. Raises ArgumentError for one that does not exist."""
-        known = [option.name for option in fields(self)]
-        for name in given:
-            if name not in known:
-                raise ArgumentError(f"fit() has no option {name!r}; there are {', '.join(known)}.")
-        return replace(self, **given)
+        return with_changes(self, given)
 
 
 def _short(value: Any) -> str:

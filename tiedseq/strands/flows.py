@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ModelError
+from tiedseq.one_thread import on_one_thread
 from tiedseq.ties import Ties
 
-from .one_thread import on_one_thread
 from .perron import perron
 
 Floats = NDArray[np.float64]

@@ -1,8 +1,8 @@
 """Linear algebra on one thread.
 
-The systems of an M-step have some hundred unknowns. A BLAS that shares them among threads gains little, and where
-others want the cores too its threads wait for each other: a Cholesky factorisation of 192 unknowns took 0.26 s on two
-busy cores, and 0.5 ms on one thread.
+The systems of an M-step have some hundred unknowns, and the products of a network are small. A BLAS that shares them
+among threads gains little, and where others want the cores too its threads wait for each other: a Cholesky
+factorisation of 192 unknowns took 0.26 s on two busy cores, and 0.5 ms on one thread.
 """
 
 from __future__ import annotations
