@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
+import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -312,6 +315,41 @@ def test_who_has_nothing_to_do_helps_within_a_batch(slow: int) -> None:
         found: list[Any] = list(run(expect, 7, range(2)))
     assert found[slow] == [0, 1, 2, 3]
     assert found[1 - slow] == [7, 1 - slow]
+
+
+@pytest.mark.small
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+def test_an_interruption_at_any_moment_is_one() -> None:
+    """Neither another error nor a thread that waits for ever: hundreds of moments, each some step of the work."""
+    armed, ended, random = False, [], np.random.default_rng(0)
+
+    def interrupt(_: int, frame: FrameType | None) -> None:
+        assert frame is not None
+        if "weakref" in frame.f_code.co_filename:  # the interpreter would print the error, and go on
+            signal.setitimer(signal.ITIMER_REAL, 1e-4)
+        elif armed:
+            raise KeyboardInterrupt
+
+    def expect(snapshot: None, batch: int, run: Any) -> int:
+        return sum(run(int, range(batch)))
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(300):
+            try:
+                with spreading(2) as run:
+                    armed = True
+                    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-4, 3e-3))
+                    while True:
+                        assert list(run(expect, None, range(10, 14))) == [45, 55, 66, 78]
+            except KeyboardInterrupt:
+                ended.append(True)
+            armed = False
+            assert threading.active_count() < 10
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(ended) == 300
 
 
 @pytest.mark.parametrize("executor", [None, 2, 3, 30])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import repeat
 from queue import Empty, SimpleQueue
@@ -69,9 +70,12 @@ def spreading(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
         if executor is None or (isinstance(executor, int | np.integer) and executor == 1):
             yield _spread(map)
         elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
-            with ThreadPoolExecutor(int(executor) - 1) as others:
-                crew = _Crew(others, int(executor) - 1)
+            crew = _Crew(int(executor) - 1)
+            try:
+                crew.gather()
                 yield _spread(crew.map, repeat(crew.map))
+            finally:
+                crew.dismiss()
         elif isinstance(executor, Executor):
             yield _spread(submitting(executor))
         elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
@@ -88,54 +92,101 @@ def _spread(outer: Any, *more: Any) -> Callable[..., Iterator[Any]]:
     return lambda expect, snapshot, batches: outer(expect, repeat(snapshot), batches, *more)
 
 
+_Outcome = tuple[Any, BaseException | None]
+
+
+class _Task:
+    """One call, and what came of it. A queue in C: Ctrl-C cannot come while it is half changed, as it can a Future."""
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self.arguments = arguments
+        self.outcome: SimpleQueue[_Outcome] = SimpleQueue()
+
+
 class _Crew:
     """Threads that share work, the one that asks among them: a thread less to start, and none that only waits.
 
     Work may ask again: who has finished his own batch takes on tasks of a batch that another has begun. Few batches
     leave nobody idle then, nor does a core that is slower than others.
+
+    Only queues join the threads, which Ctrl-C leaves whole; the locks of a ThreadPoolExecutor it may leave shut.
     """
 
-    def __init__(self, others: Executor, n_others: int) -> None:
-        self.others, self.n_others = others, n_others
-        self.offered: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    def __init__(self, n_others: int) -> None:
+        self.others = [threading.Thread(target=self._serve, daemon=True) for _ in range(n_others)]
+        self.offered: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # None: no more will come
+        self.gone = False  # whether the thread that asked has left: what it had begun then has no outcome
+
+    def gather(self) -> None:
+        """Start the others."""
+        for other in self.others:
+            other.start()
+
+    def dismiss(self) -> None:
+        """Let the others finish what they are at, and end."""
+        self.gone = True
+        for _ in self.others:
+            self.offered.put(None)
+        for other in self.others:
+            if other.is_alive():
+                other.join()
+
+    def _serve(self) -> None:
+        while work := self.offered.get():
+            work()
 
     def map(self, function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
         """Map as the built-in does.
 
         Tasks are begun in their order, so that of several that fail the first is the one whose error is seen.
         """
-        tasks = [(Future[Any](), arguments) for arguments in zip(*iterables, strict=False)]
+        tasks = [_Task(arguments) for arguments in zip(*iterables, strict=False)]
         waiting = iter(tasks)
 
         def work() -> None:
-            for result, arguments in waiting:
+            outcome: _Outcome
+            for task in waiting:
                 try:
-                    result.set_result(function(*arguments))
+                    outcome = function(*task.arguments), None
                 except BaseException as error:
-                    result.set_exception(error)
-                    for left, _ in waiting:
-                        left.cancel()
+                    outcome = None, error
+                    for left in waiting:
+                        left.outcome.put((None, CancelledError()))
+                task.outcome.put(outcome)
 
-        for _ in range(min(self.n_others, len(tasks) - 1)):
+        for _ in range(min(len(self.others), len(tasks) - 1)):
             self.offered.put(work)
-            self.others.submit(self.help)
         work()
-        return (self._awaited(result) for result, _ in tasks)
+        return (self._awaited(task) for task in tasks)
 
-    def _awaited(self, result: Future[Any]) -> Any:
+    def _awaited(self, task: _Task) -> Any:
         """The result; at work elsewhere while another thread is at it."""
-        while not result.done() and self.help():
+        while task.outcome.empty() and self._help():
             pass
-        return result.result()
+        value, error = self._outcome(task)
+        if error is not None:
+            raise error
+        return value
 
-    def help(self) -> bool:
+    def _help(self) -> bool:
         """Take on the work that was offered first; return whether there was any."""
         try:
             work = self.offered.get_nowait()
         except Empty:
             return False
+        if work is None:  # meant for a thread that serves
+            self.offered.put(None)
+            return False
         work()
         return True
+
+    def _outcome(self, task: _Task) -> _Outcome:
+        while True:
+            try:
+                return task.outcome.get(timeout=0.2)
+            except Empty:
+                if self.gone:
+                    return None, CancelledError()
 
 
 def _on_cluster(client: Any) -> Callable[..., Iterator[Any]]:
