@@ -43,7 +43,7 @@ LEAST_GAIN = {0.3: 0.004, 0.6: 0.04, 1.0: 0.012}  # over ProbCons at gap weight 
 _WIDTH = 28
 
 
-def trained(gaps: int) -> Callable[[Pairs], ts.PairHMM]:
+def trained(gaps: int, gap_switch: float | None = None) -> Callable[[Pairs], ts.PairHMM]:
     """Training on all pairs together; target and query are alike, and so are gaps in either."""
 
     def model(pairs: Pairs) -> ts.PairHMM:
@@ -51,7 +51,7 @@ def trained(gaps: int) -> Callable[[Pairs], ts.PairHMM]:
 
         with warnings.catch_warnings():  # globins differ by gaps of one letter: the extension reaches its boundary
             warnings.simplefilter("ignore", ts.ConvergenceWarning)
-            return ts.PairHMM.affine(gaps=gaps).fit(pairs, tol=0.01, executor=2)
+            return ts.PairHMM.affine(gaps=gaps, gap_switch=gap_switch).fit(pairs, tol=0.01, executor=2)
 
     return model
 
@@ -64,7 +64,7 @@ def untrained(pairs: Pairs) -> ts.PairHMM:
 
 BEST = "tiedseq (two gap classes)"
 MODELS: dict[str, Callable[[Pairs], ts.PairHMM]] = {
-    BEST: trained(2),
+    BEST: trained(2, gap_switch=0.01),
     "tiedseq (one gap class)": trained(1),
     "tiedseq (default model)": untrained,
 }

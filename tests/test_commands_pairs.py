@@ -79,6 +79,20 @@ def test_train_is_the_fit_of_python(here: Path, capsys: pytest.CaptureFixture[st
     assert output.err.startswith("tiedseq: 12 pairs, 0 skipped, log-likelihood -") and "converged" in output.err
 
 
+@pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
+def test_gaps_may_switch(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = trained("both.fa.gz", "--gap-switch")
+    same = ts.PairHMM.affine(gap_switch=0.01).fit(PAIRS, random_state=0)
+    assert_allclose(model.parameters["switch"], same.parameters["switch"], rtol=0, atol=0)
+    capsys.readouterr()
+    words = ["compare", "both.fa.gz", "--gap-switch", "--hypothesis", "symmetric-extension", "--no-errors"]
+    assert cli.main([*words, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["df"] == 2
+    for refused in (["train", "both.fa.gz", "--model", "m.json", "-o", "n.json"], ["align", "t.fa", "q.fa"]):
+        assert cli.main([*refused, "--gap-switch"]) == 2
+        assert "--gap-switch" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_pairs_are_the_same_however_they_are_given(here: Path) -> None:
     one = trained("t.fa", "q.fa", "--pairs").parameters
     others = [["both.fa.gz"], ["both.fa.gz", "--pairs"], ["t.fa", "q.fa", "--pairs=name", "--threads", "2"]]

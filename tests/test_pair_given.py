@@ -93,6 +93,24 @@ def test_a_single_path_is_counted() -> None:
     assert_allclose(found["pair"], pair / pair.sum(), rtol=1e-12, atol=0.0)
 
 
+@pytest.mark.small
+@pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
+def test_a_deletion_next_to_an_insertion_is_counted() -> None:
+    """M X X Y M and M Y X M: of the five ends of gaps two are switches, by hand."""
+    rows, back = ("ACG-T", "A--GT"), ("A-CT", "AG-T")
+    pairs = [(a.replace("-", ""), b.replace("-", "")) for a, b in (rows, back)]
+    alignments = [columns_of(*rows), columns_of(*back)]
+    with pytest.raises(SequenceError, match=r"a deletion stands next to an insertion.*gap_switch="):
+        ts.PairHMM.affine().fit(pairs, alignments=alignments)
+    model = ts.PairHMM.affine(gap_switch=0.1).fit(pairs, alignments=alignments, **ONE_STEP)
+    found = values_of(model)
+    leaving = [found[label] for label in ("close", "extend", "switch")]
+    assert_allclose(leaving, [2 / 5, 1 / 5, 2 / 5], rtol=1e-12, atol=0.0)
+    model = ts.PairHMM.affine(symmetric="opening", gap_switch=0.1).fit(pairs, alignments=alignments, **ONE_STEP)
+    found = values_of(model)
+    assert_allclose([found["deletion_switch"], found["insertion_switch"]], [1 / 3, 1 / 2], rtol=1e-12, atol=0.0)
+
+
 def ended() -> ts.PairHMM:
     """Two classes of gaps, crossing gaps, and an end."""
     states = {"M": "xy", "X": "x", "Y": "y", "U": "x", "V": "y"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2
 
 import tiedseq as ts
@@ -462,3 +462,27 @@ def test_a_second_class_begins_beside_the_first() -> None:
     assert_allclose(rows[:, :-1].sum(axis=1), 1.0, rtol=1e-12)
     assert_allclose(wider.parameters["deletion_extend2"], 0.9, rtol=1e-6)
     assert wider.with_second_gap_class() is None
+
+
+@pytest.mark.small
+def test_a_second_class_switches_as_the_first_does() -> None:
+    model = ts.PairHMM.affine(gap_open=0.05, gap_extend=0.6, gap_switch=0.2)
+    wider, made = model.with_second_gap_class(), ts.PairHMM.affine(gap_switch=0.2, gaps=2)
+    assert wider is not None and wider.states == made.states and list(wider.parameters) == list(made.parameters)
+    model.nesting().check(wider.nesting())
+    edges, expected = (m._parameters.specification.tables()["transitions"] > 0.0 for m in (wider, made))
+    assert_array_equal(edges, expected)
+    assert_allclose(np.array([wider.parameters["switch"], wider.parameters["switch2"]]), [0.2, 0.05], rtol=1e-6)
+
+
+def test_gaps_that_switch_are_compared_as_others_are() -> None:
+    """Two parameters more are free, the extension and the switch of insertions; the roles can be swapped."""
+    truth = ts.PairHMM.affine(gap_open=0.05, gap_extend=0.5, gap_switch=0.2)
+    pairs = drawn(truth, 60, 80, 3)
+    null, alternative = ts.hypotheses("symmetric-extension", gap_switch=0.05)
+    result = ts.compare(null, alternative, pairs, permutation=99, random_state=0)
+    assert result.df == 2 and result.p_value is not None and result.p_value > 0.01
+    assert result.permutation is not None and result.permutation.p_value > 0.01
+    assert 0.1 < result.null.parameters["switch"] < 0.3
+    turned = ts.compare(null, alternative, swapped(pairs), errors=False)
+    assert_allclose(turned.statistic, result.statistic, rtol=0.0, atol=2e-3)

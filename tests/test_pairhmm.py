@@ -69,6 +69,37 @@ def test_the_affine_model_is_the_one_written_out() -> None:
     assert made.n_free_parameters == 1 + 1 + 9 + 3
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_gaps_that_switch_are_edges_between_insertion_and_deletion(symmetric: bool) -> None:
+    """Against the sum over all paths of the model written out in arrays."""
+    model = ts.PairHMM.affine(symmetric, gap_open=(0.05, 0.02), gap_extend=(0.4, 0.8), gap_switch=(0.1, 0.04), gaps=2)
+    rows = np.zeros((5, 5))
+    rows[0] = [1 - 4 * 0.035, 0.05, 0.05, 0.02, 0.02]
+    rows[1], rows[2] = [0.5, 0.4, 0.1, 0.0, 0.0], [0.5, 0.1, 0.4, 0.0, 0.0]
+    rows[3], rows[4] = [0.16, 0.0, 0.0, 0.8, 0.04], [0.16, 0.0, 0.0, 0.04, 0.8]
+    flat, pair = np.full(4, 0.25), np.full((4, 4), 0.2 / 12)
+    np.fill_diagonal(pair, 0.2)
+    plain = twin.Model(["xy", "x", "y", "x", "y"], rows[0], rows, None, 1.0, [pair, flat, flat, flat, flat], flat)
+    target, query = np.array([0, 1, 2, 3, 3]), np.array([0, 3, 2])
+    for mode in twin.MODES:
+        expected = twin.enumerate_paths(plain, target, query, mode)[0].log_likelihood
+        assert_allclose(model.log_likelihood("ACGTT", "ATG", mode=mode), expected, rtol=1e-12, atol=0.0)
+    switches = {"switch", "switch2"}
+    if not symmetric:
+        switches = {f"{side}_{label}" for side in ("deletion", "insertion") for label in switches}
+    assert {label for label in model.parameters if "switch" in label} == switches
+    assert model.n_free_parameters == ts.PairHMM.affine(symmetric, gaps=2).n_free_parameters + len(switches)
+
+
+@pytest.mark.small
+def test_gaps_that_switch_must_close() -> None:
+    assert_allclose(ts.PairHMM.affine(gap_switch=0.2, gaps=2).parameters["switch2"], 0.05, rtol=1e-12)
+    with pytest.raises(ts.ArgumentError, match=r"gap_extend and gap_switch must leave room .* 0\.6 and 0\.4 add up"):
+        ts.PairHMM.affine(gap_switch=0.4)
+    with pytest.raises(ts.ArgumentError, match="gap_switch must be a probability between 0 and 1"):
+        ts.PairHMM.affine(gap_switch=0.0)
+
+
 # --- derivatives -----------------------------------------------------------------------------------------------------
 
 

@@ -58,8 +58,10 @@ def _check_usage(options: argparse.Namespace) -> None:
         options.parser.error("standard input (-) can be read once: give a file for TARGET or for QUERY")
     if options.train and "-" in (options.target, options.query):
         options.parser.error("--train reads the sequences twice: give files, not standard input (-)")
-    if not options.train and (options.asymmetric or options.substitution or options.gaps):
-        options.parser.error("--asymmetric, --gaps and --substitution say what --train estimates: give --train too")
+    if not options.train and (options.asymmetric or options.substitution or options.gaps or options.gap_switch):
+        options.parser.error(
+            "--asymmetric, --gaps, --gap-switch and --substitution say what --train estimates: give --train too"
+        )
 
 
 def _format(options: argparse.Namespace) -> str:

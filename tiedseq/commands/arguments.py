@@ -171,7 +171,7 @@ def _add_compare(commands: Any) -> None:
         metavar="H",
         help=f"{', '.join(HYPOTHESES)}; default: symmetric-insertion",
     )
-    add("--gaps", type=int, choices=(1, 2), help="classes of gaps; default: 1")
+    _add_gaps(add)
     add("--substitution", choices=SUBSTITUTIONS, help="the pair table of both models; default: symmetric")
     add("--null", metavar="FILE", help="a model file instead of --hypothesis: the one with more ties")
     add("--alternative", metavar="FILE", help="a model file: the one with fewer ties")
@@ -221,12 +221,17 @@ def _add_data(command: Any) -> None:
 def _add_structure(add: Callable[..., Any]) -> None:
     """What a model of affine gaps is like."""
     add("--asymmetric", action="store_true", help="deletion and insertion have parameters of their own")
-    add("--gaps", type=int, choices=(1, 2), help="classes of gaps; default: 1")
+    _add_gaps(add)
     add(
         "--substitution",
         choices=SUBSTITUTIONS,
         help=f"{', '.join(SUBSTITUTIONS)}; default: symmetric, and general with --asymmetric",
     )
+
+
+def _add_gaps(add: Callable[..., Any]) -> None:
+    add("--gaps", type=int, choices=(1, 2), help="classes of gaps; default: 1")
+    add("--gap-switch", action="store_true", help="a deletion may stand next to an insertion: for distant sequences")
 
 
 def _add_training(add: Callable[..., Any]) -> None:

@@ -115,7 +115,7 @@ def compare(options: argparse.Namespace) -> int:
 def new_model(options: argparse.Namespace) -> PairHMM:
     """The model to train: one from a file, or of affine gaps as the options say."""
     if options.model is not None:
-        names = ("asymmetric", "substitution", "gaps", "given", "alphabet")
+        names = ("asymmetric", "substitution", "gaps", "gap_switch", "given", "alphabet")
         _refuse(options, names, "is for a new model; one from --model has a structure of its own")
         model: PairHMM = load_model(options.model, "pair-hmm")
     else:
@@ -123,7 +123,7 @@ def new_model(options: argparse.Namespace) -> PairHMM:
 
         model = PairHMM.affine(
             symmetric=not options.asymmetric,
-            gaps=options.gaps or 1,
+            **_gaps(options),
             substitution=options.substitution or ("general" if options.asymmetric else "symmetric"),
             given=options.given,
             alphabet=options.alphabet or "dna",
@@ -135,17 +135,22 @@ def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
     if (options.null is None) != (options.alternative is None):
         options.parser.error("--null and --alternative belong together: give both, or --hypothesis")
     if options.null is not None:
-        names = ("hypothesis", "gaps", "substitution", "alphabet")
+        names = ("hypothesis", "gaps", "gap_switch", "substitution", "alphabet")
         _refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
         models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
     else:
         from tiedseq.ready import hypotheses
 
-        chosen = {"gaps": options.gaps or 1, "alphabet": options.alphabet or "dna"}
+        chosen = {**_gaps(options), "alphabet": options.alphabet or "dna"}
         models = hypotheses(
             _claim(options), **chosen, **({"substitution": options.substitution} if options.substitution else {})
         )
     return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
+
+
+def _gaps(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of gaps, as `PairHMM.affine` takes it."""
+    return {"gaps": options.gaps or 1, "gap_switch": 0.01 if options.gap_switch else None}
 
 
 def _claim(options: argparse.Namespace) -> str:
@@ -333,7 +338,7 @@ def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None
     """A usage error for options that were given and would do nothing."""
     for name in names:
         if getattr(options, name) not in (None, False):
-            options.parser.error(f"--{name} {why}")
+            options.parser.error(f"--{name.replace('_', '-')} {why}")
 
 
 def _check_streams(options: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ def with_second_class(parameters: PairParameters) -> PairParameters | None:
     rows, start, emissions = given["transitions"], given["start"], given["emissions"]
     rows = {state: _with_entries(row, twins) if state not in twins else row for state, row in rows.items()}
     for state, twin in twins.items():
-        rows[twin] = {twins.get(to, to) if to == state else to: f"{label}2" for to, label in rows[state].items()}
+        rows[twin] = {twins.get(to, to): f"{label}2" for to, label in rows[state].items()}
         use = emissions[state]
         emissions[twin] = complement(f"{use.label}2") if isinstance(use, complement) else f"{use}2"
     values = {label: value for label, value in given["values"].items() if _is_kept(value)}
@@ -64,18 +64,15 @@ def _begin(wider: PairParameters, narrow: PairParameters, twins: dict[str, str])
     old = [*range(n), len(states)]
     for name, whole in (("transitions", tables["transitions"][:n]), ("start", tables["start"][None])):
         whole[:, old] = known[name].reshape(-1, n + 1)  # type: ignore[literal-required]
-    for state, twin in twins.items():
-        s, t = states.index(state), states.index(twin)
-        own = known["transitions"][s]
-        for row, row_known in (
-            (tables["transitions"][:n], known["transitions"]),
-            (tables["start"][None], known["start"][None]),
-        ):
-            row[:, t] = row_known[:, s] / _RARER
-        tables["transitions"][s, t] = 0.0
-        tables["transitions"][t, old] = own / _LONGER
-        tables["transitions"][t, s] = 0.0
-        tables["transitions"][t, t] = 1.0 - (1.0 - own[s]) / _LONGER
+    transitions, start = tables["transitions"], tables["start"]
+    gaps, seconds = ([states.index(state) for state in chosen] for chosen in (twins, twins.values()))
+    transitions[:n, seconds] = transitions[:n, gaps] / _RARER
+    transitions[np.ix_(gaps, seconds)] = 0.0
+    start[seconds] = start[gaps] / _RARER
+    for gap, second in zip(gaps, seconds, strict=True):
+        transitions[second] = transitions[gap] / _LONGER
+        transitions[second, seconds], transitions[second, gaps] = transitions[second, gaps], 0.0
+        transitions[second, second] = 1.0 - (1.0 - transitions[gap, gap]) / _LONGER
     tables["emissions"].update(known["emissions"])
     tables["emissions"].update({twin: known["emissions"][state] for state, twin in twins.items()})
     pooled = specification.pool(tables)

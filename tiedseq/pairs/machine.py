@@ -220,7 +220,7 @@ def _why_impossible(tables: PairTables, columns: Columns, stuck: int) -> str:
     if gaps.any(axis=0).all() and gaps.any(axis=1).all() and not (steps * ~np.eye(len(steps), dtype=bool)).any():
         message += (
             ": a deletion stands next to an insertion, and no edge leads from the one's state to the other's. Add "
-            "such edges to the transitions, or fit to the sequences alone"
+            "such edges to the transitions (gap_switch= of PairHMM.affine), or fit to the sequences alone"
         )
     return message
 

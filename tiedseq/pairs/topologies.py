@@ -22,6 +22,7 @@ def affine_arguments(
     symmetric: bool | str | Sequence[str],
     gap_open: float | Sequence[float],
     gap_extend: float | Sequence[float],
+    gap_switch: float | Sequence[float] | None,
     structure: str,
     gaps: int,
     identity: float,
@@ -38,13 +39,15 @@ def affine_arguments(
     shared = _shared_aspects(symmetric)
     opens = _for_classes("gap_open", gap_open, gaps, lambda first: first / 5)
     extends = _for_classes("gap_extend", gap_extend, gaps, lambda first: 1 - (1 - first) / 4)
+    switches = [] if gap_switch is None else _for_classes("gap_switch", gap_switch, gaps, lambda first: first / 4)
+    _check_room(extends, switches)
     letters = alphabet.n_letters
     states, rows = {"M": "xy"}, {"M": {"M": "match"}}
     emissions: dict[str, Any] = {"M": substitution(structure, name="pair", given=given)}
     start_values: dict[str, Any] = {"pair": _identity_table(letters, identity, given)}
     for k, (opening, extending) in enumerate(zip(opens, extends, strict=True)):
         suffix = "" if k == 0 else "2"
-        for state, kind, side in (("X", "x", "deletion"), ("Y", "y", "insertion")):
+        for state, other, kind, side in (("X", "Y", "x", "deletion"), ("Y", "X", "y", "insertion")):
             name = state + suffix
             of_opening, of_extension = ("" if aspect in shared else f"{side}_" for aspect in ASPECTS[:2])
             gap = ("gap" if "letters" in shared else side) + suffix
@@ -53,8 +56,21 @@ def affine_arguments(
             rows[name] = {"M": f"{of_extension}close{suffix}", name: f"{of_extension}extend{suffix}"}
             emissions[name] = gap
             start_values |= {rows["M"][name]: opening, rows[name][name]: extending, gap: [1 / letters] * letters}
+            if switches:
+                rows[name][other + suffix] = switch = f"{of_extension}switch{suffix}"
+                start_values[switch] = switches[k]
     chosen = start_values | dict(values or {})
     return {"states": states, "transitions": rows, "emissions": emissions, "values": chosen}
+
+
+def _check_room(extends: list[float], switches: list[float]) -> None:
+    """Whether gaps can end: ArgumentError if not."""
+    for extending, switching in zip(extends, switches, strict=False):
+        if extending + switching >= 1.0:
+            raise ArgumentError(
+                f"gap_extend and gap_switch must leave room for a gap to close: {extending:g} and {switching:g} add up "
+                "to 1 or more. Give smaller ones."
+            )
 
 
 def _shared_aspects(symmetric: bool | str | Sequence[str]) -> tuple[str, ...]:
