@@ -18,6 +18,7 @@ import tiedseq
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tiedseq"
+PACKAGES = ("tiedseq", "tiedseq.nn")  # that modules are imported from by name
 MAX_LINES = 600
 
 # What each part of the package may import of the others. A new module takes its place here first, and below its users.
@@ -105,6 +106,15 @@ MAY_IMPORT["__main__"] = {"cli"}
 # Imports that only run when the function is called, and so close no cycle while the package is being loaded.
 MAY_IMPORT_WHEN_CALLED = {"storage": {"pairhmm", "hmm"}, "alphabet": {"qualities"}}
 
+# The floors of the networks, from the ground up: a module imports from its own and from those beneath it.
+FLOORS = (
+    {"signal", "weights", "layer", "stack"},
+    {"layers"},
+    {"document", "inputs", "network"},
+    {"emissions", "landscape", "motifs", "pytorch", "training"},
+    {"estimators"},
+)
+
 
 def part_of(module: str) -> str | None:
     """The part of the package that "tiedseq.part.module" belongs to; None for the package itself and for others."""
@@ -131,7 +141,7 @@ def imports(path: Path) -> dict[str, bool]:
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             # "from tiedseq import ties" and "from . import ties" name a module, "from .ties import Ties" does not
-            names = [f"{base}.{alias.name}" for alias in node.names] if base == "tiedseq" else [base]
+            names = [f"{base}.{alias.name}" for alias in node.names] if base in PACKAGES else [base]
             names = [base if name.removeprefix("tiedseq.").startswith("__") else name for name in names]
         else:
             continue
@@ -154,6 +164,18 @@ def test_imports_go_one_way(path: Path) -> None:
             continue
         allowed = MAY_IMPORT[part] | (set() if at_module_level else MAY_IMPORT_WHEN_CALLED.get(part, set()))
         assert other in allowed, f"{dotted_name(path)} imports {name}, but {part} may import {sorted(allowed)} only"
+
+
+def floor_of(module: str) -> int:
+    """The floor of "tiedseq.nn.part.module"."""
+    return next(floor for floor, parts in enumerate(FLOORS) if module.split(".")[2] in parts)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "nn").rglob("[!_]*.py")), ids=dotted_name)
+def test_networks_stand_on_their_floors(path: Path) -> None:
+    for name in imports(path):
+        if name.startswith("tiedseq.nn."):
+            assert floor_of(name) <= floor_of(dotted_name(path)), f"{dotted_name(path)} imports {name}, from above it"
 
 
 def test_the_order_has_no_cycle() -> None:

@@ -16,9 +16,9 @@ from network_twin import convolution, convolution_backward, first_maximum, one_h
 import tiedseq as ts
 from tiedseq import nn
 from tiedseq.kernels.memory import _KEPT_BYTES, _waiting, recycled
-from tiedseq.nn.fusion import MaximumOfConvolution
 from tiedseq.nn.inputs import batch_of
-from tiedseq.nn.lookup import Reading
+from tiedseq.nn.layers.fusion import MaximumOfConvolution
+from tiedseq.nn.layers.lookup import Reading
 
 FIXTURES = Path(__file__).with_name("convolution_fixtures.npz")
 

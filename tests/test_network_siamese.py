@@ -12,9 +12,9 @@ from network_checks import STEP, random_letters
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn.losses import contrastive, logistic
-from tiedseq.nn.minibatches import Samples, loss_of
-from tiedseq.nn.pairs import COMPARISONS, PairNetwork
+from tiedseq.nn.estimators.pairs import COMPARISONS, PairNetwork
+from tiedseq.nn.training.losses import contrastive, logistic
+from tiedseq.nn.training.minibatches import Samples, loss_of
 
 Pairs = list[tuple[str, str]]
 

@@ -15,10 +15,10 @@ from scipy import special
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn import losses
-from tiedseq.nn.minibatches import Samples, minibatches, shards
-from tiedseq.nn.objective import Objective
-from tiedseq.nn.optimisers import Adam
+from tiedseq.nn.training import losses
+from tiedseq.nn.training.minibatches import Samples, minibatches, shards
+from tiedseq.nn.training.objective import Objective
+from tiedseq.nn.training.optimisers import Adam
 
 MOTIF = "TGACTCA"
 

@@ -10,10 +10,10 @@ from network_checks import check_gradients, random_letters
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn import taps
 from tiedseq.nn.inputs import batch_of
-from tiedseq.nn.unet import transposed
-from tiedseq.nn.window import Window
+from tiedseq.nn.layers import taps
+from tiedseq.nn.layers.unet import transposed
+from tiedseq.nn.layers.window import Window
 
 
 def made(input: Any = "dna", dtype: Any = "float64", **how: Any) -> nn.Sequential:

@@ -13,8 +13,8 @@ from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.options import check_word, checked_probability
 from tiedseq.sink import open_sink
 
-from . import lookup
-from .convolution import Conv1D
+from .layers import lookup
+from .layers.convolution import Conv1D
 from .network import Sequential, check_network
 from .signal import letter_table
 

@@ -18,9 +18,9 @@ from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generators
 
 from . import document
-from .fusion import fused
 from .inputs import check_finite, gathered, sequences_of, unpadded
 from .layer import Layer
+from .layers.fusion import fused
 from .signal import Batch, Signal
 from .stack import Stack, labels_of
 from .weights import Weight

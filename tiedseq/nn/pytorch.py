@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
 
-from .convolution import Conv1D
-from .dense import Dense, Flatten
 from .layer import Layer
+from .layers.convolution import Conv1D
+from .layers.dense import Dense, Flatten
+from .layers.recurrent import GRU, LSTM, RNN
 from .network import Sequential, check_network
-from .recurrent import GRU, LSTM, RNN
 from .signal import Signal
 from .weights import Weight
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from tiedseq.checkpoints import Checkpoint
 from tiedseq.errors import ArgumentError, ConvergenceWarning
+from tiedseq.nn.layer import Layer
+from tiedseq.nn.layers.activations import Dropout
+from tiedseq.nn.network import Sequential
 from tiedseq.one_thread import on_one_thread
 from tiedseq.workers import mapping
 
-from .activations import Dropout
-from .layer import Layer
 from .losses import Loss
 from .minibatches import Samples, minibatches
-from .network import Sequential
 from .objective import Objective
 from .optimisers import Adam, Evaluations, lbfgs
 from .options import Options

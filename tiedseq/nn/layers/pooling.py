@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .layer import Layer, shown
-from .signal import Batch, Signal, masked
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Batch, Signal, masked
+
 from .symmetry import refuse_signs
 from .taps import seen_by
 from .window import Window, windows_over

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from tiedseq import storage
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.estimator import Arguments
+from tiedseq.nn.inputs import check_finite
+from tiedseq.nn.network import Sequential, check_network
+from tiedseq.nn.training.fitting import train
+from tiedseq.nn.training.losses import Loss, cross_entropy, logistic, squared_error
+from tiedseq.nn.training.minibatches import Index, Samples, outputs_of, shards
+from tiedseq.nn.training.options import Options
 from tiedseq.one_thread import on_one_thread
 from tiedseq.random_state import generator_of
 from tiedseq.workers import mapping
 
-from .fitting import train
-from .inputs import check_finite
-from .losses import Loss, cross_entropy, logistic, squared_error
-from .minibatches import Index, Samples, outputs_of, shards
-from .network import Sequential, check_network
-from .options import Options
 from .targets import shown, weights_of
 
 Array = NDArray[Any]

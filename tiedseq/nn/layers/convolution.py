@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Batch, Signal, masked
+from tiedseq.nn.weights import Weight, bias, of_fan_in
 from tiedseq.options import checked_count, checked_flag
 
 from . import lookup, taps
-from .layer import Layer, shown
-from .signal import Batch, Signal, masked
 from .symmetry import actions_of, bias_ties, check_symmetry, convolution_ties
-from .weights import Weight, bias, of_fan_in
 from .window import Window, windows_over
 
 Array = NDArray[Any]

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tiedseq.errors import ModelError
+from tiedseq.nn.network import Sequential
+from tiedseq.nn.training.losses import probabilities
+from tiedseq.nn.training.options import Options
 from tiedseq.random_state import RandomState
 
 from . import targets as read
-from .estimators import Meaning, NetworkEstimator, Targets
-from .losses import probabilities
-from .network import Sequential
-from .options import Options
+from .shared import Meaning, NetworkEstimator, Targets
 
 Array = NDArray[Any]
 

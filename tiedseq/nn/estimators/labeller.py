@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.nn.training.losses import probabilities
+from tiedseq.nn.training.options import Options
 
 from . import targets as read
 from .classifier import ClassEstimator
-from .estimators import Meaning, Targets
-from .losses import probabilities
-from .options import Options
+from .shared import Meaning, Targets
 
 Array = NDArray[Any]
 

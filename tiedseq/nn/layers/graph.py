@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Batch, Signal
+from tiedseq.nn.weights import Weight, bias, of_bias, of_fan_in, untied
 from tiedseq.options import checked_count, checked_flag
-
-from .layer import Layer, shown
-from .signal import Batch, Signal
-from .weights import Weight, bias, of_bias, of_fan_in, untied
 
 Array = NDArray[Any]
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Action, Batch, Signal
+from tiedseq.nn.weights import Weight, untied
 from tiedseq.options import check_word, checked_count, checked_flag
 
 from . import cells
-from .layer import Layer, shown
-from .signal import Action, Batch, Signal
 from .symmetry import actions_of
-from .weights import Weight, untied
 
 Array = NDArray[Any]
 RESETS = {"after": cells.GRU_AFTER, "before": cells.GRU_BEFORE}

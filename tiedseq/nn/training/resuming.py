@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from tiedseq.checkpoints import Checkpoint
 from tiedseq.errors import ModelError
+from tiedseq.nn import document
+from tiedseq.nn.layer import Layer
+from tiedseq.nn.network import Sequential
 
-from . import document
-from .layer import Layer
 from .losses import Loss
 from .minibatches import Samples
-from .network import Sequential
 from .optimisers import Adam, Evaluations
 from .options import Epoch, Options
 

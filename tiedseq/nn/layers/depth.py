@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.nn.layer import Layer
+from tiedseq.nn.signal import Batch, Signal
+from tiedseq.nn.stack import Composite, Stack
 from tiedseq.options import checked_count
-
-from .layer import Layer
-from .signal import Batch, Signal
-from .stack import Composite, Stack
 
 Array = NDArray[Any]
 

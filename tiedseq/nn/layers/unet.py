@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import SequenceError
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Action, Batch, Signal, masked
+from tiedseq.nn.stack import Composite, labels_of
+from tiedseq.nn.weights import Weight, bias, of_fan_in
 from tiedseq.options import checked_count, checked_flag
 
 from . import taps
 from .convolution import Conv1D
 from .dense import Dense
-from .layer import Layer, shown
-from .signal import Action, Batch, Signal, masked
-from .stack import Composite, labels_of
 from .symmetry import bias_ties, check_symmetry, convolution_ties
-from .weights import Weight, bias, of_fan_in
 from .window import Window
 
 Array = NDArray[Any]

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.nn.layer import Layer
+from tiedseq.nn.signal import Batch
+from tiedseq.nn.stack import Stack
+
 from . import lookup
 from .activations import ReLU
 from .convolution import Conv1D
-from .layer import Layer
 from .pooling import GlobalMaxPool
-from .signal import Batch
-from .stack import Stack
 
 Array = NDArray[Any]
 

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Batch, Signal, letter_table
+from tiedseq.nn.weights import Weight
 from tiedseq.options import checked_count, checked_flag, checked_weight
 from tiedseq.ties import Ties
-
-from .layer import Layer, shown
-from .signal import Batch, Signal, letter_table
-from .weights import Weight
 
 Array = NDArray[Any]
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.nn.signal import Action, Signal
+from tiedseq.nn.weights import untied
 from tiedseq.ties import Symmetry, Ties
-
-from .signal import Action, Signal
-from .weights import untied
 
 SYMMETRIES = ("reverse-complement", "palindrome", "antisymmetric")
 

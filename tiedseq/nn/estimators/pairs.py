@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
-
-from .dense import Dense
-from .inputs import gathered, sequences_of
-from .network import Sequential
-from .signal import Action, Batch, Signal
-from .stack import Composite
+from tiedseq.nn.inputs import gathered, sequences_of
+from tiedseq.nn.layers.dense import Dense
+from tiedseq.nn.network import Sequential
+from tiedseq.nn.signal import Action, Batch, Signal
+from tiedseq.nn.stack import Composite
 
 Array = NDArray[Any]
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.nn.network import Sequential
+from tiedseq.nn.training.options import Options
 from tiedseq.random_state import RandomState
 
 from . import targets as read
-from .estimators import Meaning, NetworkEstimator, Targets
-from .network import Sequential
-from .options import Options
+from .shared import Meaning, NetworkEstimator, Targets
 
 Array = NDArray[Any]
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.nn.network import Sequential
+
 from .losses import Loss
 from .minibatches import Index, Samples, loss_of, shards
-from .network import Sequential
 
 Vector = NDArray[np.float64]
 

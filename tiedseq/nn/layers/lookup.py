@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
+from tiedseq.nn.signal import letter_table, padding
 
-from .signal import letter_table, padding
 from .window import Window
 
 Array = NDArray[Any]

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
-
-from .signal import Batch, letter_table
+from tiedseq.nn.signal import Batch, letter_table
 
 Array = NDArray[Any]
 BLOCK = 16  # sequences side by side: what is computed of 64 units stays in the nearest caches

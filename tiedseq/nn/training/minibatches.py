@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, SequenceError
+from tiedseq.nn.network import Sequential
+from tiedseq.nn.signal import Batch
 
 from .losses import Loss
-from .network import Sequential
-from .signal import Batch
 
 Array = NDArray[Any]
 Index = NDArray[np.int64]

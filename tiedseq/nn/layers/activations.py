@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError
+from tiedseq.nn.layer import Layer
+from tiedseq.nn.signal import Batch, Signal, masked
 
-from .layer import Layer
-from .signal import Batch, Signal, masked
 from .symmetry import refuse_signs
 
 Array = NDArray[Any]

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.nn import document
+from tiedseq.nn.network import Sequential
+from tiedseq.nn.training.losses import Loss, contrastive, logistic
+from tiedseq.nn.training.options import Options
 from tiedseq.options import check_word, checked_weight
 from tiedseq.random_state import RandomState
 
-from . import document
 from . import targets as read
 from .classifier import Classifier
-from .estimators import Meaning, Targets, predicted
-from .losses import Loss, contrastive, logistic
-from .network import Sequential
-from .options import Options
 from .pairs import COMPARISONS, PairNetwork
+from .shared import Meaning, Targets, predicted
 
 Array = NDArray[Any]
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ModelError
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Action, Batch, Signal, letter_table, masked
+from tiedseq.nn.weights import bias, of_bias, of_fan_in, untied
 from tiedseq.options import checked_count, checked_flag
 from tiedseq.ties import Ties
 
-from .layer import Layer, shown
-from .signal import Action, Batch, Signal, letter_table, masked
 from .symmetry import mirrored_channels
-from .weights import bias, of_bias, of_fan_in, untied
 
 Array = NDArray[Any]
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.nn.layer import Layer, shown
+from tiedseq.nn.signal import Action, Batch, Signal, letter_table, masked
+from tiedseq.nn.weights import Weight, bias, of_fan_in
 from tiedseq.options import checked_count, checked_flag
 from tiedseq.ties import Ties
 
-from .layer import Layer, shown
-from .signal import Action, Batch, Signal, letter_table, masked
 from .symmetry import actions_of, mirrored_filters
 from .taps import padded, seen, seen_by
-from .weights import Weight, bias, of_fan_in
 from .window import Window, windows_over
 
 Array = NDArray[Any]

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.nn.layer import Layer
+from tiedseq.nn.signal import Batch
 from tiedseq.options import checked_count
-
-from .layer import Layer
-from .signal import Batch
 
 
 @dataclass(frozen=True)
