@@ -110,7 +110,7 @@ MAY_IMPORT_WHEN_CALLED = {"storage": {"pairhmm", "hmm"}, "alphabet": {"qualities
 FLOORS = (
     {"signal", "weights", "layer", "stack"},
     {"layers"},
-    {"document", "inputs", "network"},
+    {"document", "inputs", "prediction", "network"},
     {"emissions", "landscape", "motifs", "pytorch", "training"},
     {"estimators"},
 )

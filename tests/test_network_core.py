@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from network_checks import check_gradients, random_letters
+from numpy.testing import assert_allclose
 from scipy import sparse
 
 import tiedseq as ts
 from tiedseq import nn
+from tiedseq.errors import SequenceError
 
 DNA_NETS: dict[str, Any] = {
     "plain": lambda: (nn.Conv1D(5, width=4), nn.ReLU(), nn.GlobalMaxPool(), nn.Dense(2)),
@@ -93,3 +95,16 @@ def test_what_breaks_the_symmetry_is_refused() -> None:
         nn.Sequential(nn.Conv1D(4, width=3, symmetry="antisymmetric"), nn.ReLU())
     with pytest.raises(ts.SequenceError, match="shorter than the reach"):
         nn.Sequential(nn.Conv1D(4, width=9))(["ACGTACGTACGT", "ACGT"])
+
+
+@pytest.mark.small
+def test_many_sequences_are_each_one() -> None:
+    """More than are worked on at a time, of all lengths, and whichever does not fit is named."""
+    net = nn.Sequential(nn.Conv1D(3, 5), nn.Tanh(), nn.MaxPool(2), random_state=0, dtype="float64")
+    rng = np.random.default_rng(5)
+    X = ["".join(rng.choice(list("ACGT"), length)) for length in rng.integers(8, 60, 50)]
+    for found, x in zip(net(X), X, strict=True):
+        assert_allclose(found, net(x), rtol=1e-12, atol=0.0)
+    assert net([x[:8] for x in X]).shape == (50, 2, 3)
+    with pytest.raises(SequenceError, match="Sequence 41: "):
+        net([*X[:41], "ACG", *X[41:]])

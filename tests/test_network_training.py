@@ -15,8 +15,9 @@ from scipy import special
 
 import tiedseq as ts
 from tiedseq import nn
+from tiedseq.nn.prediction import shards
 from tiedseq.nn.training import losses
-from tiedseq.nn.training.minibatches import Samples, minibatches, shards
+from tiedseq.nn.training.minibatches import Samples, minibatches
 from tiedseq.nn.training.objective import Objective
 from tiedseq.nn.training.optimisers import Adam
 

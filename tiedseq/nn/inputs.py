@@ -68,14 +68,6 @@ def gathered(sequences: Sequence[Array], signal: Signal) -> Batch:
     return Batch(values, lengths)
 
 
-def unpadded(batch: Batch) -> Any:
-    """Return the array of a batch; a list of arrays without padding where sequences differ in length."""
-    if not batch.is_ragged:
-        return batch.values
-    assert batch.lengths is not None
-    return [row[:length] for row, length in zip(batch.values, batch.lengths, strict=True)]
-
-
 def check_finite(outputs: Array, numbers: NDArray[np.int64]) -> None:
     """SequenceError for sequences, of these numbers, that the network makes no finite numbers of."""
     if not np.isfinite(outputs).all():

@@ -18,9 +18,10 @@ from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generators
 
 from . import document
-from .inputs import check_finite, gathered, sequences_of, unpadded
+from .inputs import gathered, sequences_of
 from .layer import Layer
 from .layers.fusion import fused
+from .prediction import outputs
 from .signal import Batch, Signal
 from .stack import Stack, labels_of
 from .weights import Weight
@@ -172,11 +173,10 @@ class Sequential:
         A string is one sequence, and gives one array.
         """
         sequences, one = self.read(X)
-        with np.errstate(all="ignore"):
-            outgoing, _ = self.forward(self.batch(sequences))
-        check_finite(outgoing.values, np.arange(len(sequences)))
-        found = unpadded(outgoing)
-        return found[0] if one else found
+        found = outputs(self, sequences)
+        if one:
+            return found[0]
+        return np.stack(found) if len({len(output) for output in found}) == 1 else found
 
     def read(self, X: Any) -> tuple[list[Any], bool]:
         """Return what users hand in as a list of sequences, as arrays, and whether it is a single one."""

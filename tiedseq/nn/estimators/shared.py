@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from tiedseq import storage
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.estimator import Arguments
-from tiedseq.nn.inputs import check_finite
 from tiedseq.nn.network import Sequential, check_network
+from tiedseq.nn.prediction import outputs
 from tiedseq.nn.training.fitting import train
 from tiedseq.nn.training.losses import Loss, cross_entropy, logistic, squared_error
-from tiedseq.nn.training.minibatches import Index, Samples, outputs_of, shards
+from tiedseq.nn.training.minibatches import Samples
 from tiedseq.nn.training.options import Options
 from tiedseq.one_thread import on_one_thread
 from tiedseq.random_state import generator_of
@@ -222,25 +222,8 @@ Targets = tuple[Any, Any, Meaning]
 @on_one_thread
 def predicted(net: Sequential, sequences: list[Any], executor: Any) -> Any:
     """Return what a network makes of sequences, float64: an array, or a list of arrays where it leaves positions."""
-    everything = Samples(sequences, np.zeros(0), np.zeros(0), np.arange(len(sequences)))
-    lengths = everything.lengths
-
-    def work(shard: Index) -> Any:
-        part = Samples([sequences[k] for k in shard], None, None, shard)
-        with np.errstate(all="ignore"):
-            outgoing, _ = outputs_of(net, part, None)
-        check_finite(outgoing.values, shard)
-        if outgoing.lengths is None:
-            return outgoing.values.astype(np.float64)
-        rows = zip(outgoing.values, outgoing.lengths, strict=True)
-        return [row[:length].astype(np.float64) for row, length in rows]
-
-    cuts = list(shards(lengths, np.arange(len(sequences))))
-    found: list[Array] = [np.zeros(0)] * len(sequences)
     with mapping(executor) as run:
-        for shard, outputs in zip(cuts, run(work, cuts), strict=True):
-            for k, output in zip(shard, outputs, strict=True):
-                found[k] = output
+        found = [output.astype(np.float64) for output in outputs(net, sequences, run)]
     return found if net.output.positions else np.array(found)
 
 

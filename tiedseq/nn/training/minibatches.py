@@ -5,24 +5,22 @@ Cuts depend on the data alone, never on the number of workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, SequenceError
+from tiedseq.errors import ArgumentError
 from tiedseq.nn.network import Sequential
+from tiedseq.nn.prediction import Index, forward
 from tiedseq.nn.signal import Batch
 
 from .losses import Loss
 
 Array = NDArray[Any]
-Index = NDArray[np.int64]
 
-SHARD = 16  # sequences that a worker takes at a time,
-POSITIONS = 1 << 18  # and positions, which bound the memory
 LIKE = 0.1  # lengths that differ by less than this part may stand in any order
 
 
@@ -93,29 +91,6 @@ def minibatches(lengths: Index, size: int, generator: np.random.Generator) -> li
     return [cuts[k] for k in generator.permutation(len(cuts))]
 
 
-def shards(lengths: Index, indices: Index) -> Iterator[Index]:
-    """Cut some of the sequences, by length, into what a worker takes at a time."""
-    order = indices[np.argsort(-lengths[indices], kind="stable")]
-    first = 0
-    while first < len(order):
-        count = max(1, min(SHARD, POSITIONS // max(int(lengths[order[first]]), 1)))
-        yield order[first : first + count]
-        first += count
-
-
-def outputs_of(net: Sequential, samples: Samples, values: Array | None, random: Any = None) -> tuple[Batch, Any]:
-    """Return what the network makes of all samples at once, and what `backward` needs; errors name the sequence."""
-    try:
-        return net.forward(net.batch(samples.sequences), values, random)
-    except SequenceError:
-        for sequence, number in zip(samples.sequences, samples.numbers, strict=True):
-            try:
-                net.forward(net.batch([sequence]), values)
-            except SequenceError as error:
-                raise SequenceError(f"Sequence {number}{samples.place}: {error}") from error
-        raise
-
-
 def loss_of(
     net: Sequential, loss: Loss, values: Array, samples: Samples, seed: Sequence[int] | None, with_gradient: bool = True
 ) -> tuple[float, Array | None]:
@@ -125,7 +100,7 @@ def loss_of(
     """
     with np.errstate(all="ignore"):  # what is not finite is seen by who asks
         random = None if seed is None else np.random.default_rng(seed)
-        outgoing, memory = outputs_of(net, samples, values, random)
+        outgoing, memory = forward(net, samples.sequences, samples.numbers, values, random, samples.place)
         _check_outputs(outgoing, samples)
         targets, weights = samples.side_by_side(outgoing.values.shape[1])
         total, gradient = loss(outgoing.values, targets, weights)

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.nn.network import Sequential
+from tiedseq.nn.prediction import Index, shards
 
 from .losses import Loss
-from .minibatches import Index, Samples, loss_of, shards
+from .minibatches import Samples, loss_of
 
 Vector = NDArray[np.float64]
 
