@@ -17,6 +17,7 @@ import tiedseq as ts
 from tiedseq import nn
 from tiedseq.kernels.memory import _KEPT_BYTES, _waiting, recycled
 from tiedseq.nn.inputs import batch_of
+from tiedseq.nn.layers import lookup
 from tiedseq.nn.layers.fusion import MaximumOfConvolution
 from tiedseq.nn.layers.lookup import Reading
 
@@ -68,6 +69,27 @@ def test_letters_equal_plain_loops(name: str, letters: str) -> None:
     back, found = net.backward(memory, gradient)
     assert back is None
     np.testing.assert_allclose(found, np.concatenate([part.ravel() for part in total]), rtol=0, atol=1e-11)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", WINDOWS)
+def test_derivatives_are_summed_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the parts, they add up to the same."""
+    net = random_net(nn.Conv1D(3, **WINDOWS[name][0]))
+    X = random_letters(np.random.default_rng(2), 40, 31, 22)
+    outgoing, memory = net.forward(batch_of(X, net.input, net.dtype)[0])
+    gradient = np.random.default_rng(3).normal(size=outgoing.values.shape)
+    whole = net.backward(memory, gradient)[1]
+    monkeypatch.setattr(lookup, "_SUMMED", 12)
+    np.testing.assert_allclose(net.backward(memory, gradient)[1], whole, rtol=0, atol=1e-12)
+
+
+def test_a_long_sum_of_equal_derivatives_keeps_its_digits() -> None:
+    """All letters alike and all derivatives: a single sum in float32 is wrong by a five-hundredth."""
+    net = nn.Sequential(nn.Conv1D(8, 5), random_state=0)
+    outgoing, memory = net.forward(batch_of("A" * 262_144, net.input, net.dtype)[0])
+    found = net.backward(memory, np.full(outgoing.values.shape, 0.1))[1]
+    np.testing.assert_allclose(found[found != 0.0], np.float32(0.1) * np.float64(262_140), rtol=1e-3, atol=0.0)
 
 
 @pytest.mark.small

@@ -21,6 +21,7 @@ Array = NDArray[Any]
 
 _MOST_TAPS = 4  # in a group
 _TABLE_ROWS = 1024  # of all groups, for a block of filters: 128 KiB in float32, which stays near the core
+_SUMMED = 1 << 16  # derivatives in float32 at most: of equal ones, the last bits of a longer sum would be lost
 _LARGE = 4 << 20  # bytes of outputs that leave a core's cache before the next layer reads them
 
 
@@ -132,14 +133,28 @@ def forward(reading: Reading, weight: Array, bias: Array | None = None) -> Array
 
 
 def backward(reading: Reading, gradient: Array) -> list[Array]:
-    """Return d loss / d weight and d loss / d bias from d loss / d output."""
+    """Return d loss / d weight and d loss / d bias, float64, from d loss / d output."""
+    at_once = max(1, _SUMMED // len(gradient))
+    total: Array = np.zeros(())
+    for first in range(0, gradient.shape[1], at_once):
+        total = total + _backward_of_some(reading, gradient[:, first : first + at_once], first)
+    return [_of_letters(reading, total), total[0].sum(axis=0)]
+
+
+def _backward_of_some(reading: Reading, gradient: Array, first: int) -> Array:
+    """(width, symbols, filters), float64: what some of the outputs, from `first` on, add to the derivatives."""
     from tiedseq.kernels import convolution
 
+    words, counts, step, jump = reading.geometry
+    counts = np.clip(counts - first, 0, gradient.shape[1])
+    last = first + gradient.shape[1] - 1
+    words = words[:, first * step : last * step + (reading.groups - 1) * jump + 1]
     table = reading.zeros(gradient.dtype)
     flat = np.ascontiguousarray(gradient).ravel()
-    convolution.backward(*reading.geometry, flat, *_sizes(table), reading.filters, table.ravel())
-    of_symbols = _by_tap(reading, table)
-    return [_of_letters(reading, of_symbols), of_symbols[0].sum(axis=0)]
+    convolution.backward(
+        np.ascontiguousarray(words), counts, step, jump, flat, *_sizes(table), reading.filters, table.ravel()
+    )
+    return _by_tap(reading, table.astype(np.float64))
 
 
 def maximum(reading: Reading, weight: Array, bias: Array | None = None) -> tuple[Array, Array]:
