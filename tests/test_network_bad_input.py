@@ -10,6 +10,7 @@ import pytest
 
 import tiedseq as ts
 from tiedseq import nn
+from tiedseq.errors import ResourceError
 
 pytestmark = pytest.mark.small
 
@@ -126,3 +127,11 @@ def test_layers_of_a_network_that_could_not_be_made_are_free_again() -> None:
 def test_switches_of_training_are_true_or_false(name: str) -> None:
     with pytest.raises(ts.ArgumentError, match=f"{name} must be True or False, not 'yes'"):
         nn.Classifier(nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1)), **{name: "yes"})  # type: ignore[arg-type]
+
+
+@pytest.mark.small
+def test_weights_beyond_all_memory() -> None:
+    convolution = nn.Conv1D(3, 3)
+    with pytest.raises(ResourceError, match=r"The weights of layer 2, nn\.Dense\(1000000000000.*do not fit.*TiB"):
+        nn.Sequential(convolution, nn.Dense(10**12))
+    assert nn.Sequential(convolution).n_parameters == 39  # it may have a place in another network

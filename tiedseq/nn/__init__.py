@@ -44,3 +44,4 @@ from .signal import Action as Action
 from .signal import Batch as Batch
 from .signal import Signal as Signal
 from .training.options import Epoch as Epoch
+from .weights import Weight as Weight

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, TiedseqError
+from tiedseq.errors import ArgumentError, ResourceError, TiedseqError
 
 from .layer import Layer
 from .signal import Batch, Signal
@@ -95,9 +95,12 @@ class Stack(Composite):
             for layer in self.parts:
                 signal = layer.place(signal)
                 placed.append(layer)
-        except TiedseqError:
-            for layer in placed:
-                layer.release()
+        except (TiedseqError, MemoryError) as error:
+            for each in placed:
+                each.release()
+            if isinstance(error, MemoryError):
+                number = len(placed) + 1
+                raise ResourceError(f"The weights of layer {number}, {layer!r}, do not fit: {error}.") from error
             raise
         self._gather()
         self.steps = self.parts

@@ -15,6 +15,8 @@ Array = NDArray[Any]
 class Weight:
     """An array of weights of a layer. Two layers that hold the same Weight share its values.
 
+    A layer of your own sets `weights` to a tuple of them in `_place`; `forward` and `backward` get their arrays.
+
     Parameters
     ----------
     name : str
@@ -25,6 +27,23 @@ class Weight:
         Starting values are drawn uniformly from -scale to scale; zero starts at zero.
     decays : bool, default True
         Whether weight decay applies; biases are left alone.
+
+    Examples
+    --------
+    >>> import tiedseq as ts
+    >>> from tiedseq import nn
+    >>> class Scale(nn.Layer):  # one factor for the first two channels, one for the third
+    ...     def _place(self, signal):
+    ...         self.weights = (nn.Weight("factor", ts.Ties([0, 0, 1]), scale=1.0),)
+    ...         return nn.Signal(3, positions=False)
+    ...     def forward(self, weights, batch, random=None):
+    ...         return batch.with_values(batch.values * weights[0]), batch.values
+    ...     def backward(self, weights, memory, gradient):
+    ...         return gradient * weights[0], [(gradient * memory).sum(axis=0)]
+    >>> net = nn.Sequential(Scale(), input=nn.Signal(3, positions=False), random_state=0)
+    >>> net.values = np.array([2.0, 5.0])
+    >>> net([1, 1, 1])
+    array([2., 2., 5.], dtype=float32)
     """
 
     def __init__(self, name: str, ties: Ties, scale: float, decays: bool = True) -> None:
