@@ -61,7 +61,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hypothesis": {"errors", "random_state", "comparison", "resampling"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
-        *("information", "nesting", "soft", "restating", "records", "workers", "simplex", "pseudocounts"),
+        *(
+            "information",
+            "nesting",
+            "soft",
+            "restating",
+            "records",
+            "workers",
+            "simplex",
+            "pseudocounts",
+            "checkpoints",
+        ),
     },
     "strands": {
         *("errors", "alphabet", "ties", "distributions", "language", "random_state", "specification", "information"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hmm_cases import assert_same
 from network_checks import random_letters
 from scipy.special import log_softmax, logsumexp
 
@@ -18,7 +19,7 @@ from tiedseq.chains.ascent import Objective
 from tiedseq.chains.conditional import ConditionalParameters
 from tiedseq.chains.logits import RowLogits
 from tiedseq.simplex import Simplex
-from tiedseq.training import Options
+from tiedseq.training import Iteration, Options
 
 ROWS = {"a": {"a": 0.7, "b": 0.2, "c": 0.1}, "b": {"b": 0.5, "c": 0.5}, "c": {"a": 0.3, "b": 0.3, "c": 0.4}}
 ENDING = {"a": {"a": 0.6, "b": 0.3, "end": 0.1}, "b": {"b": 0.5, "a": 0.3, "end": 0.2}}
@@ -383,6 +384,33 @@ def test_ragged_batches_equal_single_sequences(monkeypatch: pytest.MonkeyPatch) 
     assert "network" in repr(nn.Emissions(network(2))).lower() or "Sequential" in repr(nn.Emissions(network(2)))
 
 
+@pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_an_interrupted_training_goes_on_to_the_same_bits(n_init: int, tmp_path: Path) -> None:
+    X, paths = drawn(np.random.default_rng(22), 3, 30)
+    options: dict[str, Any] = {"paths": paths, "max_iter": 12, "tol": 0.0, "n_init": n_init, "random_state": 4}
+    whole, shown = hybrid(TWO), list[tuple[int, int]]()
+    whole.fit(X, **options)
+    file = tmp_path / "state.json"
+
+    def stop(now: Iteration) -> None:
+        shown.append((now.restart, now.iteration))
+        if now.iteration in (5, 8) and shown.count(shown[-1]) == 1 and now.restart == n_init - 1:
+            raise KeyboardInterrupt
+
+    model = hybrid(TWO)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, checkpoint=file, callback=stop, **options)
+        assert file.exists()
+    with pytest.raises(ts.InputError, match="of another model, data or options"):
+        model.fit(X[:2], checkpoint=file, **{**options, "paths": paths[:2]})
+    model.fit(X, checkpoint=file, callback=stop, **options)
+    assert not file.exists() and model.history_ == whole.history_
+    assert_same(model, whole)
+    assert shown == [(restart, iteration) for restart in range(n_init) for iteration in range(13)]
+
+
 # ---- refusals -------------------------------------------------------------------------------------------------------
 
 
@@ -397,8 +425,6 @@ def test_what_is_refused() -> None:
         model.fit(X, paths=[np.full(20, 2)] * 2)
     with pytest.raises(ts.ArgumentError, match="trained by its gradient"):
         model.fit(X, paths=paths, algorithm="viterbi")
-    with pytest.raises(ts.ArgumentError, match="checkpoint"):
-        model.fit(X, paths=paths, checkpoint="somewhere.json")
     with pytest.raises(ts.ModelError, match="soft="):
         model.fit(X, paths=paths, soft={"low->low": 1.0})
     with pytest.raises(ts.ModelError, match="a weight of the network"):

@@ -1,14 +1,20 @@
-"""Files from which an interrupted training goes on to the same bits."""
+"""Files from which an interrupted training goes on to the same bits, and what of an optimiser is kept in them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .errors import ArgumentError, InputError
 from .sink import open_sink
+
+Vector = NDArray[np.float64]
 
 _FORMAT = "tiedseq checkpoint"
 
@@ -69,3 +75,44 @@ class Checkpoint:
         """Remove the file: the training is over."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+class Evaluations:
+    """What an objective gave at every look, in order; what is there already is given again without looking.
+
+    SciPy's L-BFGS keeps its memory to itself: from its start and all evaluations it finds its way again without
+    computing one.
+
+    Parameters
+    ----------
+    start : float64 (n,)
+        The values that the first look was at.
+    found : list of (value, gradient), default none
+    """
+
+    def __init__(self, start: Vector, found: list[tuple[float, list[float]]] | None = None) -> None:
+        self.start, self.found = start, found or []
+
+    def of(self, objective: Callable[[Vector], tuple[float, Vector]]) -> Callable[[Vector], tuple[float, Vector]]:
+        """Return the objective, to be asked from the start on."""
+        looks = count()
+
+        def known(values: Vector) -> tuple[float, Vector]:
+            look = next(looks)
+            if look == len(self.found):
+                value, gradient = objective(values)
+                self.found.append((value, gradient.tolist()))
+            value, listed = self.found[look]
+            return value, np.array(listed)
+
+        return known
+
+    def state(self) -> dict[str, Any]:
+        """Return them for a checkpoint."""
+        return {"start": self.start.tolist(), "found": self.found}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Evaluations:
+        """Return those that `state` described."""
+        found = [(float(value), [float(slope) for slope in gradient]) for value, gradient in state["found"]]
+        return cls(np.array(state["start"], float), found)

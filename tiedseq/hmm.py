@@ -268,7 +268,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         self._parameters = self._with_soft_ties(chosen).copy()
         try:
             if isinstance(self._parameters, ConditionalParameters):
-                run = _ascend(self._parameters, batches, chosen)
+                run = _ascend(self._parameters, data.values, batches, chosen)
             else:
                 run = train(Trainee(self._parameters, chosen, data.values, algorithm), batches, chosen)
         except BaseException:

@@ -7,13 +7,17 @@ are cut by the data and summed in their order, so that the result does not depen
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tiedseq.errors import ArgumentError, ConvergenceWarning
+from tiedseq.checkpoints import Checkpoint, Evaluations
+from tiedseq.errors import ConvergenceWarning
 from tiedseq.random_state import generators
 from tiedseq.training import Iteration, Options, Run, progress
 from tiedseq.workers import mapping
@@ -62,7 +66,7 @@ class Objective:
         return total, np.concatenate([of_logits, of_weights])
 
 
-def ascend(parameters: ConditionalParameters, batches: Sequence[Batch], options: Options) -> Run:
+def ascend(parameters: ConditionalParameters, observations: Any, batches: Sequence[Batch], options: Options) -> Run:
     """Climb from the current values and from restarts; leave the best values in the parameters, and return its run.
 
     Warns with ConvergenceWarning, where `fit` was called, if the best run did not converge.
@@ -70,22 +74,33 @@ def ascend(parameters: ConditionalParameters, batches: Sequence[Batch], options:
     Raises
     ------
     ArgumentError
-        A checkpoint, which this training does not write, or an executor that is not one of threads.
+        An executor that is not one of threads.
+    InputError
+        The checkpoint is no such file, or of another training.
+    ModelError
+        A checkpoint, and the network cannot be written to a file.
     """
-    if options.checkpoint is not None:
-        raise ArgumentError(
-            f"checkpoint={options.checkpoint!r}: a model whose emissions are a network writes none; train by a few "
-            "iterations at a time, with max_iter and warm_start=True."
-        )
     if not options.warm_start:
         parameters.reset()
+    checkpoint = Checkpoint(options.checkpoint, lambda: _digest(parameters, observations, batches, options))
     seeds = generators(options.random_state, options.n_init)
     starts = [parameters.vector, *(parameters.redrawn(None, generator) for generator in seeds[1:])]
+    restarts = checkpoint.read(_Restart.of_state) or [_Restart(Evaluations(start)) for start in starts]
     runs = []
     with progress(options) as show, mapping(options.executor) as run:
-        for number, start in enumerate(starts):
-            parameters.vector = start
-            runs.append(_Climb(Objective(parameters, batches, options, run), options, number, show).run())
+        for number, restart in enumerate(restarts):
+            parameters.vector = restart.evaluations.start
+            objective = Objective(parameters, batches, options, run)
+
+            def told(now: Iteration, restart: _Restart = restart) -> None:
+                """Show an iteration, if it is new, and keep it."""
+                if now.iteration >= restart.told:
+                    restart.told = now.iteration + 1
+                    checkpoint.write([each.state() for each in restarts])
+                    show(now)
+
+            runs.append(_Climb(objective, restart, options, number, told).run())
+    checkpoint.done()
     best = max(runs, key=lambda finished: finished.history[-1])
     parameters.vector = np.array(best.values)
     if not best.converged and options.tol > 0.0:
@@ -93,11 +108,46 @@ def ascend(parameters: ConditionalParameters, batches: Sequence[Batch], options:
     return best
 
 
-class _Climb:
-    """One restart."""
+@dataclass
+class _Restart:
+    """Where a climb starts, what it has found, and how many iterations the user has been told of."""
 
-    def __init__(self, objective: Objective, options: Options, number: int, show: Any) -> None:
-        self.objective, self.options, self.number, self.show = objective, options, number, show
+    evaluations: Evaluations
+    told: int = 0
+
+    def state(self) -> dict[str, Any]:
+        return {**self.evaluations.state(), "told": self.told}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> _Restart:
+        return cls(Evaluations.of_state(state), int(state["told"]))
+
+
+def _digest(parameters: ConditionalParameters, observations: Any, batches: Sequence[Batch], options: Options) -> str:
+    """Identify data, model and options; how long it may take and who works is free."""
+    drawn = options.random_state if isinstance(options.random_state, int | np.integer) else 0
+    told = [parameters.to_dict(), options.n_init, drawn, dict(options.priors or {})]
+    found = hashlib.sha256(json.dumps(told, default=lambda array: np.asarray(array).tolist()).encode())
+    found.update(np.ascontiguousarray(observations).tobytes())
+    for batch in batches:
+        found.update(batch.ends.tobytes() + batch.weights.tobytes())
+        found.update(b"" if batch.allowed is None else batch.allowed.tobytes())
+    return found.hexdigest()
+
+
+class _Climb:
+    """One restart on its way up."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        restart: _Restart,
+        options: Options,
+        number: int,
+        told: Callable[[Iteration], None],
+    ) -> None:
+        self.objective, self.look, self.options = objective, restart.evaluations.of(objective), options
+        self.number, self.known, self.told = number, restart.told, told
         self.history: list[float] = []
         self.why = ""
         self.converged = False
@@ -107,7 +157,7 @@ class _Climb:
 
         start = self.objective.initial
         point = start
-        self._step(self.objective(start)[0])
+        self._step(self.look(start)[0])
         if not self._stops() and len(start):
             options: dict[str, Any] = {"maxiter": self.options.max_iter, "maxfun": 100 * self.options.max_iter}
             options |= {"ftol": 0.0, "gtol": 0.0, "maxcor": _REMEMBERED}
@@ -125,7 +175,7 @@ class _Climb:
         return Run(values, self.history, converged=self.converged, finished=True, why=self.why)
 
     def _down(self, point: Floats) -> tuple[float, Floats]:
-        value, gradient = self.objective(point)
+        value, gradient = self.look(point)
         return -value, -gradient
 
     def _after(self, intermediate_result: Any) -> None:
@@ -137,7 +187,7 @@ class _Climb:
     def _step(self, value: float) -> None:
         self.history.append(value)
         self.now = Iteration(self.number, len(self.history) - 1, value, self._gained())
-        self.show(self.now)
+        self.told(self.now)
 
     def _gained(self) -> float:
         """What the last steps gained, in nats; infinite at first."""
@@ -150,6 +200,10 @@ class _Climb:
         self.converged = self.options.tol > 0.0 and self._gained() < self.options.tol
         if self.converged:
             self.why = "converged"
-        elif self.options.callback is not None and self.options.callback(self.now) is True:
+        elif self._is_new() and self.options.callback is not None and self.options.callback(self.now) is True:
             self.why = f"The callback stopped training before iteration {self.now.iteration}."
         return bool(self.why)
+
+    def _is_new(self) -> bool:
+        """Whether the user has not been told of this iteration before an interruption."""
+        return self.now.iteration >= self.known

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.checkpoints import Checkpoint
+from tiedseq.checkpoints import Checkpoint, Evaluations
 from tiedseq.errors import ArgumentError, ConvergenceWarning
 from tiedseq.nn.layer import Layer
 from tiedseq.nn.layers.activations import Dropout
@@ -20,7 +20,7 @@ from tiedseq.workers import mapping
 from .losses import Loss
 from .minibatches import Samples, minibatches
 from .objective import Objective
-from .optimisers import Adam, Evaluations, lbfgs
+from .optimisers import Adam, lbfgs
 from .options import Options
 from .resuming import Run, begun, digest, keep
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -48,34 +47,6 @@ class Adam:
         size = np.sqrt(self.square / (1.0 - second**self.steps))
         moved: Vector = values - self.learning_rate * mean / (size + self.SMALLEST)
         return moved
-
-
-class Evaluations:
-    """What an objective gave at every look, in order; what is there already is given again without looking.
-
-    Parameters
-    ----------
-    start : float64 (n,)
-        The values that the first look was at.
-    found : list of (value, gradient), default none
-    """
-
-    def __init__(self, start: Vector, found: list[tuple[float, list[float]]] | None = None) -> None:
-        self.start, self.found = start, found or []
-
-    def of(self, objective: Callable[[Vector], tuple[float, Vector]]) -> Callable[[Vector], tuple[float, Vector]]:
-        """Return the objective, to be asked from the start on."""
-        looks = count()
-
-        def known(values: Vector) -> tuple[float, Vector]:
-            look = next(looks)
-            if look == len(self.found):
-                value, gradient = objective(values)
-                self.found.append((value, gradient.tolist()))
-            value, listed = self.found[look]
-            return value, np.array(listed)
-
-        return known
 
 
 def lbfgs(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.checkpoints import Checkpoint
+from tiedseq.checkpoints import Checkpoint, Evaluations
 from tiedseq.errors import ModelError
 from tiedseq.nn import document
 from tiedseq.nn.layer import Layer
@@ -19,7 +19,7 @@ from tiedseq.nn.network import Sequential
 
 from .losses import Loss
 from .minibatches import Samples
-from .optimisers import Adam, Evaluations
+from .optimisers import Adam
 from .options import Epoch, Options
 
 Vector = NDArray[np.float64]
@@ -58,14 +58,9 @@ class Run:
 
 
 def keep(run: Run, checkpoint: Checkpoint) -> None:
-    """Write a training to its file.
-
-    Of Adam these are its values and memory. SciPy's L-BFGS keeps its memory to itself: written are the start and all
-    evaluations of the objective, from which it finds its way again without computing one.
-    """
+    """Write a training to its file: Adam's values and memory, or the evaluations of the objective for L-BFGS."""
     if isinstance(run.memory, Evaluations):
-        state = {"start": run.memory.start.tolist(), "found": run.memory.found, "told": len(run.history)}
-        checkpoint.write([{**state, "seed": run.seed}])
+        checkpoint.write([{**run.memory.state(), "told": len(run.history), "seed": run.seed}])
         return
     assert run.memory is not None
     adam = {"mean": run.memory.mean.tolist(), "square": run.memory.square.tolist(), "steps": run.memory.steps}
@@ -85,10 +80,8 @@ def begun(checkpoint: Checkpoint, start: Vector, seed: int, options: Options) ->
 
 def _restored(state: dict[str, Any], options: Options) -> Run:
     if options.optimiser == "lbfgs":
-        start = np.array(state["start"], float)
-        run = Run(start, int(state["seed"]), told=int(state["told"]))
-        run.memory = Evaluations(start, [(float(value), list(gradient)) for value, gradient in state["found"]])
-        return run
+        evaluations = Evaluations.of_state(state)
+        return Run(evaluations.start, int(state["seed"]), told=int(state["told"]), memory=evaluations)
     of_adam = state.pop("adam")
     run = Run(**state)
     run.values = np.array(run.values, float)
