@@ -37,7 +37,7 @@ class Emissions:
     this over the sum of all paths. `fit(X, paths=...)`, or `allowed=` for labels that are known in part, climbs
     ln P(labels | X) by the exact gradient, in transitions and network together. `fit` leaves the network as it is: the
     model has values of its own, `hmm.parameters`, and `hmm.emissions_` is the network that it has come to. Layers that
-    draw, such as nn.Dropout, do as in prediction. Threads can share the batches (`executor`); there are no checkpoints.
+    draw, such as nn.Dropout, do as in prediction. Threads can share the batches (`executor`).
 
     Parameters
     ----------
