@@ -12,6 +12,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,15 +92,8 @@ def ascend(parameters: ConditionalParameters, observations: Any, batches: Sequen
         for number, restart in enumerate(restarts):
             parameters.vector = restart.evaluations.start
             objective = Objective(parameters, batches, options, run)
-
-            def told(now: Iteration, restart: _Restart = restart) -> None:
-                """Show an iteration, if it is new, and keep it."""
-                if now.iteration >= restart.told:
-                    restart.told = now.iteration + 1
-                    checkpoint.write([each.state() for each in restarts])
-                    show(now)
-
-            runs.append(_Climb(objective, restart, options, number, told).run())
+            tell = partial(_tell, restart=restart, restarts=restarts, checkpoint=checkpoint, show=show)
+            runs.append(_Climb(objective, restart, options, number, tell).run())
     checkpoint.done()
     best = max(runs, key=lambda finished: finished.history[-1])
     parameters.vector = np.array(best.values)
@@ -123,6 +117,14 @@ class _Restart:
         return cls(Evaluations.of_state(state), int(state["told"]))
 
 
+def _tell(now: Iteration, restart: _Restart, restarts: Sequence[_Restart], checkpoint: Checkpoint, show: Any) -> None:
+    """Keep an iteration in the file, and show it, if it is new."""
+    if now.iteration >= restart.told:
+        restart.told = now.iteration + 1
+        checkpoint.write([each.state() for each in restarts])
+        show(now)
+
+
 def _digest(parameters: ConditionalParameters, observations: Any, batches: Sequence[Batch], options: Options) -> str:
     """Identify data, model and options; how long it may take and who works is free."""
     drawn = options.random_state if isinstance(options.random_state, int | np.integer) else 0
@@ -144,10 +146,10 @@ class _Climb:
         restart: _Restart,
         options: Options,
         number: int,
-        told: Callable[[Iteration], None],
+        tell: Callable[[Iteration], None],
     ) -> None:
         self.objective, self.look, self.options = objective, restart.evaluations.of(objective), options
-        self.number, self.known, self.told = number, restart.told, told
+        self.number, self.known, self.tell = number, restart.told, tell
         self.history: list[float] = []
         self.why = ""
         self.converged = False
@@ -187,7 +189,7 @@ class _Climb:
     def _step(self, value: float) -> None:
         self.history.append(value)
         self.now = Iteration(self.number, len(self.history) - 1, value, self._gained())
-        self.told(self.now)
+        self.tell(self.now)
 
     def _gained(self) -> float:
         """What the last steps gained, in nats; infinite at first."""
