@@ -6,7 +6,7 @@ import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -75,9 +75,12 @@ class NetworkEstimator(Arguments, ABC):
     validation_history_: list[float]
     converged_: bool
 
-    def _set(self, net: Any, options: Options) -> None:
+    def _set(self, net: Any) -> None:
+        """Take the network, and the training options among the arguments that are kept."""
+        named = {field.name for field in fields(Options)}
+        self.options = Options(**{name: value for name, value in self._arguments.items() if name in named})
         check_network(net)
-        self.net, self.options = net, options
+        self.net = net
         self.history_, self.validation_history_, self.converged_ = [], [], False
         self._meaning: Meaning | None = None
 
