@@ -37,7 +37,7 @@ def swapped(pairs: Pairs) -> Pairs:
 def loss_and_gradient(net: PairNetwork, pairs: Pairs, same: Any, values: Any) -> tuple[float, Any]:
     loss = partial(contrastive, margin=1.5) if net.layers[0].comparison == "distance" else logistic  # type: ignore[attr-defined]
     samples = Samples(net.read(pairs)[0], same, np.linspace(0.5, 1.5, len(same)), np.arange(len(same)))
-    return loss_of(net, loss, values, samples, None)
+    return loss_of(net, loss, net.expanded(values), samples, None)
 
 
 @pytest.mark.small
