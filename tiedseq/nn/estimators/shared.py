@@ -94,6 +94,10 @@ class NetworkEstimator(Arguments, ABC):
     def _targets(self, y: Any, X: list[Any], one: bool, options: Options, meaning: Meaning | None) -> Targets:
         """Return targets, their weights, and what they mean; `meaning` is that of before, if it is to stay."""
 
+    def _known_values(self) -> Array:
+        """Where a warm start begins."""
+        return self.net.values
+
     def _take(self, meaning: Meaning) -> None:
         """Set what fitting learns of y."""
         self._meaning = meaning
@@ -117,7 +121,7 @@ class NetworkEstimator(Arguments, ABC):
                 raise type(error)(f"In validation=: {error}") from error
         generator = generator_of(options.random_state)
         seed = int(generator.integers(2**62))
-        start = self.net.values if options.warm_start else self.net.draw(generator)
+        start = self._known_values() if options.warm_start else self.net.draw(generator)
 
         def split(seed: int) -> tuple[Samples, Samples | None]:
             return (samples, held_out) if held_out is not None else _split(samples, options, seed)

@@ -166,6 +166,10 @@ progress, callback, executor, checkpoint, warm_start
         margin = self.margin if self.comparison == "distance" else None
         return _Same(meaning.classes, meaning.class_weights, margin=margin)
 
+    def _known_values(self) -> Array:
+        own = self.embedding.values  # which may have been set since the network of pairs was made of them
+        return np.concatenate([own, self.net.values[len(own) :]])
+
     def _take(self, meaning: Meaning) -> None:
         super()._take(meaning)
         self.embedding.values = self.net.values[: self.embedding.n_parameters]
