@@ -62,8 +62,8 @@ def random_tenth(data: Set, seed: int) -> tuple[Set, Set]:
     return data.part(order[tenth:]), data.part(order[:tenth])
 
 
-def by_chromosome(data: Set, seed: int) -> tuple[Set, Set]:
-    """What to learn from, and whole chromosomes that are held out; the seed changes nothing."""
+def by_chromosome(data: Set) -> tuple[Set, Set]:
+    """What to learn from, and whole chromosomes that are held out."""
     held = np.isin(data.chromosomes, HELD_OUT)
     return data.part(~held), data.part(held)
 
@@ -114,8 +114,8 @@ def against_shuffled(name: str, seed: int) -> Set:
 
 # ---- ways to tell the classes apart -------------------------------------------------------------------------------
 
-Scores = np.ndarray
-Way = Callable[[Set, Set, int], Scores]  # learn, held out, seed -> whether each held-out label is right
+Right = np.ndarray  # of bool
+Way = Callable[[Set, Set, int], Right]  # learn, held out, seed -> whether each held-out label is right
 
 
 def network(filters: int, seed: int, symmetry: str | None) -> nn.Sequential:
@@ -131,26 +131,26 @@ def fitted(filters: int, symmetry: str | None, learn: Set, seed: int) -> nn.Clas
     return nn.Classifier(net, max_epochs=epochs, random_state=seed, executor=2).fit(learn.sequences, learn.labels)
 
 
-def both_strands(learn: Set, held: Set, seed: int) -> Scores:
+def both_strands(learn: Set, held: Set, seed: int) -> Right:
     """Filters and their mirror images."""
     return fitted(FILTERS, "reverse-complement", learn, seed).predict(held.sequences) == held.labels
 
 
 def one_strand(filters: int) -> Way:
-    def way(learn: Set, held: Set, seed: int) -> Scores:
+    def way(learn: Set, held: Set, seed: int) -> Right:
         return fitted(filters, None, learn, seed).predict(held.sequences) == held.labels
 
     return way
 
 
-def augmented(learn: Set, held: Set, seed: int) -> Scores:
+def augmented(learn: Set, held: Set, seed: int) -> Right:
     """An untied network that sees the reverse complement of every sequence too."""
     other = [ts.DNA.text_reverse_complement(sequence) for sequence in learn.sequences]
     doubled = Set(learn.sequences + other, np.tile(learn.labels, 2), np.tile(learn.chromosomes, 2))
     return fitted(FILTERS, None, doubled, seed).predict(held.sequences) == held.labels
 
 
-def averaged(learn: Set, held: Set, seed: int) -> Scores:
+def averaged(learn: Set, held: Set, seed: int) -> Right:
     """An untied network, asked about both strands."""
     model = fitted(FILTERS, None, learn, seed)
     other = [ts.DNA.text_reverse_complement(sequence) for sequence in held.sequences]
@@ -161,7 +161,7 @@ def averaged(learn: Set, held: Set, seed: int) -> Scores:
 def regression(features: Callable[[Sequence[str]], Any], strength: float = 1.0) -> Way:
     """Logistic regression; `strength` is scikit-learn's C, the best of 1, .1 and .01."""
 
-    def way(learn: Set, held: Set, seed: int) -> Scores:
+    def way(learn: Set, held: Set, seed: int) -> Right:
         from sklearn.linear_model import LogisticRegression
 
         model = LogisticRegression(C=strength, max_iter=3000).fit(features(learn.sequences), learn.labels)
@@ -221,7 +221,7 @@ def tenth() -> Iterator[str]:
 
 
 def chromosomes() -> Iterator[str]:
-    split = by_chromosome(peaks(), 0)
+    split = by_chromosome(peaks())
     yield f"On {', '.join(HELD_OUT)}, {len(split[1].labels)} sequences"
     for name, way in WAYS.items():
         yield row(name, way, [split] * len(SEEDS))

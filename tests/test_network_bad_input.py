@@ -123,6 +123,16 @@ def test_layers_of_a_network_that_could_not_be_made_are_free_again() -> None:
 
 
 @pytest.mark.small
+def test_layers_are_free_again_whatever_was_wrong() -> None:
+    dense = nn.Dense(2)
+    with pytest.raises(ts.ModelError, match="layers that give what they take"):
+        of_numbers(nn.Repeat(dense, times=2))
+    with pytest.raises(ts.ArgumentError, match="random_state='x'"):
+        nn.Sequential(dense, input=3, random_state="x")  # type: ignore[arg-type]
+    assert of_numbers(dense).n_parameters == 8
+
+
+@pytest.mark.small
 @pytest.mark.parametrize("name", ["progress", "warm_start"])
 def test_switches_of_training_are_true_or_false(name: str) -> None:
     with pytest.raises(ts.ArgumentError, match=f"{name} must be True or False, not 'yes'"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
 from tiedseq import nn
+from tiedseq.nn.training.options import Options
 
 MOTIF = "TGACTCA"
 
@@ -117,6 +120,17 @@ def test_weights_are_as_repeated_sequences() -> None:
 
 
 # ---- conventions ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", [nn.Classifier, nn.Labeller, nn.Regressor, nn.Siamese])
+def test_every_argument_is_an_option_of_training_with_its_default(estimator: Any) -> None:
+    of_constructor = {name: each.default for name, each in inspect.signature(estimator).parameters.items()}
+    for own in ("net", "comparison", "margin"):
+        of_constructor.pop(own, None)
+    options = asdict(Options())
+    if estimator is nn.Regressor:
+        del options["class_weight"]
+    assert of_constructor == options
 
 
 def test_scikit_learn_clones_searches_and_validates() -> None:

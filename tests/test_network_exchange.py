@@ -173,6 +173,14 @@ def test_recurrent_weights_are_named_as_in_pytorch() -> None:
 
 
 @pytest.mark.small
+def test_a_network_without_weights_has_an_empty_state() -> None:
+    net = nn.Sequential(nn.OneHot(), nn.GlobalMaxPool())
+    assert nn.to_state_dict(net) == {}
+    nn.from_state_dict(net, {})
+    assert net.n_parameters == 0
+
+
+@pytest.mark.small
 def test_a_state_that_does_not_fit_is_refused() -> None:
     net = nn.Sequential(nn.Conv1D(4, width=3, symmetry="reverse-complement"), random_state=0)
     state = nn.to_state_dict(net)

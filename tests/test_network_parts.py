@@ -47,6 +47,18 @@ def test_files_and_copies_give_it_back(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.small
+def test_what_becomes_of_arguments_later_is_not_written() -> None:
+    layers, ties, graph = [nn.Dense(4)], [0] * LENGTH, np.eye(LENGTH)
+    made = (nn.MultiHop(4, 1, adjacency=graph), nn.Repeat(layers, 2), nn.UnrolledRNN(2, ties=ties))
+    net = nn.Sequential(nn.OneHot(), *made, length=LENGTH, random_state=1)
+    layers.append(nn.Tanh())
+    ties[0], graph[0, 1] = 1, 5.0
+    again = nn.Sequential.from_dict(net.to_dict())
+    assert repr(again) == repr(net)
+    np.testing.assert_array_equal(again("ACGTACGT"), net("ACGTACGT"))
+
+
+@pytest.mark.small
 def test_functions_cannot_be_written(tmp_path: Path) -> None:
     net = nn.Sequential(nn.LocallyConnected1D(2, 3, ties=lambda w: w[:, ::-1]), length=LENGTH)
     with pytest.raises(ts.ModelError, match="function"):

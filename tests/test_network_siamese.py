@@ -37,7 +37,16 @@ def swapped(pairs: Pairs) -> Pairs:
 def loss_and_gradient(net: PairNetwork, pairs: Pairs, same: Any, values: Any) -> tuple[float, Any]:
     loss = partial(contrastive, margin=1.5) if net.layers[0].comparison == "distance" else logistic  # type: ignore[attr-defined]
     samples = Samples(net.read(pairs)[0], same, np.linspace(0.5, 1.5, len(same)), np.arange(len(same)))
-    return loss_of(net, loss, values, samples, None)
+    return loss_of(net, loss, net.expanded(values), samples, None)
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+def test_a_warm_start_begins_at_the_values_that_the_embedding_has(comparison: str) -> None:
+    net = embedding()
+    model = nn.Siamese(net, comparison, max_epochs=1, warm_start=True, learning_rate=1e-9, random_state=0)
+    net.values = np.linspace(-1, 1, net.n_parameters)
+    model.fit(*random_pairs())
+    np.testing.assert_allclose(net.values, np.linspace(-1, 1, net.n_parameters), rtol=0, atol=1e-6)
 
 
 @pytest.mark.small

@@ -423,7 +423,8 @@ def test_unknown_options_and_executors_are_refused() -> None:
     X, y = examples(20)
     with pytest.raises(ts.ArgumentError, match="no option 'epochs'; there are max_epochs"):
         nn.Classifier(small()).fit(X, y, epochs=3)
-    with pytest.raises(ts.ArgumentError, match="executor='four'"):
-        nn.Classifier(small(), executor="four").fit(X, y)
+    for executor in ("four", 0, True):
+        with pytest.raises(ts.ArgumentError, match=f"executor={executor!r}"):
+            nn.Classifier(small(), executor=executor).fit(X, y)
     with pytest.raises(ts.ArgumentError, match=r"net=3 must be an nn\.Sequential"):
         nn.Classifier(3)  # type: ignore[arg-type]

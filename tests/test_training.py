@@ -390,7 +390,7 @@ class Dying(Executor):
 
 
 def test_executors_that_are_none(sequences: list[str]) -> None:
-    for executor in (0, -1, "two", 1.5, object()):
+    for executor in (0, -1, "two", 1.5, True, object()):
         with pytest.raises(ArgumentError, match=r"must be a number of threads, a concurrent\.futures"):
             model().fit(sequences, executor=executor)
     with pytest.raises(ResourceError, match="A worker died while training: a child was killed"):

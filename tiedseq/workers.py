@@ -34,18 +34,27 @@ def submitting(executor: Executor) -> Callable[..., Iterator[Any]]:
     return submit
 
 
+def _threads_in(executor: Any) -> int | None:
+    """The number of threads that `executor=` asks for; None if it is no such number."""
+    if executor is None:
+        return 1
+    is_number = isinstance(executor, int | np.integer) and not isinstance(executor, bool)
+    return int(executor) if is_number and executor >= 1 else None
+
+
 @contextmanager
 def mapping(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     """Yield the built-in `map`, or that of threads: of a number of them, or of a ThreadPoolExecutor.
 
     Raises ArgumentError for anything else.
     """
+    count = _threads_in(executor)
     if isinstance(executor, ThreadPoolExecutor):
         yield submitting(executor)
-    elif executor is None or (isinstance(executor, int | np.integer) and executor == 1):
+    elif count == 1:
         yield map
-    elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
-        threads = ThreadPoolExecutor(int(executor))
+    elif count is not None:
+        threads = ThreadPoolExecutor(count)
         try:
             yield threads.map
         except BaseException:  # an error, or Ctrl-C: nobody waits for what has begun, and nothing more begins
@@ -66,11 +75,12 @@ def spreading(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     `executor` is a number of threads, a concurrent.futures executor, a Dask client or None. Raises ArgumentError for
     anything else, and ResourceError where a worker dies.
     """
+    count = _threads_in(executor)
     try:
-        if executor is None or (isinstance(executor, int | np.integer) and executor == 1):
+        if count == 1:
             yield _spread(map)
-        elif isinstance(executor, int | np.integer) and not isinstance(executor, bool) and executor > 1:
-            crew = _Crew(int(executor) - 1)
+        elif count is not None:
+            crew = _Crew(count - 1)
             try:
                 crew.gather()
                 yield _spread(crew.map, repeat(crew.map))

@@ -45,7 +45,7 @@ def tied_subspace(of: Ties | Sequential) -> Array:
     """
     if not isinstance(of, Ties):
         check_network(of)
-    every = [of] if isinstance(of, Ties) else _ties_of(of)
+    every = [of] if isinstance(of, Ties) else [weight.ties for weight in of.weights]
     matrix = np.zeros((sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every)))
     row = column = 0
     for ties in every:
@@ -130,11 +130,6 @@ def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: floa
         rows.append((ahead - behind) / (2 * step))
     matrix = np.array(rows, np.float64).reshape(start.size, start.size)
     return (matrix + matrix.T) / 2
-
-
-def _ties_of(net: Sequential) -> list[Ties]:
-    """Those of every weight, each once."""
-    return [weight.ties for weight in {id(weight): weight for layer in net.layers for weight in layer.weights}.values()]
 
 
 def _numbers(name: str, given: ArrayLike) -> Array:

@@ -56,7 +56,7 @@ class Layer(ABC):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
-        layer.given = args, kwargs
+        layer.given = _kept(args), {name: _kept(entry) for name, entry in kwargs.items()}
         return layer
 
     def place(self, signal: Signal) -> Signal:
@@ -128,6 +128,13 @@ class Layer(ABC):
     def _described(self) -> str:
         """The arguments, as they show."""
         return ""
+
+
+def _kept(entry: Any) -> Any:
+    """An argument as it is now: lists and arrays may be changed by who gave them."""
+    if isinstance(entry, list | tuple):
+        return (list if isinstance(entry, list) else tuple)(map(_kept, entry))
+    return entry.copy() if isinstance(entry, np.ndarray) or hasattr(entry, "tocoo") else entry
 
 
 def shown(*always: str, **optional: tuple[Any, Any]) -> str:

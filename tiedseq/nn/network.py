@@ -76,6 +76,7 @@ class Sequential:
     ) -> None:
         self.dtype = checked_dtype(dtype)
         self.layers = tuple(layers)
+        generator = generators(random_state, 1)[0]  # before layers have their places: an error leaves them free
         self.input = Signal.of(input, None if length is None else checked_count("length", length), self.dtype)
         self.stack = Stack(self.layers)
         self.output = self.stack.place(self.input)
@@ -83,7 +84,7 @@ class Sequential:
         weights = self.stack.weights
         ends = np.cumsum([0, *(weight.ties.n_free for weight in weights)])
         self._slices = [slice(int(a), int(b)) for a, b in pairwise(ends)]
-        self.values = self.draw(random_state)
+        self.values = self._drawn(generator)
 
     # ---- values -----------------------------------------------------------------------------------------------
 
@@ -129,7 +130,9 @@ class Sequential:
 
     def draw(self, random_state: RandomState = None) -> Array:
         """Return starting values, without setting them."""
-        generator = generators(random_state, 1)[0]
+        return self._drawn(generators(random_state, 1)[0])
+
+    def _drawn(self, generator: np.random.Generator) -> Array:
         drawn = [weight.draw(generator) for weight in self.stack.weights]
         return np.concatenate(drawn) if drawn else np.zeros(0)
 

@@ -15,6 +15,7 @@ from tiedseq.errors import SequenceError
 
 from .inputs import check_finite
 from .signal import Batch
+from .stack import Stack
 
 Array = NDArray[Any]
 Index = NDArray[np.int64]
@@ -26,10 +27,10 @@ POSITIONS = 1 << 18  # and positions, which bound the memory
 class Network(Protocol):
     """What is asked of a network here."""
 
+    stack: Stack
+
     def batch(self, sequences: Sequence[Any]) -> Batch: ...
-    def forward(
-        self, batch: Batch, values: Array | None = None, random: np.random.Generator | None = None
-    ) -> tuple[Batch, Any]: ...
+    def expanded(self) -> list[Array]: ...
 
 
 def shards(lengths: Index, indices: Index) -> Iterator[Index]:
@@ -46,20 +47,21 @@ def forward(
     net: Network,
     sequences: Sequence[Any],
     numbers: Index,
-    values: Array | None = None,
+    weights: Sequence[Array],
     random: np.random.Generator | None = None,
     place: str = "",
 ) -> tuple[Batch, Any]:
     """Return what the network makes of sequences at once, and what `backward` needs.
 
+    `weights` are expanded, once for all that are worked on: of large layers that takes as long as a few sequences do.
     Raises SequenceError, which names the sequence by its number and place, if one of them does not fit.
     """
     try:
-        return net.forward(net.batch(sequences), values, random)
+        return net.stack.forward(weights, net.batch(sequences), random)
     except SequenceError:
         for sequence, number in zip(sequences, numbers, strict=True):
             try:
-                net.forward(net.batch([sequence]), values)
+                net.stack.forward(weights, net.batch([sequence]))
             except SequenceError as error:
                 raise SequenceError(f"Sequence {number}{place}: {error}") from error
         raise
@@ -67,10 +69,11 @@ def forward(
 
 def outputs(net: Network, sequences: Sequence[Any], run: Callable[..., Iterator[Any]] = map) -> list[Array]:
     """Return what the network makes of each sequence, without padding. Raises SequenceError as `forward` does."""
+    weights = net.expanded()
 
     def work(shard: Index) -> list[Array]:
         with np.errstate(all="ignore"):  # what is not finite is an error
-            outgoing, _ = forward(net, [sequences[k] for k in shard], shard)
+            outgoing, _ = forward(net, [sequences[k] for k in shard], shard, weights)
         check_finite(outgoing.values, shard)
         if outgoing.lengths is None:
             return list(outgoing.values)

@@ -99,12 +99,11 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any]) -> None:
         given = {name: _array(f"{number}.{name}", state[f"{number}.{name}"], wanted[name].shape) for name in wanted}
         for weight, full in zip(layer.weights, layout.back(given), strict=True):
             free[weight] = _tied(f"{number}.{weight.name}", weight, full)
-    net.values = np.concatenate([free[weight] for weight in net.weights])
+    net.values = np.concatenate([np.zeros(0), *(free[weight] for weight in net.weights)])
 
 
 def _arrays(net: Sequential, layer: Layer) -> list[Array]:
-    arrays = dict(zip(net.weights, net.expanded(), strict=True))
-    return [arrays[weight] for weight in layer.weights]
+    return net.stack.of_part(layer, net.expanded())
 
 
 def _array(name: str, entry: Any, shape: tuple[int, ...]) -> Array:

@@ -44,8 +44,7 @@ class ClassEstimator(NetworkEstimator):
         warm_start: bool = False,
     ) -> None:
         self._keep(locals())
-        options = {name: value for name, value in self._arguments.items() if name != "net"}
-        self._set(net, Options(**options))
+        self._set(net)
 
     def _take(self, meaning: Meaning) -> None:
         super()._take(meaning)

@@ -57,8 +57,7 @@ class Regressor(NetworkEstimator):
         warm_start: bool = False,
     ) -> None:
         self._keep(locals())
-        options = {name: value for name, value in self._arguments.items() if name != "net"}
-        self._set(net, Options(**options))
+        self._set(net)
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, **options: Any) -> Regressor:
         """Train the network, from newly drawn values, so that fitting twice gives the same; return the regressor.

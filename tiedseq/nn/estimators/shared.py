@@ -6,7 +6,7 @@ import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -75,9 +75,12 @@ class NetworkEstimator(Arguments, ABC):
     validation_history_: list[float]
     converged_: bool
 
-    def _set(self, net: Any, options: Options) -> None:
+    def _set(self, net: Any) -> None:
+        """Take the network, and the training options among the arguments that are kept."""
+        named = {field.name for field in fields(Options)}
+        self.options = Options(**{name: value for name, value in self._arguments.items() if name in named})
         check_network(net)
-        self.net, self.options = net, options
+        self.net = net
         self.history_, self.validation_history_, self.converged_ = [], [], False
         self._meaning: Meaning | None = None
 
@@ -90,6 +93,10 @@ class NetworkEstimator(Arguments, ABC):
     @abstractmethod
     def _targets(self, y: Any, X: list[Any], one: bool, options: Options, meaning: Meaning | None) -> Targets:
         """Return targets, their weights, and what they mean; `meaning` is that of before, if it is to stay."""
+
+    def _known_values(self) -> Array:
+        """Where a warm start begins."""
+        return self.net.values
 
     def _take(self, meaning: Meaning) -> None:
         """Set what fitting learns of y."""
@@ -114,7 +121,7 @@ class NetworkEstimator(Arguments, ABC):
                 raise type(error)(f"In validation=: {error}") from error
         generator = generator_of(options.random_state)
         seed = int(generator.integers(2**62))
-        start = self.net.values if options.warm_start else self.net.draw(generator)
+        start = self._known_values() if options.warm_start else self.net.draw(generator)
 
         def split(seed: int) -> tuple[Samples, Samples | None]:
             return (samples, held_out) if held_out is not None else _split(samples, options, seed)

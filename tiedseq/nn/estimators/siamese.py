@@ -111,12 +111,10 @@ progress, callback, executor, checkpoint, warm_start
         warm_start: bool = False,
     ) -> None:
         self._keep(locals())
-        own = ("net", "comparison", "margin")
-        options = {name: value for name, value in self._arguments.items() if name not in own}
         check_word("comparison", comparison, COMPARISONS)
         if not checked_weight("margin", margin):
             raise ArgumentError(f"margin={margin!r} must be more than 0, or nothing keeps others apart.")
-        self._set(net, Options(**options))
+        self._set(net)
         self.embedding, self.comparison, self.margin = net, comparison, float(margin)
         self.net = PairNetwork(net, comparison)
 
@@ -167,6 +165,10 @@ progress, callback, executor, checkpoint, warm_start
     def _same(self, meaning: Meaning) -> _Same:
         margin = self.margin if self.comparison == "distance" else None
         return _Same(meaning.classes, meaning.class_weights, margin=margin)
+
+    def _known_values(self) -> Array:
+        own = self.embedding.values  # which may have been set since the network of pairs was made of them
+        return np.concatenate([own, self.net.values[len(own) :]])
 
     def _take(self, meaning: Meaning) -> None:
         super()._take(meaning)

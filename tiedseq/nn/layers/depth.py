@@ -30,6 +30,7 @@ class _Inner(Composite):
         signal.need_numbers(repr(self))
         outgoing = self.inner.place(signal)
         if outgoing != signal:
+            self.inner.release()
             raise ModelError(
                 f"{self!r} needs layers that give what they take, and these turn {_said(signal)} into "
                 f'{_said(outgoing)}; make the channels equal, pad with "same", and give symmetry= to a layer before.'

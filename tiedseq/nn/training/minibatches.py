@@ -92,19 +92,23 @@ def minibatches(lengths: Index, size: int, generator: np.random.Generator) -> li
 
 
 def loss_of(
-    net: Sequential, loss: Loss, values: Array, samples: Samples, seed: Sequence[int] | None, with_gradient: bool = True
+    net: Sequential,
+    loss: Loss,
+    weights: Sequence[Array],
+    samples: Samples,
+    seed: Sequence[int] | None,
+    with_gradient: bool = True,
 ) -> tuple[float, Array | None]:
     """Return the sum of weight * loss over all samples, and its gradient in the free values, float64.
 
-    `seed` is for layers that draw in training; None: as in prediction.
+    `weights` are those of the network, expanded. `seed` is for layers that draw in training; None: as in prediction.
     """
     with np.errstate(all="ignore"):  # what is not finite is seen by who asks
         random = None if seed is None else np.random.default_rng(seed)
-        outgoing, memory = forward(net, samples.sequences, samples.numbers, values, random, samples.place)
+        outgoing, memory = forward(net, samples.sequences, samples.numbers, weights, random, samples.place)
         _check_outputs(outgoing, samples)
-        targets, weights = samples.side_by_side(outgoing.values.shape[1])
-        total, gradient = loss(outgoing.values, targets, weights)
-        return total, net.backward(memory, gradient, values)[1] if with_gradient else None
+        total, gradient = loss(outgoing.values, *samples.side_by_side(outgoing.values.shape[1]))
+        return total, net.pooled(net.stack.backward(weights, memory, gradient)[1]) if with_gradient else None
 
 
 def _check_outputs(outgoing: Batch, samples: Samples) -> None:

@@ -64,9 +64,11 @@ class Objective:
         return mean
 
     def _sums(self, values: Vector, indices: Index, seed: Sequence[int] | None, with_gradient: bool) -> Iterator[Any]:
+        weights = self.net.expanded(values)
+
         def work(task: tuple[int, Index]) -> tuple[float, Any]:
             number, shard = task
             of_shard = None if seed is None else [*seed, number]
-            return loss_of(self.net, self.loss, values, self.samples.chosen(shard), of_shard, with_gradient)
+            return loss_of(self.net, self.loss, weights, self.samples.chosen(shard), of_shard, with_gradient)
 
         return self.run(work, enumerate(shards(self.lengths, indices)))
