@@ -21,7 +21,7 @@ from .losses import Loss
 
 Array = NDArray[Any]
 
-LIKE = 0.1  # lengths that differ by less than this part may stand in any order
+LIKE = 0.1  # lengths that differ by less than about twice this part may stand in any order
 
 
 @dataclass(frozen=True)
