@@ -639,3 +639,19 @@ def test_a_signal_in_a_finaliser_is_heard(number: signal.Signals, status: int, m
     before = sys.unraisablehook
     assert cli.main(["info", "m.json"]) == status
     assert sys.unraisablehook is before
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"), [(KeyboardInterrupt(), cli.INTERRUPTED), (SystemExit(cli.TERMINATED), cli.TERMINATED)]
+)
+def test_a_signal_while_a_class_is_made_is_one(
+    stop: BaseException, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Python 3.12 the interpreter raises a RuntimeError of its own in its place: classes are made by imports."""
+
+    def work(_: Any) -> int:
+        raise RuntimeError("Error calling __set_name__ on 'Field' instance 'x' in 'Y'") from stop
+
+    monkeypatch.setattr(models, "info", work)
+    assert cli.main(["info", "m.json"]) == status
+    assert capsys.readouterr().err == ""

@@ -71,13 +71,26 @@ def _status(argv: list[str]) -> int:
     except Exception as error:
         if os.environ.get("TIEDSEQ_DEBUG"):
             raise
+        _abandon_output()
+        if stopped := _signal_behind(error):
+            return stopped
         from tiedseq.commands.shared import say
 
-        _abandon_output()
         status, message = _verdict(error)
         with contextlib.suppress(OSError):
             say(f"error: {' '.join(message.splitlines())}")
         return status
+
+
+def _signal_behind(error: BaseException | None) -> int | None:
+    """The status of the signal that an error comes from, if any: Python, making a class, puts one of its own first."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED
+        if isinstance(error, SystemExit) and error.code == TERMINATED:
+            return TERMINATED
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _verdict(error: Exception) -> tuple[int, str]:
@@ -148,7 +161,7 @@ def _heard() -> Iterator[None]:
     """
     before, is_over = sys.unraisablehook, threading.Event()
 
-    def again(number: int) -> None:
+    def again(number: signal.Signals) -> None:
         time.sleep(0.01)  # past the callback
         if not is_over.is_set():
             _thread.interrupt_main(number)
