@@ -100,6 +100,15 @@ def test_gaps_that_switch_must_close() -> None:
         ts.PairHMM.affine(gap_switch=0.0)
 
 
+@pytest.mark.small
+def test_values_of_gaps_that_switch_go_first() -> None:
+    model = ts.PairHMM.affine(gap_switch=0.5, values={"extend": 0.1})
+    found = [model.parameters[label] for label in ("extend", "switch", "close")]
+    assert_allclose(np.array(found), [0.1, 0.5, 0.4], rtol=1e-12)
+    with pytest.raises(ts.ModelError, match=r"sum to 1\.1 \('extend' 0\.6, 'switch' 0\.5\)"):
+        ts.PairHMM.affine(values={"switch": 0.5}, gap_switch=0.1)
+
+
 # --- derivatives -----------------------------------------------------------------------------------------------------
 
 

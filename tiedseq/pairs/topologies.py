@@ -40,7 +40,6 @@ def affine_arguments(
     opens = _for_classes("gap_open", gap_open, gaps, lambda first: first / 5)
     extends = _for_classes("gap_extend", gap_extend, gaps, lambda first: 1 - (1 - first) / 4)
     switches = [] if gap_switch is None else _for_classes("gap_switch", gap_switch, gaps, lambda first: first / 4)
-    _check_room(extends, switches)
     letters = alphabet.n_letters
     states, rows = {"M": "xy"}, {"M": {"M": "match"}}
     emissions: dict[str, Any] = {"M": substitution(structure, name="pair", given=given)}
@@ -59,18 +58,19 @@ def affine_arguments(
             if switches:
                 rows[name][other + suffix] = switch = f"{of_extension}switch{suffix}"
                 start_values[switch] = switches[k]
+                if not {switch, rows[name][name]} & set(values or {}):
+                    _check_room(extending, switches[k])
     chosen = start_values | dict(values or {})
     return {"states": states, "transitions": rows, "emissions": emissions, "values": chosen}
 
 
-def _check_room(extends: list[float], switches: list[float]) -> None:
-    """Whether gaps can end: ArgumentError if not."""
-    for extending, switching in zip(extends, switches, strict=False):
-        if extending + switching >= 1.0:
-            raise ArgumentError(
-                f"gap_extend and gap_switch must leave room for a gap to close: {extending:g} and {switching:g} add up "
-                "to 1 or more. Give smaller ones."
-            )
+def _check_room(extending: float, switching: float) -> None:
+    """Whether a gap can end: ArgumentError if not."""
+    if extending + switching >= 1.0:
+        raise ArgumentError(
+            f"gap_extend and gap_switch must leave room for a gap to close: {extending:g} and {switching:g} add up "
+            "to 1 or more. Give smaller ones."
+        )
 
 
 def _shared_aspects(symmetric: bool | str | Sequence[str]) -> tuple[str, ...]:
