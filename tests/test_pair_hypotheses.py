@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 import tiedseq as ts
 from tiedseq.options import HYPOTHESES
-from tiedseq.pairs.swaps import blocks_of, differences, sign_test, swapped_states
+from tiedseq.pairs.swaps import _arranged, blocks_of, differences, sign_test, swapped_states
 from tiedseq.ready import READY
 
 DF = {
@@ -97,6 +97,39 @@ def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
         assert swapped_states(other._parameters) is None
         with pytest.raises(ts.ModelError, match="the null itself tells them apart"):
             other.check_exchangeable()
+
+
+def many_gaps(insertions: dict[int, int]) -> ts.PairHMM:
+    """Nine deletions, each of which leads to the next, all else being alike; insertions lead where they are told to."""
+    numbers = range(9)
+    opening: dict[str, Any] = {"M": "match"} | {f"{kind}{k}": "open" for k in numbers for kind in "XY"}
+    rows: dict[str, dict[str, Any]] = {"M": opening}
+    for kind, following in (("X", {k: (k + 1) % 9 for k in numbers}), ("Y", insertions)):
+        for k in numbers:
+            rows[f"{kind}{k}"] = {"M": "close", f"{kind}{k}": "extend", f"{kind}{following[k]}": "next"}
+    states = {"M": "xy"} | {state: state[0].lower() for state in rows if state != "M"}
+    emissions = {state: ts.substitution("symmetric", name="pair") if state == "M" else "gap" for state in rows}
+    return ts.PairHMM(ts.DNA, states, rows, emissions, random_state=0)
+
+
+@pytest.mark.small
+def test_many_gaps_are_swapped_without_trying_all_arrangements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ring of nine insertions has the deletions' form, whatever its order; three rings of three have not."""
+    tries: list[None] = []
+
+    def counted(*arguments: Any) -> Any:
+        tries.append(None)
+        return _arranged(*arguments)
+
+    monkeypatch.setattr("tiedseq.pairs.swaps._arranged", counted)
+    order = np.random.default_rng(0).permutation(9)
+    ring = many_gaps(dict(zip(order.tolist(), np.roll(order, -1).tolist(), strict=True)))._parameters
+    places = swapped_states(ring)
+    assert places is not None and sorted(places) == list(range(19))
+    edges = ring.specification.tables()["transitions"][:, :19] > 0.0
+    assert_array_equal(edges[np.ix_(places, places)], edges)
+    assert swapped_states(many_gaps({k: k // 3 * 3 + (k + 1) % 3 for k in range(9)})._parameters) is None
+    assert len(tries) < 20
 
 
 @pytest.mark.small
