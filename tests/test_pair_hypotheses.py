@@ -252,6 +252,23 @@ def test_the_sign_test_counts_all_signs() -> None:
     assert_allclose(p_value, exact, rtol=0, atol=4 * math.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
 
 
+def test_a_gap_that_no_path_begins_with_is_no_block() -> None:
+    """Paths begin in M, and the query goes on after the last letter of the target."""
+    tied, start = ts.PairHMM.affine().get_params(), {"M": ts.fixed(1.0)}
+    rows = {**tied["transitions"], "M": {"M": "match", "X": "deletion_open", "Y": "insertion_open"}}
+    values = {label: value for label, value in tied["values"].items() if label != "open"}
+    null = ts.PairHMM(**{**tied, "start": start})
+    alternative = ts.PairHMM(**{**tied, "transitions": rows, "start": start, "values": values})
+    x = "".join(np.random.default_rng(0).choice(list("ACGT"), 300))
+    pair = x, x + "ACGTTGCATGCA" * 3
+    result = ts.compare(null, alternative, [pair], permutation=9, random_state=0, errors=False)
+    blocks = blocks_of(result.null.recursion, [at_null_codes(pair)])
+    assert len(blocks) > 3 and all(b.size - a.size == 36 * (a is blocks[-1][0]) for a, b in blocks)
+    assert result.permutation is not None and result.permutation.blocks == len(blocks)
+    free = ts.compare(*ts.hypotheses("symmetric-opening"), [pair], errors=False).null
+    assert [part.size for part in blocks_of(free.recursion, [at_null_codes(pair)])[-1]] == [0, 36]
+
+
 @pytest.mark.small
 def test_the_sign_test_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     differences = np.random.default_rng(0).normal(loc=0.3, size=(10, 3))

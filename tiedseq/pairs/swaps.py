@@ -11,10 +11,12 @@ Romano, Testing Statistical Hypotheses, 2005, 15.2.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.alphabet import Codes
 from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.specification import Tables
 
@@ -92,20 +94,31 @@ def blocks_of(recursion: Recursion, pairs: Pairs) -> Pairs:
     """Return what is swapped: pairs as they are if there are many, else pieces of them between columns that are sure.
 
     A block ends with such a column, so that a path has to go through an aligned pair there; what follows begins as the
-    whole does if `start` is tied to the row of the state that emits pairs, which is the default.
+    whole does if `start` is tied to the row of the state that emits pairs, which is the default. Where it is not, what
+    follows may be impossible on its own, such as a gap that no path begins with: there is no cut there.
     """
     if len(pairs) >= WHOLE:
         return pairs
     blocks = []
     for x, y in pairs:
         sure = recursion.posterior(x, y, "global", SURE).pairs.tocoo()
-        first = (0, 0)
+        ends = [(0, 0)]
         for i, j in sorted(zip(sure.row.tolist(), sure.col.tolist(), strict=True)):
-            if i + 1 - first[0] >= _SHORTEST and j + 1 - first[1] >= _SHORTEST:
-                blocks.append((x[first[0] : i + 1], y[first[1] : j + 1]))
-                first = (i + 1, j + 1)
-        blocks.append((x[first[0] :], y[first[1] :]))
-    return [(x, y) for x, y in blocks if x.size or y.size]
+            if i + 1 - ends[-1][0] >= _SHORTEST and j + 1 - ends[-1][1] >= _SHORTEST:
+                ends.append((i + 1, j + 1))
+        blocks += _possible_pieces(recursion, x, y, list(dict.fromkeys([*ends, (x.size, y.size)])))
+    return blocks
+
+
+def _possible_pieces(recursion: Recursion, x: Codes, y: Codes, ends: list[tuple[int, int]]) -> Pairs:
+    """What lies between ends, joined until the model can emit every piece."""
+    while True:
+        pieces = [(x[i:k], y[j:m]) for (i, j), (k, m) in pairwise(ends)]
+        impossible = np.flatnonzero(recursion.log_likelihoods(pieces, "global") == -np.inf).tolist() if pieces else []
+        if not impossible or len(pieces) == 1:
+            return pieces
+        joined = {max(1, number) for number in impossible}
+        ends = [end for number, end in enumerate(ends) if number not in joined]
 
 
 def check_exchangeable(
