@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2
 
 import tiedseq as ts
+from pairhmm_cases import values_of
 from tiedseq.options import HYPOTHESES
 from tiedseq.pairs.swaps import _arranged, blocks_of, differences, sign_test, swapped_states
 from tiedseq.ready import READY
@@ -60,6 +61,38 @@ def test_the_command_line_knows_what_is_ready() -> None:
     assert tuple(READY) == HYPOTHESES and set(DF) == set(READY)
     with pytest.raises(ts.ArgumentError, match="hypotheses\\('symmetry'\\) is unknown"):
         ts.hypotheses("symmetry")
+
+
+@pytest.mark.small
+def test_values_of_a_hypothesis_are_those_of_both_models() -> None:
+    """By the labels of the null, whose values deletion and insertion both have in the alternative."""
+    letters = [0.4, 0.3, 0.2, 0.1]
+    values = {"gap": letters, "gap2": letters[::-1], "open2": ts.fixed(0.001), "extend": 0.3, "switch2": 0.05}
+    null, alternative = ts.hypotheses(
+        "symmetric-insertion", values=values, gaps=2, gap_switch=0.1, gap_extend=(0.95, 0.6)
+    )
+    for side in ("deletion", "insertion"):
+        found = values_of(alternative)
+        assert_allclose(found[side], letters, rtol=1e-12)
+        assert_allclose(found[f"{side}2"], letters[::-1], rtol=1e-12)
+        single = [found[f"{side}_{label}"] for label in ("open2", "extend", "switch2")]
+        assert_allclose(single, [0.001, 0.3, 0.05], rtol=1e-12)
+    assert null.held == ("open2",) and set(alternative.held) == {"deletion_open2", "insertion_open2"}
+    null.nesting().check(alternative.nesting())
+    null, alternative = ts.hypotheses("symmetric-gaps", values={"gap": letters})
+    assert_allclose(values_of(alternative)["gap"], letters, rtol=1e-12)
+    with pytest.raises(ts.ModelError, match=r"values= has 'deletion', a label that the model lacks .*'gap'"):
+        ts.hypotheses("symmetric-insertion", values={"deletion": letters})
+
+
+@pytest.mark.small
+def test_held_letters_of_gaps_stay_as_they_are_where_strands_are_compared() -> None:
+    letters = [0.4, 0.3, 0.2, 0.1]
+    null, alternative = ts.hypotheses("strand-symmetry", values={"gap": ts.fixed(letters)})
+    null.nesting().check(alternative.nesting())
+    assert_allclose(values_of(null)["gap"], letters, rtol=1e-12)
+    null, _ = ts.hypotheses("strand-symmetry", values={"gap": [0.4, 0.2, 0.1, 0.3]})
+    assert_allclose(values_of(null)["gap"], [0.35, 0.15, 0.15, 0.35], rtol=1e-12)
 
 
 @pytest.mark.small

@@ -15,6 +15,7 @@ from tiedseq.errors import ArgumentError
 from .parameters import numbers
 
 ASPECTS = ("opening", "extension", "letters")  # of insertion and deletion, each of which may be one thing
+_ASPECT_OF = {"open": "opening", "extend": "extension", "close": "extension", "switch": "extension", "gap": "letters"}
 
 
 def affine_arguments(
@@ -62,6 +63,15 @@ def affine_arguments(
                     _check_room(extending, switches[k])
     chosen = start_values | dict(values or {})
     return {"states": states, "transitions": rows, "emissions": emissions, "values": chosen}
+
+
+def labels_in_place_of(label: str, apart: Sequence[str]) -> list[str]:
+    """Return what a label of the symmetric model becomes where these aspects are not shared: two labels, or itself."""
+    name = label.removesuffix("2")
+    if _ASPECT_OF.get(name) not in apart:
+        return [label]
+    rest = label.removeprefix("gap") if name == "gap" else f"_{label}"
+    return [f"{side}{rest}" for side in ("deletion", "insertion")]
 
 
 def _check_room(extending: float, switching: float) -> None:
