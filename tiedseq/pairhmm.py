@@ -175,10 +175,11 @@ class PairHMM(PairProbabilities, Estimator):
             "target" makes `pair` a table of P(y | x), each row of which sums to one, with x drawn from the background:
             many reads of one reference say nothing about the letters that references are made of.
         gap_switch : float or one float a class, optional
-            Starting value of edges from a deletion straight to an insertion of its class, and back; their labels are
-            `switch`, or deletion_switch (from a deletion) and insertion_switch if the extension is not shared. None,
-            the default, leaves the edges out: between two gaps then lies at least one pair, as alignments of related
-            sequences mostly have it. With them distant sequences are aligned with truer confidence, and
+            Starting value of edges from a deletion straight to an insertion of its class, and back; their label is
+            `switch`, one for both whatever `symmetric` says. (Sequences do not tell which of two neighbouring gaps
+            comes first: with a switch of its own for each, hardly more would be known of openings than of switches.)
+            None, the default, leaves the edges out: between two gaps then lies at least one pair, as alignments of
+            related sequences mostly have it. With them distant sequences are aligned with truer confidence, and
             `fit(alignments=)` takes a deletion next to an insertion. A second class switches 4 times as rarely, unless
             it is given.
         alphabet, values, background, **options

@@ -15,7 +15,7 @@ from tiedseq.errors import ArgumentError
 from .parameters import numbers
 
 ASPECTS = ("opening", "extension", "letters")  # of insertion and deletion, each of which may be one thing
-_ASPECT_OF = {"open": "opening", "extend": "extension", "close": "extension", "switch": "extension", "gap": "letters"}
+_ASPECT_OF = {"open": "opening", "extend": "extension", "close": "extension", "gap": "letters"}
 
 
 def affine_arguments(
@@ -57,7 +57,7 @@ def affine_arguments(
             emissions[name] = gap
             start_values |= {rows["M"][name]: opening, rows[name][name]: extending, gap: [1 / letters] * letters}
             if switches:
-                rows[name][other + suffix] = switch = f"{of_extension}switch{suffix}"
+                rows[name][other + suffix] = switch = f"switch{suffix}"
                 start_values[switch] = switches[k]
                 if not {switch, rows[name][name]} & set(values or {}):
                     _check_room(extending, switches[k])
