@@ -400,12 +400,15 @@ def test_nobody_waits_for_a_bootstrap_that_is_interrupted(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(ts.PairHMM, "simulated", counted)
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
-        ts.compare(null, alternative, pairs, bootstrap=300, errors=False, executor=2, advance=interrupt)
-    deadline = time.monotonic() + 60
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.02)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        with pytest.raises(KeyboardInterrupt):
+            ts.compare(null, alternative, pairs, bootstrap=300, errors=False, executor=2, advance=interrupt)
+        deadline = time.monotonic() + 60
+        while threading.active_count() > before and time.monotonic() < deadline:
+            time.sleep(0.02)
     assert threading.active_count() == before and len(begun) < 100
+    assert remarks == []
 
 
 @pytest.mark.small

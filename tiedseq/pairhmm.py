@@ -172,12 +172,11 @@ class PairHMM(PairAssessment, Estimator):
             many reads of one reference say nothing about the letters that references are made of.
         gap_switch : float or one float a class, optional
             Starting value of edges from a deletion straight to an insertion of its class, and back; their label is
-            `switch`, one for both whatever `symmetric` says. (Sequences do not tell which of two neighbouring gaps
-            comes first: with a switch of its own for each, hardly more would be known of openings than of switches.)
-            None, the default, leaves the edges out: between two gaps then lies at least one pair, as alignments of
-            related sequences mostly have it. With them distant sequences are aligned with truer confidence, and
-            `fit(alignments=)` takes a deletion next to an insertion. A second class switches 4 times as rarely, unless
-            it is given.
+            `switch`, one for both whatever `symmetric` says: sequences do not tell which of two neighbouring gaps
+            comes first, so two switches would hardly be known, nor the openings beside them. None, the default, leaves
+            the edges out: between two gaps then lies at least one pair, as alignments of related sequences mostly have
+            it. With them distant sequences are aligned with truer confidence, and `fit(alignments=)` takes a deletion
+            next to an insertion. A second class switches 4 times as rarely, unless it is given.
         alphabet, values, background, **options
             As in the constructor; `values` overrides what the others say.
 
