@@ -96,7 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "plotting": {"errors", "hmm"},
     "default": {"distributions", "pairhmm"},
-    "ready": {"errors", "distributions", "pairhmm"},
+    "ready": {"errors", "distributions", "pairhmm", "pairs"},
     "decoding": {"kernels", "pairs"},
     "aligning": {
         *("errors", "options", "alphabet", "records", "columns", "biopython", "alignment"),

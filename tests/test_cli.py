@@ -21,7 +21,7 @@ from commands import ENVIRONMENT, TIEDSEQ, run
 import tiedseq as ts
 from pairhmm_cases import reverse_complement
 from tiedseq import aligning, cli, formats, options
-from tiedseq.commands import align, arguments
+from tiedseq.commands import align, arguments, models
 from tiedseq.errors import ArgumentError, InputError, ResourceError
 
 RANDOM = random.Random(1)
@@ -618,3 +618,40 @@ def test_usage_costs_no_imports() -> None:
             [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, env=ENVIRONMENT
         )
         assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, cli.INTERRUPTED), (signal.SIGTERM, cli.TERMINATED)])
+def test_a_signal_in_a_finaliser_is_heard(number: signal.Signals, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python forgets what is raised there, as in the callbacks from C by which the compiler loads kernels."""
+
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def work(_: Any) -> int:
+        Dying()
+        for _ in range(1000):
+            time.sleep(0.01)
+        return 0
+
+    monkeypatch.setattr(models, "info", work)
+    before = sys.unraisablehook
+    assert cli.main(["info", "m.json"]) == status
+    assert sys.unraisablehook is before
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"), [(KeyboardInterrupt(), cli.INTERRUPTED), (SystemExit(cli.TERMINATED), cli.TERMINATED)]
+)
+def test_a_signal_while_a_class_is_made_is_one(
+    stop: BaseException, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Python 3.12 the interpreter raises a RuntimeError of its own in its place: classes are made by imports."""
+
+    def work(_: Any) -> int:
+        raise RuntimeError("Error calling __set_name__ on 'Field' instance 'x' in 'Y'") from stop
+
+    monkeypatch.setattr(models, "info", work)
+    assert cli.main(["info", "m.json"]) == status
+    assert capsys.readouterr().err == ""

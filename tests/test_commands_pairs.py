@@ -87,7 +87,7 @@ def test_gaps_may_switch(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     capsys.readouterr()
     words = ["compare", "both.fa.gz", "--gap-switch", "--hypothesis", "symmetric-extension", "--no-errors"]
     assert cli.main([*words, "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["df"] == 2
+    assert json.loads(capsys.readouterr().out)["df"] == 1
     for refused in (["train", "both.fa.gz", "--model", "m.json", "-o", "n.json"], ["align", "t.fa", "q.fa"]):
         assert cli.main([*refused, "--gap-switch"]) == 2
         assert "--gap-switch" in capsys.readouterr().err.splitlines()[-1]

@@ -15,8 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2
 
 import tiedseq as ts
+from pairhmm_cases import values_of
 from tiedseq.options import HYPOTHESES
-from tiedseq.pairs.swaps import blocks_of, differences, sign_test, swapped_states
+from tiedseq.pairs.swaps import _arranged, blocks_of, differences, sign_test, swapped_states
 from tiedseq.ready import READY
 
 DF = {
@@ -63,6 +64,38 @@ def test_the_command_line_knows_what_is_ready() -> None:
 
 
 @pytest.mark.small
+def test_values_of_a_hypothesis_are_those_of_both_models() -> None:
+    """By the labels of the null, whose values deletion and insertion both have in the alternative."""
+    letters = [0.4, 0.3, 0.2, 0.1]
+    values = {"gap": letters, "gap2": letters[::-1], "open2": ts.fixed(0.001), "extend": 0.3, "switch2": 0.05}
+    null, alternative = ts.hypotheses(
+        "symmetric-insertion", values=values, gaps=2, gap_switch=0.1, gap_extend=(0.95, 0.6)
+    )
+    for side in ("deletion", "insertion"):
+        found = values_of(alternative)
+        assert_allclose(found[side], letters, rtol=1e-12)
+        assert_allclose(found[f"{side}2"], letters[::-1], rtol=1e-12)
+        single = [found[label] for label in (f"{side}_open2", f"{side}_extend", "switch2")]
+        assert_allclose(single, [0.001, 0.3, 0.05], rtol=1e-12)
+    assert null.held == ("open2",) and set(alternative.held) == {"deletion_open2", "insertion_open2"}
+    null.nesting().check(alternative.nesting())
+    null, alternative = ts.hypotheses("symmetric-gaps", values={"gap": letters})
+    assert_allclose(values_of(alternative)["gap"], letters, rtol=1e-12)
+    with pytest.raises(ts.ModelError, match=r"values= has 'deletion', a label that the model lacks .*'gap'"):
+        ts.hypotheses("symmetric-insertion", values={"deletion": letters})
+
+
+@pytest.mark.small
+def test_held_letters_of_gaps_stay_as_they_are_where_strands_are_compared() -> None:
+    letters = [0.4, 0.3, 0.2, 0.1]
+    null, alternative = ts.hypotheses("strand-symmetry", values={"gap": ts.fixed(letters)})
+    null.nesting().check(alternative.nesting())
+    assert_allclose(values_of(null)["gap"], letters, rtol=1e-12)
+    null, _ = ts.hypotheses("strand-symmetry", values={"gap": [0.4, 0.2, 0.1, 0.3]})
+    assert_allclose(values_of(null)["gap"], [0.35, 0.15, 0.15, 0.35], rtol=1e-12)
+
+
+@pytest.mark.small
 def test_strand_symmetry_is_the_other_strand() -> None:
     null, _ = ts.hypotheses("strand-symmetry")
     null.fit(drawn(ts.PairHMM.affine(), 2, 60, 0), max_iter=2, tol=0)
@@ -97,6 +130,39 @@ def test_a_swap_is_a_symmetry_or_is_refused(gaps: int) -> None:
         assert swapped_states(other._parameters) is None
         with pytest.raises(ts.ModelError, match="the null itself tells them apart"):
             other.check_exchangeable()
+
+
+def many_gaps(insertions: dict[int, int]) -> ts.PairHMM:
+    """Nine deletions, each of which leads to the next, all else being alike; insertions lead where they are told to."""
+    numbers = range(9)
+    opening: dict[str, Any] = {"M": "match"} | {f"{kind}{k}": "open" for k in numbers for kind in "XY"}
+    rows: dict[str, dict[str, Any]] = {"M": opening}
+    for kind, following in (("X", {k: (k + 1) % 9 for k in numbers}), ("Y", insertions)):
+        for k in numbers:
+            rows[f"{kind}{k}"] = {"M": "close", f"{kind}{k}": "extend", f"{kind}{following[k]}": "next"}
+    states = {"M": "xy"} | {state: state[0].lower() for state in rows if state != "M"}
+    emissions = {state: ts.substitution("symmetric", name="pair") if state == "M" else "gap" for state in rows}
+    return ts.PairHMM(ts.DNA, states, rows, emissions, random_state=0)
+
+
+@pytest.mark.small
+def test_many_gaps_are_swapped_without_trying_all_arrangements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ring of nine insertions has the deletions' form, whatever its order; three rings of three have not."""
+    tries: list[None] = []
+
+    def counted(*arguments: Any) -> Any:
+        tries.append(None)
+        return _arranged(*arguments)
+
+    monkeypatch.setattr("tiedseq.pairs.swaps._arranged", counted)
+    order = np.random.default_rng(0).permutation(9)
+    ring = many_gaps(dict(zip(order.tolist(), np.roll(order, -1).tolist(), strict=True)))._parameters
+    places = swapped_states(ring)
+    assert places is not None and sorted(places) == list(range(19))
+    edges = ring.specification.tables()["transitions"][:, :19] > 0.0
+    assert_array_equal(edges[np.ix_(places, places)], edges)
+    assert swapped_states(many_gaps({k: k // 3 * 3 + (k + 1) % 3 for k in range(9)})._parameters) is None
+    assert len(tries) < 20
 
 
 @pytest.mark.small
@@ -219,6 +285,23 @@ def test_the_sign_test_counts_all_signs() -> None:
     assert_allclose(p_value, exact, rtol=0, atol=4 * math.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
 
 
+def test_a_gap_that_no_path_begins_with_is_no_block() -> None:
+    """Paths begin in M, and the query goes on after the last letter of the target."""
+    tied, start = ts.PairHMM.affine().get_params(), {"M": ts.fixed(1.0)}
+    rows = {**tied["transitions"], "M": {"M": "match", "X": "deletion_open", "Y": "insertion_open"}}
+    values = {label: value for label, value in tied["values"].items() if label != "open"}
+    null = ts.PairHMM(**{**tied, "start": start})
+    alternative = ts.PairHMM(**{**tied, "transitions": rows, "start": start, "values": values})
+    x = "".join(np.random.default_rng(0).choice(list("ACGT"), 300))
+    pair = x, x + "ACGTTGCATGCA" * 3
+    result = ts.compare(null, alternative, [pair], permutation=9, random_state=0, errors=False)
+    blocks = blocks_of(result.null.recursion, [at_null_codes(pair)])
+    assert len(blocks) > 3 and all(b.size - a.size == 36 * (a is blocks[-1][0]) for a, b in blocks)
+    assert result.permutation is not None and result.permutation.blocks == len(blocks)
+    free = ts.compare(*ts.hypotheses("symmetric-opening"), [pair], errors=False).null
+    assert [part.size for part in blocks_of(free.recursion, [at_null_codes(pair)])[-1]] == [0, 36]
+
+
 @pytest.mark.small
 def test_the_sign_test_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     differences = np.random.default_rng(0).normal(loc=0.3, size=(10, 3))
@@ -317,12 +400,15 @@ def test_nobody_waits_for_a_bootstrap_that_is_interrupted(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(ts.PairHMM, "simulated", counted)
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
-        ts.compare(null, alternative, pairs, bootstrap=300, errors=False, executor=2, advance=interrupt)
-    deadline = time.monotonic() + 60
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.02)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        with pytest.raises(KeyboardInterrupt):
+            ts.compare(null, alternative, pairs, bootstrap=300, errors=False, executor=2, advance=interrupt)
+        deadline = time.monotonic() + 60
+        while threading.active_count() > before and time.monotonic() < deadline:
+            time.sleep(0.02)
     assert threading.active_count() == before and len(begun) < 100
+    assert remarks == []
 
 
 @pytest.mark.small
@@ -476,13 +562,23 @@ def test_a_second_class_switches_as_the_first_does() -> None:
 
 
 def test_gaps_that_switch_are_compared_as_others_are() -> None:
-    """Two parameters more are free, the extension and the switch of insertions; the roles can be swapped."""
+    """One parameter more is free, the extension; the roles can be swapped."""
     truth = ts.PairHMM.affine(gap_open=0.05, gap_extend=0.5, gap_switch=0.2)
     pairs = drawn(truth, 60, 80, 3)
     null, alternative = ts.hypotheses("symmetric-extension", gap_switch=0.05)
     result = ts.compare(null, alternative, pairs, permutation=99, random_state=0)
-    assert result.df == 2 and result.p_value is not None and result.p_value > 0.01
+    assert result.df == 1 and result.p_value is not None and result.p_value > 0.01
     assert result.permutation is not None and result.permutation.p_value > 0.01
     assert 0.1 < result.null.parameters["switch"] < 0.3
     turned = ts.compare(null, alternative, swapped(pairs), errors=False)
     assert_allclose(turned.statistic, result.statistic, rtol=0.0, atol=2e-3)
+
+
+def test_openings_are_known_as_well_where_gaps_may_switch() -> None:
+    """With a switch of its own for deletion and insertion the errors are three times as large: see `gap_switch`."""
+    truth = ts.PairHMM.affine(gap_open=0.03, gap_extend=0.6, gap_switch=0.05)
+    pairs, errors = drawn(truth, 40, 300, 0), []
+    for gap_switch in (0.02, None):
+        model = ts.hypotheses("symmetric-gaps", gap_switch=gap_switch)[1].fit(pairs, tol=1e-3)
+        errors.append([model.standard_errors(pairs)[label] for label in ("deletion_open", "insertion_open")])
+    assert_allclose(errors[0], errors[1], rtol=0.2, atol=0.0)

@@ -84,11 +84,8 @@ def test_gaps_that_switch_are_edges_between_insertion_and_deletion(symmetric: bo
     for mode in twin.MODES:
         expected = twin.enumerate_paths(plain, target, query, mode)[0].log_likelihood
         assert_allclose(model.log_likelihood("ACGTT", "ATG", mode=mode), expected, rtol=1e-12, atol=0.0)
-    switches = {"switch", "switch2"}
-    if not symmetric:
-        switches = {f"{side}_{label}" for side in ("deletion", "insertion") for label in switches}
-    assert {label for label in model.parameters if "switch" in label} == switches
-    assert model.n_free_parameters == ts.PairHMM.affine(symmetric, gaps=2).n_free_parameters + len(switches)
+    assert {label for label in model.parameters if "switch" in label} == {"switch", "switch2"}
+    assert model.n_free_parameters == ts.PairHMM.affine(symmetric, gaps=2).n_free_parameters + 2
 
 
 @pytest.mark.small
@@ -98,6 +95,15 @@ def test_gaps_that_switch_must_close() -> None:
         ts.PairHMM.affine(gap_switch=0.4)
     with pytest.raises(ts.ArgumentError, match="gap_switch must be a probability between 0 and 1"):
         ts.PairHMM.affine(gap_switch=0.0)
+
+
+@pytest.mark.small
+def test_values_of_gaps_that_switch_go_first() -> None:
+    model = ts.PairHMM.affine(gap_switch=0.5, values={"extend": 0.1})
+    found = [model.parameters[label] for label in ("extend", "switch", "close")]
+    assert_allclose(np.array(found), [0.1, 0.5, 0.4], rtol=1e-12)
+    with pytest.raises(ts.ModelError, match=r"sum to 1\.1 \('extend' 0\.6, 'switch' 0\.5\)"):
+        ts.PairHMM.affine(values={"switch": 0.5}, gap_switch=0.1)
 
 
 # --- derivatives -----------------------------------------------------------------------------------------------------

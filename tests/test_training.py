@@ -7,10 +7,12 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -20,6 +22,7 @@ from hmm_cases import Interruption, assert_resumes_to_the_same_bits, assert_same
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tiedseq as ts
+from tiedseq import workers
 from tiedseq.chains import batches
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.training import Iteration, Options, Statistics, gain_to_come, train
@@ -350,6 +353,27 @@ def test_an_interruption_at_any_moment_is_one() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
     assert len(ended) == 300
+
+
+@pytest.mark.small
+def test_nothing_is_begun_for_one_who_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C after work was offered, and before the one who offered it took part."""
+
+    class Interrupted(SimpleQueue[Any]):
+        def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+            super().put(item, block, timeout)
+            if callable(item):
+                raise KeyboardInterrupt
+
+    def expect(snapshot: None, batch: int, run: Any) -> None:
+        begun.append(batch)
+        time.sleep(0.01)
+
+    begun: list[int] = []
+    monkeypatch.setattr(workers, "SimpleQueue", Interrupted)
+    with pytest.raises(KeyboardInterrupt), spreading(2) as run:
+        run(expect, None, range(300))
+    assert len(begun) < 300
 
 
 @pytest.mark.parametrize("executor", [None, 2, 3, 30])

@@ -5,20 +5,22 @@ Nothing heavy is imported before the options are known to be right, so that `--h
 
 from __future__ import annotations
 
-import argparse
+import _thread
 import contextlib
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from tiedseq.commands.arguments import parser
-from tiedseq.commands.shared import say
 from tiedseq.errors import ArgumentError, ResourceError, TiedseqError
+
+if TYPE_CHECKING:
+    import argparse
 
 INPUT, USAGE, ENVIRONMENT, DEFECT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 3, 70, 130, 141, 143
 
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: list[str]) -> int:
     """Run the command; whatever happens becomes an exit status, with all output flushed."""
     try:
-        with _terminable():
+        with _terminable(), _heard():
             return _run(argv)
     except SystemExit as request:  # argparse after --help or a usage error, and SIGTERM
         _abandon_output()
@@ -70,10 +72,25 @@ def _status(argv: list[str]) -> int:
         if os.environ.get("TIEDSEQ_DEBUG"):
             raise
         _abandon_output()
+        if stopped := _signal_behind(error):
+            return stopped
+        from tiedseq.commands.shared import say
+
         status, message = _verdict(error)
         with contextlib.suppress(OSError):
             say(f"error: {' '.join(message.splitlines())}")
         return status
+
+
+def _signal_behind(error: BaseException | None) -> int | None:
+    """The status of the signal that an error comes from, if any: Python, making a class, puts one of its own first."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED
+        if isinstance(error, SystemExit) and error.code == TERMINATED:
+            return TERMINATED
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _verdict(error: Exception) -> tuple[int, str]:
@@ -95,6 +112,8 @@ def _verdict(error: Exception) -> tuple[int, str]:
 
 
 def _run(argv: list[str]) -> int:
+    from tiedseq.commands.arguments import parser  # here Ctrl-C is caught already
+
     # --pairs takes a value only behind "=", so that `--pairs A.fa B.fa` does not swallow A.fa.
     words = ["--pairs=order" if word == "--pairs" else word for word in argv]
     options, unknown = parser().parse_known_args(words)
@@ -132,6 +151,35 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[None]:
+    """Let no signal go unheard: what is raised in a finaliser or in a callback from C, Python prints and forgets.
+
+    The compiler has such callbacks, so that Ctrl-C while kernels are loaded would do nothing.
+    """
+    before, is_over = sys.unraisablehook, threading.Event()
+
+    def again(number: signal.Signals) -> None:
+        time.sleep(0.01)  # past the callback
+        if not is_over.is_set():
+            _thread.interrupt_main(number)
+
+    def hear(lost: Any) -> None:
+        if isinstance(lost.exc_value, KeyboardInterrupt):
+            _thread.start_new_thread(again, (signal.SIGINT,))
+        elif isinstance(lost.exc_value, SystemExit) and lost.exc_value.code == TERMINATED:
+            _thread.start_new_thread(again, (signal.SIGTERM,))
+        else:
+            before(lost)
+
+    sys.unraisablehook = hear
+    try:
+        yield
+    finally:
+        is_over.set()
+        sys.unraisablehook = before
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
@@ -239,17 +240,21 @@ def _bootstrap(
     workers = executor if isinstance(executor, int | np.integer) else 1
     abandoned = threading.Event()
     inner = {**settings, "warm_start": True, "executor": None, "progress": False, "n_init": 1}
-    inner["callback"] = lambda now: abandoned.is_set()  # which ends a fit that nobody waits for any more
-
     unsettled: list[bool] = []
+
+    def leave_if_abandoned(now: Any) -> None:
+        if abandoned.is_set():  # nobody waits for the fit any more, and nobody would understand a remark on its end
+            raise CancelledError
+
+    inner["callback"] = leave_if_abandoned
 
     def statistic(drawn: Any) -> float:
         one, other = _fit_both(null, alternative, drawn, where, inner)
         unsettled.append(not (one.converged_ and other.converged_))
         return max(0.0, 2.0 * (other.history_[-1] - one.history_[-1]))
 
-    try:
-        with _without_remarks():
+    with _without_remarks():
+        try:
             statistics = bootstrapped(
                 statistic,
                 lambda each: null.simulated(data, each),
@@ -260,8 +265,8 @@ def _bootstrap(
                 lambda done: advance("bootstrap", done, count),
             )
             return statistics, sum(unsettled)
-    finally:
-        abandoned.set()
+        finally:
+            abandoned.set()
 
 
 def _clock(seconds: float) -> str:

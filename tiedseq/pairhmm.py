@@ -10,28 +10,24 @@ from numpy.typing import ArrayLike
 
 from . import storage
 from .alphabet import DNA, Alphabet
-from .errors import ArgumentError
 from .estimator import Estimator
-from .information import aic, bic
-from .nesting import Nesting
-from .pairs.data import PairData, encoded_pairs, pair_data
+from .pairs.assessment import PairAssessment
+from .pairs.data import pair_data
 from .pairs.gap_classes import with_second_class
-from .pairs.information import standard_errors
 from .pairs.modes import check_mode
 from .pairs.parameters import PairParameters
-from .pairs.probabilities import Pair, PairProbabilities
-from .pairs.swaps import check_exchangeable, differences, sign_test
+from .pairs.probabilities import Pair
 from .pairs.tables import Floats
 from .pairs.topologies import affine_arguments
 from .pairs.trainee import PairTrainee
-from .random_state import RandomState, generator_of
+from .random_state import RandomState
 from .restating import restated
 from .soft import split_values
 from .specification import Parameter
 from .training import Options, train
 
 
-class PairHMM(PairProbabilities, Estimator):
+class PairHMM(PairAssessment, Estimator):
     """A pair-HMM whose parameters belong to labels: the same label anywhere is the same parameter.
 
     Parameters
@@ -175,12 +171,12 @@ class PairHMM(PairProbabilities, Estimator):
             "target" makes `pair` a table of P(y | x), each row of which sums to one, with x drawn from the background:
             many reads of one reference say nothing about the letters that references are made of.
         gap_switch : float or one float a class, optional
-            Starting value of edges from a deletion straight to an insertion of its class, and back; their labels are
-            `switch`, or deletion_switch (from a deletion) and insertion_switch if the extension is not shared. None,
-            the default, leaves the edges out: between two gaps then lies at least one pair, as alignments of related
-            sequences mostly have it. With them distant sequences are aligned with truer confidence, and
-            `fit(alignments=)` takes a deletion next to an insertion. A second class switches 4 times as rarely, unless
-            it is given.
+            Starting value of edges from a deletion straight to an insertion of its class, and back; their label is
+            `switch`, one for both whatever `symmetric` says: sequences do not tell which of two neighbouring gaps
+            comes first, so two switches would hardly be known, nor the openings beside them. None, the default, leaves
+            the edges out: between two gaps then lies at least one pair, as alignments of related sequences mostly have
+            it. With them distant sequences are aligned with truer confidence, and `fit(alignments=)` takes a deletion
+            next to an insertion. A second class switches 4 times as rarely, unless it is given.
         alphabet, values, background, **options
             As in the constructor; `values` overrides what the others say.
 
@@ -203,11 +199,6 @@ class PairHMM(PairProbabilities, Estimator):
         return self._parameters.by_label
 
     @property
-    def n_free_parameters(self) -> int:
-        """Degrees of freedom: values that are not held, less what sums to one takes away. ModelError for soft ties."""
-        return self._parameters.n_free
-
-    @property
     def background(self) -> Floats:
         """float64 (K,): the letters' probabilities outside an alignment, and in the null of the log-odds."""
         return self._parameters.background
@@ -221,10 +212,6 @@ class PairHMM(PairProbabilities, Estimator):
     def held(self) -> tuple[str, ...]:
         """Labels that training leaves alone."""
         return self._parameters.specification.held
-
-    def nesting(self) -> Nesting:
-        """Return what decides whether this model is a special case of another; see `ts.compare`."""
-        return self._parameters.nesting()
 
     def start_from(self, other: PairHMM) -> None:
         """Take over the values of a model that is a special case of this one."""
@@ -252,46 +239,6 @@ class PairHMM(PairProbabilities, Estimator):
         structure = ("states", "transitions", "emissions", "start", "values", "background")
         other._arguments = {**self._arguments, **{name: made_from[name] for name in structure}}
         return other
-
-    def check_exchangeable(
-        self, mode: str = "global", strand: str = "forward", *, alternative: PairHMM | None = None
-    ) -> None:
-        """Raise unless target and query may be swapped, to test against an alternative: see `ts.compare`."""
-        other = None if alternative is None else alternative._parameters
-        check_exchangeable(self._parameters, mode, strand, other)
-
-    def swap_test(
-        self,
-        alternative: PairHMM,
-        pairs: Iterable[Pair],
-        permutations: int,
-        random_state: RandomState = None,
-        *,
-        mode: str = "global",
-        strand: str = "forward",
-    ) -> tuple[float, float, int]:
-        """Return statistic, p-value and number of blocks of the permutation test of `ts.compare`; self is the null."""
-        self.check_exchangeable(mode, strand)
-        encoded = encoded_pairs(pairs, self.alphabet)
-        found = differences(self._parameters, alternative._parameters, encoded, mode)
-        return *sign_test(found, permutations, generator_of(random_state)), len(found)
-
-    def simulated(self, pairs: Iterable[Pair], random_state: RandomState = None) -> list[tuple[str, str]]:
-        """Draw pairs like these: each with as many columns as are expected of its original, both lengths free.
-
-        A model with an "end" says itself how long its pairs are: to cut them would make ends of what are none.
-        """
-        generator, drawn = generator_of(random_state), []
-        if self._parameters.specification.has_end:
-            return [self.sample(random_state=generator)[:2] for _ in encoded_pairs(pairs, self.alphabet)]
-        for x, y in encoded_pairs(pairs, self.alphabet):
-            unaligned = self.recursion.posterior(x, y, "global", 1.0).query_unaligned
-            drawn.append(self.sample(x.size + round(float(unaligned.sum())), generator)[:2])
-        return drawn
-
-    def n_letters(self, pairs: Iterable[Pair]) -> int:
-        """Return how many letters of both sequences are observed, as `bic` counts them; N and its like are missing."""
-        return self._data(pairs).n_letters(self.alphabet)
 
     def copy(self) -> PairHMM:
         """Return an independent model with the same structure and values."""
@@ -371,7 +318,7 @@ class PairHMM(PairProbabilities, Estimator):
         (True, True)
         """
         check_mode(mode)
-        chosen, data = self.options.changed(options), self._data(pairs, alignments, weights)
+        chosen, data = self.options.changed(options), pair_data(pairs, alignments, weights, self.alphabet)
         parameters, batches = self._with_soft_ties(chosen), data.batches()
         complement = self._complement(strand)
         trainee = PairTrainee(parameters, chosen, mode, None if data.columns is not None else complement)
@@ -392,44 +339,6 @@ class PairHMM(PairProbabilities, Estimator):
         if chosen.warm_start:
             found.continue_from(self._parameters)
         return found
-
-    def standard_errors(
-        self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward", executor: Any = None
-    ) -> dict[str, Any]:
-        """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
-
-        `executor` is a number of threads or a ThreadPoolExecutor.
-
-        Returns
-        -------
-        dict of label to float or masked array
-            None, or masked, where there is none: what is held or zero by construction, a probability that has reached
-            zero (below 1e-8), its boundary, where errors are not symmetric, and what the data never use.
-
-        Raises
-        ------
-        ModelError
-            The data do not determine some parameters, or the values are not at a maximum.
-
-        Notes
-        -----
-        The matrix of second derivatives is taken by differences of the exact gradient in the directions that the sums
-        to one leave free: two passes over the data for every free parameter. Priors are not in it.
-        """
-        check_mode(mode)
-        return standard_errors(self._parameters, self._data(pairs), mode, self._complement(strand), executor)
-
-    def aic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
-        """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
-        return aic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand))
-
-    def bic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
-        """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
-        pairs = list(pairs)
-        n = self.n_letters(pairs)
-        if not n:
-            raise ArgumentError("pairs= hold no observed letter, and BIC needs the logarithm of their number; use aic.")
-        return bic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand), n)
 
     # ---- files ------------------------------------------------------------------------------------------------
 
@@ -467,6 +376,3 @@ class PairHMM(PairProbabilities, Estimator):
         """Take parameters for the model's, and drop what was computed from earlier ones."""
         self._parameters = parameters
         self._ready = None
-
-    def _data(self, pairs: Any, alignments: Any = None, weights: ArrayLike | None = None) -> PairData:
-        return pair_data(pairs, alignments, weights, self.alphabet)

@@ -10,14 +10,22 @@ import numpy as np
 from .distributions import Categorical
 from .errors import ArgumentError
 from .pairhmm import PairHMM
+from .pairs.topologies import ASPECTS, labels_in_place_of
 
 Models = tuple[PairHMM, PairHMM]
 
 
 def _insertion(*aspects: str) -> Callable[..., Models]:
     """Whether these aspects of insertion and deletion are one thing, the others being so."""
-    others = [aspect for aspect in ("opening", "extension", "letters") if aspect not in aspects]
-    return lambda **options: (PairHMM.affine(symmetric=True, **options), PairHMM.affine(symmetric=others, **options))
+    others = [aspect for aspect in ASPECTS if aspect not in aspects]
+
+    def models(**options: Any) -> Models:
+        null = PairHMM.affine(symmetric=True, **options)
+        given = options.get("values") or {}
+        values = {own: value for label, value in given.items() for own in labels_in_place_of(label, aspects)}
+        return null, PairHMM.affine(symmetric=others, **{**options, "values": values})
+
+    return models
 
 
 def _substitution(kind: str) -> Callable[..., Models]:
@@ -32,8 +40,12 @@ def _strand_symmetry(**options: Any) -> Models:
     """Whether both strands are alike: pairs, and the letters of gaps."""
     values = dict(options.pop("values", None) or {})
     alternative = PairHMM.affine(**{**options, "substitution": "general", "values": values})
-    letters = [label for label, value in alternative.parameters.items() if np.ndim(value) == 1]
-    tied = {label: Categorical(labels=[0, 1, 1, 0], values=[0.25] * 4) for label in letters}
+    letters = {label: np.asarray(value) for label, value in alternative.parameters.items() if np.ndim(value) == 1}
+    tied = {
+        label: Categorical(labels=[0, 1, 1, 0], values=0.5 * (found + found[::-1]))
+        for label, found in letters.items()
+        if label not in alternative.held
+    }
     if options.get("background") is None:  # it comes from the letters of gaps, which begin differently in the two
         options["background"] = alternative.background
     tied_values = {**values, **tied}
@@ -76,7 +88,8 @@ def hypotheses(name: str, **options: Any) -> Models:
           p-value needs `bootstrap=`.
     **options
         As :meth:`tiedseq.PairHMM.affine` takes them, for both models: gaps, substitution, alphabet, ... What a
-        hypothesis is about it sets itself: a symmetry of insertion `symmetric`, "kimura" `substitution`.
+        hypothesis is about it sets itself: a symmetry of insertion `symmetric`, "kimura" `substitution`. `values` go
+        by the labels of the null; where the alternative has two labels in the place of one, both begin with its value.
 
     Raises
     ------

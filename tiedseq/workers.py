@@ -125,7 +125,7 @@ class _Crew:
     def __init__(self, n_others: int) -> None:
         self.others = [threading.Thread(target=self._serve, daemon=True) for _ in range(n_others)]
         self.offered: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # None: no more will come
-        self.gone = False  # whether the thread that asked has left: what it had begun then has no outcome
+        self.gone = False  # whether the thread that asked has left: nothing more is begun, what it had has no outcome
 
     def gather(self) -> None:
         """Start the others."""
@@ -156,6 +156,8 @@ class _Crew:
         def work() -> None:
             outcome: _Outcome
             for task in waiting:
+                if self.gone:
+                    return
                 try:
                     outcome = function(*task.arguments), None
                 except BaseException as error:

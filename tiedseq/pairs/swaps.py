@@ -11,11 +11,12 @@ Romano, Testing Statistical Hypotheses, 2005, 15.2.)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.alphabet import Codes
 from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.specification import Tables
 
@@ -36,20 +37,45 @@ def swapped_states(parameters: PairParameters) -> NDArray[np.intp] | None:
     """Return which state takes the place of which when target and query are swapped; None if the model then differs."""
     if not parameters.joint_tables_keep_ties:
         return None
-    kinds = list(parameters.kinds.values())
-    specification = parameters.specification
+    kinds, specification = parameters.kinds, parameters.specification
     tables = specification.tables(np.arange(1.0, 1.0 + specification.ties.n_free))  # every value its number
-    deletions, insertions = ([s for s, kind in enumerate(kinds) if kind == wanted] for wanted in ("x", "y"))
-    if len(deletions) != len(insertions):
+    edges, emissions, same = tables["transitions"][:, : len(kinds)], tables["emissions"], np.eye(len(kinds), dtype=bool)
+    may = np.array(
+        [
+            [
+                _SWAPPED[kinds[one]] == kinds[other]
+                and (one == other or kinds[one] != "xy")
+                and np.array_equal(emissions[one], emissions[other].T)
+                for other in kinds
+            ]
+            for one in kinds
+        ]
+    )
+    for alone in (tables["start"][:-1], tables["transitions"][:, -1]):
+        may &= alone[:, None] == alone
+    agree = edges[:, None, :, None] == edges[None, :, None, :]
+    agree &= agree.transpose(2, 3, 0, 1) & (same[:, None, :, None] == same[None, :, None, :])
+    return _arranged(may, agree)
+
+
+def _arranged(may: NDArray[np.bool_], agree: NDArray[np.bool_]) -> NDArray[np.intp] | None:
+    """Return a place for every state, any two of which agree; None if there is no such arrangement.
+
+    `may[s, t]`: s can take the place of t. `agree[s, t, u, v]`: it can do so while u takes that of v. Before one is
+    tried, all that some state would be left without a place by is struck out: there are k! arrangements of k states.
+    """
+    while (left := may & np.all(np.any(agree & may, axis=3), axis=2)).sum() < may.sum():
+        may = left
+    if not may.any(axis=1).all():
         return None
-    for arrangement in permutations(insertions):
-        places = np.arange(len(kinds))
-        places[deletions], places[list(arrangement)] = arrangement, deletions
-        turned = swapped(tables, places, list(parameters.kinds))
-        pairs = [(tables[name], turned[name]) for name in ("transitions", "start")]
-        pairs += [(tables["emissions"][state], turned["emissions"][state]) for state in parameters.kinds]
-        if all(np.array_equal(one, other) for one, other in pairs):
-            return places
+    undecided = np.flatnonzero(may.sum(axis=1) > 1)
+    if not undecided.size:
+        return may.argmax(axis=1)
+    for place in np.flatnonzero(may[undecided[0]]):
+        tried = may.copy()
+        tried[undecided[0]] = np.arange(len(may)) == place
+        if (found := _arranged(tried, agree)) is not None:
+            return found
     return None
 
 
@@ -68,20 +94,31 @@ def blocks_of(recursion: Recursion, pairs: Pairs) -> Pairs:
     """Return what is swapped: pairs as they are if there are many, else pieces of them between columns that are sure.
 
     A block ends with such a column, so that a path has to go through an aligned pair there; what follows begins as the
-    whole does if `start` is tied to the row of the state that emits pairs, which is the default.
+    whole does if `start` is tied to the row of the state that emits pairs, which is the default. Where it is not, what
+    follows may be impossible on its own, such as a gap that no path begins with: there is no cut there.
     """
     if len(pairs) >= WHOLE:
         return pairs
     blocks = []
     for x, y in pairs:
         sure = recursion.posterior(x, y, "global", SURE).pairs.tocoo()
-        first = (0, 0)
+        ends = [(0, 0)]
         for i, j in sorted(zip(sure.row.tolist(), sure.col.tolist(), strict=True)):
-            if i + 1 - first[0] >= _SHORTEST and j + 1 - first[1] >= _SHORTEST:
-                blocks.append((x[first[0] : i + 1], y[first[1] : j + 1]))
-                first = (i + 1, j + 1)
-        blocks.append((x[first[0] :], y[first[1] :]))
-    return [(x, y) for x, y in blocks if x.size or y.size]
+            if i + 1 - ends[-1][0] >= _SHORTEST and j + 1 - ends[-1][1] >= _SHORTEST:
+                ends.append((i + 1, j + 1))
+        blocks += _possible_pieces(recursion, x, y, list(dict.fromkeys([*ends, (x.size, y.size)])))
+    return blocks
+
+
+def _possible_pieces(recursion: Recursion, x: Codes, y: Codes, ends: list[tuple[int, int]]) -> Pairs:
+    """What lies between ends, joined until the model can emit every piece."""
+    while True:
+        pieces = [(x[i:k], y[j:m]) for (i, j), (k, m) in pairwise(ends)]
+        impossible = np.flatnonzero(recursion.log_likelihoods(pieces, "global") == -np.inf).tolist() if pieces else []
+        if not impossible or len(pieces) == 1:
+            return pieces
+        joined = {max(1, number) for number in impossible}
+        ends = [end for number, end in enumerate(ends) if number not in joined]
 
 
 def check_exchangeable(

@@ -15,6 +15,7 @@ from tiedseq.errors import ArgumentError
 from .parameters import numbers
 
 ASPECTS = ("opening", "extension", "letters")  # of insertion and deletion, each of which may be one thing
+_ASPECT_OF = {"open": "opening", "extend": "extension", "close": "extension", "gap": "letters"}
 
 
 def affine_arguments(
@@ -40,7 +41,6 @@ def affine_arguments(
     opens = _for_classes("gap_open", gap_open, gaps, lambda first: first / 5)
     extends = _for_classes("gap_extend", gap_extend, gaps, lambda first: 1 - (1 - first) / 4)
     switches = [] if gap_switch is None else _for_classes("gap_switch", gap_switch, gaps, lambda first: first / 4)
-    _check_room(extends, switches)
     letters = alphabet.n_letters
     states, rows = {"M": "xy"}, {"M": {"M": "match"}}
     emissions: dict[str, Any] = {"M": substitution(structure, name="pair", given=given)}
@@ -57,20 +57,30 @@ def affine_arguments(
             emissions[name] = gap
             start_values |= {rows["M"][name]: opening, rows[name][name]: extending, gap: [1 / letters] * letters}
             if switches:
-                rows[name][other + suffix] = switch = f"{of_extension}switch{suffix}"
+                rows[name][other + suffix] = switch = f"switch{suffix}"
                 start_values[switch] = switches[k]
+                if not {switch, rows[name][name]} & set(values or {}):
+                    _check_room(extending, switches[k])
     chosen = start_values | dict(values or {})
     return {"states": states, "transitions": rows, "emissions": emissions, "values": chosen}
 
 
-def _check_room(extends: list[float], switches: list[float]) -> None:
-    """Whether gaps can end: ArgumentError if not."""
-    for extending, switching in zip(extends, switches, strict=False):
-        if extending + switching >= 1.0:
-            raise ArgumentError(
-                f"gap_extend and gap_switch must leave room for a gap to close: {extending:g} and {switching:g} add up "
-                "to 1 or more. Give smaller ones."
-            )
+def labels_in_place_of(label: str, apart: Sequence[str]) -> list[str]:
+    """Return what a label of the symmetric model becomes where these aspects are not shared: two labels, or itself."""
+    name = label.removesuffix("2")
+    if _ASPECT_OF.get(name) not in apart:
+        return [label]
+    rest = label.removeprefix("gap") if name == "gap" else f"_{label}"
+    return [f"{side}{rest}" for side in ("deletion", "insertion")]
+
+
+def _check_room(extending: float, switching: float) -> None:
+    """Whether a gap can end: ArgumentError if not."""
+    if extending + switching >= 1.0:
+        raise ArgumentError(
+            f"gap_extend and gap_switch must leave room for a gap to close: {extending:g} and {switching:g} add up "
+            "to 1 or more. Give smaller ones."
+        )
 
 
 def _shared_aspects(symmetric: bool | str | Sequence[str]) -> tuple[str, ...]:

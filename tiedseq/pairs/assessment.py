@@ -1,0 +1,111 @@
+"""How much a fitted pair-HMM is worth: criteria, errors of its values, and its part in comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tiedseq.errors import ArgumentError
+from tiedseq.information import aic, bic
+from tiedseq.nesting import Nesting
+from tiedseq.random_state import RandomState, generator_of
+
+from .data import encoded_pairs, pair_data
+from .information import standard_errors
+from .modes import check_mode
+from .probabilities import Pair, PairProbabilities
+from .swaps import check_exchangeable, differences, sign_test
+
+
+class PairAssessment(PairProbabilities):
+    """Standard errors, AIC and BIC, and what `ts.compare` asks of a null."""
+
+    @property
+    def n_free_parameters(self) -> int:
+        """Degrees of freedom: values that are not held, less what sums to one takes away. ModelError for soft ties."""
+        return self._parameters.n_free
+
+    def n_letters(self, pairs: Iterable[Pair]) -> int:
+        """Return how many letters of both sequences are observed, as `bic` counts them; N and its like are missing."""
+        return pair_data(pairs, None, None, self.alphabet).n_letters(self.alphabet)
+
+    def aic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
+        """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
+        return aic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand))
+
+    def bic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
+        """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
+        pairs = list(pairs)
+        n = self.n_letters(pairs)
+        if not n:
+            raise ArgumentError("pairs= hold no observed letter, and BIC needs the logarithm of their number; use aic.")
+        return bic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand), n)
+
+    def standard_errors(
+        self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward", executor: Any = None
+    ) -> dict[str, Any]:
+        """Return the standard error of every parameter by label, from the observed information; call it after `fit`.
+
+        `executor` is a number of threads or a ThreadPoolExecutor.
+
+        Returns
+        -------
+        dict of label to float or masked array
+            None, or masked, where there is none: what is held or zero by construction, a probability that has reached
+            zero (below 1e-8), its boundary, where errors are not symmetric, and what the data never use.
+
+        Raises
+        ------
+        ModelError
+            The data do not determine some parameters, or the values are not at a maximum.
+
+        Notes
+        -----
+        The matrix of second derivatives is taken by differences of the exact gradient in the directions that the sums
+        to one leave free: two passes over the data for every free parameter. Priors are not in it.
+        """
+        check_mode(mode)
+        data = pair_data(pairs, None, None, self.alphabet)
+        return standard_errors(self._parameters, data, mode, self._complement(strand), executor)
+
+    # ---- comparisons ------------------------------------------------------------------------------------------
+
+    def nesting(self) -> Nesting:
+        """Return what decides whether this model is a special case of another; see `ts.compare`."""
+        return self._parameters.nesting()
+
+    def check_exchangeable(
+        self, mode: str = "global", strand: str = "forward", *, alternative: PairAssessment | None = None
+    ) -> None:
+        """Raise unless target and query may be swapped, to test against an alternative: see `ts.compare`."""
+        other = None if alternative is None else alternative._parameters
+        check_exchangeable(self._parameters, mode, strand, other)
+
+    def swap_test(
+        self,
+        alternative: PairAssessment,
+        pairs: Iterable[Pair],
+        permutations: int,
+        random_state: RandomState = None,
+        *,
+        mode: str = "global",
+        strand: str = "forward",
+    ) -> tuple[float, float, int]:
+        """Return statistic, p-value and number of blocks of the permutation test of `ts.compare`; self is the null."""
+        self.check_exchangeable(mode, strand)
+        encoded = encoded_pairs(pairs, self.alphabet)
+        found = differences(self._parameters, alternative._parameters, encoded, mode)
+        return *sign_test(found, permutations, generator_of(random_state)), len(found)
+
+    def simulated(self, pairs: Iterable[Pair], random_state: RandomState = None) -> list[tuple[str, str]]:
+        """Draw pairs like these: each with as many columns as are expected of its original, both lengths free.
+
+        A model with an "end" says itself how long its pairs are: to cut them would make ends of what are none.
+        """
+        generator, drawn = generator_of(random_state), []
+        if self._parameters.specification.has_end:
+            return [self.sample(random_state=generator)[:2] for _ in encoded_pairs(pairs, self.alphabet)]
+        for x, y in encoded_pairs(pairs, self.alphabet):
+            unaligned = self.recursion.posterior(x, y, "global", 1.0).query_unaligned
+            drawn.append(self.sample(x.size + round(float(unaligned.sum())), generator)[:2])
+        return drawn
