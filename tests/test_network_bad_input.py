@@ -34,6 +34,8 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(0)), "channels of nn.Signal must be"),
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal("a")), "channels of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(2, length=-1)), "length of nn.Signal must be"),
+    (lambda: nn.Sequential(nn.OneHot(), input=nn.Signal(4, letters="DNA")), "letters='DNA' of nn.Signal must be"),  # type: ignore[arg-type]
+    (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(4, action="x")), "action='x' of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Conv1D(2, 1), input=nn.Signal(2, letters=ts.DNA)), "2 channels and 4 letters"),
     (lambda: nn.to_state_dict(nn.Classifier(of_numbers(nn.Dense(2)))), "take its `net`"),  # type: ignore[arg-type]
     (lambda: nn.from_state_dict(of_numbers(nn.Dense(2)), 3), "state= is of type int"),  # type: ignore[arg-type]
@@ -134,4 +136,15 @@ def test_weights_beyond_all_memory() -> None:
     convolution = nn.Conv1D(3, 3)
     with pytest.raises(ResourceError, match=r"The weights of layer 2, nn\.Dense\(1000000000000.*do not fit.*TiB"):
         nn.Sequential(convolution, nn.Dense(10**12))
+    with pytest.raises(ResourceError, match=r"layer 1, nn\.Dense\(1000000000000000000\), do not fit in memory"):
+        of_numbers(nn.Dense(10**18))  # more than NumPy has words for
+    too_large: list[nn.Layer] = [
+        nn.Conv1D(2**31, 2**31),  # a product beyond int64
+        nn.Conv1D(10**12, 3, symmetry="reverse-complement"),
+        nn.Conv1D(10**30, 3, symmetry="palindrome"),
+        nn.UnrolledRNN(2**40),
+    ]
+    for layer in too_large:
+        with pytest.raises(ResourceError, match=r"The weights of layer 1, nn\..* do not fit in memory \(.+\): make"):
+            nn.Sequential(layer, length=2**31 + 5)
     assert nn.Sequential(convolution).n_parameters == 39  # it may have a place in another network

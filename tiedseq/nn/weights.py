@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.ties import Ties
+from tiedseq.ties import Ties, check_size
 
 Array = NDArray[Any]
 
@@ -60,7 +61,8 @@ class Weight:
 
 def untied(shape: tuple[int, ...]) -> Ties:
     """Every entry is a value of its own."""
-    return Ties(np.arange(int(np.prod(shape))).reshape(shape))
+    check_size(shape)
+    return Ties(np.arange(math.prod(shape)).reshape(shape))
 
 
 def bias(channels: int, ties: Ties | None = None) -> Weight:
