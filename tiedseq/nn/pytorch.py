@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
 
+from .inputs import as_real
 from .layer import Layer
 from .layers.convolution import Conv1D
 from .layers.dense import Dense, Flatten
@@ -99,7 +100,7 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any]) -> None:
         given = {name: _array(f"{number}.{name}", state[f"{number}.{name}"], wanted[name].shape) for name in wanted}
         for weight, full in zip(layer.weights, layout.back(given), strict=True):
             free[weight] = _tied(f"{number}.{weight.name}", weight, full)
-    net.values = np.concatenate([free[weight] for weight in net.weights])
+    net.values = np.concatenate([np.zeros(0), *(free[weight] for weight in net.weights)])
 
 
 def _arrays(net: Sequential, layer: Layer) -> list[Array]:
@@ -109,7 +110,7 @@ def _arrays(net: Sequential, layer: Layer) -> list[Array]:
 
 def _array(name: str, entry: Any, shape: tuple[int, ...]) -> Array:
     try:
-        full = np.asarray(entry, np.float64)
+        full = as_real(entry, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"state[{name!r}] is no array of numbers: {error}") from error
     if full.shape != shape:

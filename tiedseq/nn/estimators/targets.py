@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError
+from tiedseq.nn.inputs import as_real
 
 Array = NDArray[Any]
 
@@ -93,7 +94,7 @@ def numbers_of(y: Any, name: str = "y") -> Array:
     if y is None:
         raise ArgumentError(f"{name} is None; give numbers to learn, (N,) or (N, K).")
     try:
-        numbers = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y, np.float64)
+        numbers = as_real(y.to_numpy() if hasattr(y, "to_numpy") else y, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{name} must hold numbers, (N,) or (N, K).") from error
     if numbers.ndim not in (1, 2):
@@ -118,7 +119,7 @@ def weights_of(sample_weight: Any, count: int) -> Array:
     if sample_weight is None:
         return np.ones(count)
     try:
-        weights = np.array(sample_weight, np.float64)
+        weights = as_real(sample_weight, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError("sample_weight= must be numbers of 0 or more, one for each sequence.") from error
     check_length(weights, count, "sample_weight")
@@ -188,6 +189,7 @@ def _plain(y: Any, name: str) -> Array:
             y = np.array(y, object) if mixed else np.array(y)  # NumPy alone would make text of None and of numbers
         except ValueError as error:
             raise ArgumentError(f"{name} is ragged; give one label for each.") from error
+    y = y.astype(object) if y.dtype.kind == "T" else y  # text of any length
     if y.dtype.kind not in "biufUO":
         raise ArgumentError(f"{name} is of dtype {y.dtype}; labels are text or whole numbers.")
     return y if y.dtype.kind != "O" else _as_objects(y, name)
