@@ -115,7 +115,7 @@ def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
 
 
 def weights_of(sample_weight: Any, count: int) -> Array:
-    """Return a weight a sequence, float64 (N,); default 1 each."""
+    """Return a weight a sequence, float64 (N,), of the size of 1; default 1 each."""
     if sample_weight is None:
         return np.ones(count)
     try:
@@ -129,7 +129,17 @@ def weights_of(sample_weight: Any, count: int) -> Array:
         raise ArgumentError(f"sample_weight{at}; give one finite number of 0 or more for each sequence.")
     if not weights.any():
         raise ArgumentError("sample_weight= is 0 everywhere, so that nothing counts.")
-    return weights
+    return of_size_one([weights])[0]
+
+
+def of_size_one(weights: Sequence[Array]) -> list[Array]:
+    """Divide weights by a power of two, after which the largest is from 1 to 2.
+
+    Only their ratios count, and gradients times weights are float32, which holds none of 1e-50.
+    """
+    largest = max(float(each.max(initial=0.0)) for each in weights)
+    exponent = int(np.frexp(largest)[1])
+    return [np.ldexp(each, 1 - exponent) for each in weights]
 
 
 def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
