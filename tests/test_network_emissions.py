@@ -493,3 +493,21 @@ def test_a_file_gives_the_model_back(tmp_path: Path, dtype: str) -> None:
     (tmp_path / "broken.json").write_text(json.dumps(document))
     with pytest.raises(ts.InputError, match="decay"):
         ts.load(tmp_path / "broken.json")
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 1e150), ("float64", 1e308), ("float32", 3e38)])
+def test_numbers_that_are_too_large_are_told(dtype: str, size: float) -> None:
+    X, paths = [np.full((5, 3), size), np.ones((4, 3))], [[0, 1, 1, 0, 0], [0, 1, 1, 0]]
+    net = nn.Sequential(nn.Conv1D(2, 3, padding="same"), input=3, dtype=dtype, random_state=0)
+    model = ts.HMM(transitions={"a": {"a": 0.9, "b": 0.1}, "b": {"a": 0.2, "b": 0.8}}, emissions=nn.Emissions(net))
+    with pytest.raises(ts.ModelError, match=r"The network's (outputs|derivatives) are not all finite.*scale the input"):
+        model.fit(X, paths=paths, max_iter=2)
+    if dtype == "float64":
+        with pytest.raises(ts.ModelError, match="outputs are not all finite"):
+            model.predict(X)
+
+
+@pytest.mark.parametrize("outputs", [3, [0, 1]])
+def test_outputs_of_states_are_a_mapping(outputs: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match="outputs=.* must map every state"):
+        nn.Emissions(nn.Sequential(nn.Conv1D(2, 3, padding="same")), outputs=outputs)

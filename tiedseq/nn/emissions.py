@@ -54,7 +54,7 @@ class Emissions:
     Raises
     ------
     ArgumentError
-        `network` is none, or `decay` negative.
+        `network` is none, `outputs` no mapping, or `decay` negative.
     ModelError
         The network leaves no positions; in the HMM, outputs and states do not fit.
 
@@ -78,6 +78,8 @@ class Emissions:
         is_number = isinstance(decay, int | float | np.number) and not isinstance(decay, bool)
         if not (is_number and 0.0 <= decay < np.inf):
             raise ArgumentError(f"decay={decay!r} must be a number of 0 or more.")
+        if not isinstance(outputs, Mapping | None):
+            raise ArgumentError(f"outputs={outputs!r} must map every state to an output, or to several in a tuple.")
         if not network.output.positions:
             raise ModelError(
                 "The network leaves no positions, and an HMM needs an output at each: leave out pooling over all of "
