@@ -509,5 +509,5 @@ def test_numbers_that_are_too_large_are_told(dtype: str, size: float) -> None:
 
 @pytest.mark.parametrize("outputs", [3, [0, 1]])
 def test_outputs_of_states_are_a_mapping(outputs: Any) -> None:
-    with pytest.raises(ts.ArgumentError, match="outputs=.* must map every state"):
+    with pytest.raises(ts.ArgumentError, match=r"outputs=.* must map every state"):
         nn.Emissions(nn.Sequential(nn.Conv1D(2, 3, padding="same")), outputs=outputs)

@@ -77,8 +77,8 @@ _LARGEST = 1e100  # of a potential: sums along a path stay finite
 
 def _too_large(what: str) -> ModelError:
     return ModelError(
-        f"The network's {what} are not all finite, or beyond {_LARGEST:g}; its weights or the numbers that come in have "
-        "grown too large: scale the input, start from other values, or give nn.Emissions a decay."
+        f"The network's {what} are not all finite, or beyond {_LARGEST:g}; its weights or the numbers that come in are "
+        "too large: scale the input, start from other values, or give nn.Emissions a decay."
     )
 
 
