@@ -181,6 +181,13 @@ def test_what_is_learnt_is_real() -> None:
         nn.Regressor(net, max_epochs=1).fit(X, np.array(["2001-01-01", "2002-01-01"], "datetime64[s]"))
     with pytest.raises(ts.ArgumentError, match="sample_weight= must be numbers"):
         nn.Classifier(net, max_epochs=1).fit(X, [0, 1], np.array([1j, 2]))
+    each = nn.Regressor(nn.Sequential(nn.Conv1D(1, 3, padding="same")), max_epochs=1)
+    with pytest.raises(ts.ArgumentError, match=r"y\[0\] has the shape \(\); give \(L,\) or \(L, K\)"):
+        each.fit(X, [1.0, 2.0])
+    with pytest.raises(
+        ts.ArgumentError, match=r"y\[.\] has 3 numbers, and .* 4 positions of sequence .: give one each;"
+    ):
+        each.fit(X, [[1.0] * 3] * 2)
     classifier = nn.Classifier(net, max_epochs=1).fit(X, [0, 1])
     with pytest.raises(ts.ArgumentError, match="y is ragged"):
         classifier.score(X, [[1], [1, 2]])

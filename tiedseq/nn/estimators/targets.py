@@ -89,16 +89,17 @@ def check_classes(classes: Array, name: str = "y") -> None:
         )
 
 
-def numbers_of(y: Any, name: str = "y") -> Array:
+def numbers_of(y: Any, name: str = "y", count: str = "N") -> Array:
     """Return numbers to learn, float64 (N,) or (N, K); ArgumentError for what is none, or not finite."""
+    wanted = f"({count},) or ({count}, K)"
     if y is None:
-        raise ArgumentError(f"{name} is None; give numbers to learn, (N,) or (N, K).")
+        raise ArgumentError(f"{name} is None; give numbers to learn, {wanted}.")
     try:
         numbers = as_real(y.to_numpy() if hasattr(y, "to_numpy") else y, np.float64)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name} must hold numbers, (N,) or (N, K).") from error
+        raise ArgumentError(f"{name} must hold numbers, {wanted}.") from error
     if numbers.ndim not in (1, 2):
-        raise ArgumentError(f"{name} has the shape {numbers.shape}; give (N,) or (N, K).")
+        raise ArgumentError(f"{name} has the shape {numbers.shape}; give {wanted}.")
     finite = np.isfinite(numbers)
     wrong = np.flatnonzero(~(finite if numbers.ndim == 1 else finite.all(axis=1)))
     if len(wrong):
@@ -111,7 +112,7 @@ def numbers_of(y: Any, name: str = "y") -> Array:
 def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
     """Return the numbers to learn at the positions of every sequence, float64 (L,) or (L, K)."""
     entries = [y] if one else _listed(y, name)
-    return [numbers_of(entry, name if one else f"{name}[{k}]") for k, entry in enumerate(entries)]
+    return [numbers_of(entry, name if one else f"{name}[{k}]", "L") for k, entry in enumerate(entries)]
 
 
 def weights_of(sample_weight: Any, count: int) -> Array:

@@ -41,7 +41,8 @@ class _Inner(Composite):
         if outgoing != signal:
             raise ModelError(
                 f"{self!r} needs layers that give what they take, and these turn {_said(signal)} into "
-                f'{_said(outgoing)}; make the channels equal, pad with "same", and give symmetry= to a layer before.'
+                f'{_said(outgoing)}; make the channels equal, pad with "same", and give symmetry= to a layer before, '
+                "and length= to the network where a layer fixes it."
             )
         self._gather()
         return outgoing
