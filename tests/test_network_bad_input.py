@@ -40,6 +40,10 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.MultiHop(3, 2, np.eye(2) * 1j), "of real numbers"),
     (lambda: nn.Conv1D(4, 3).as_matrix([[1], [1, 2]], 9), "weight= is ragged"),  # type: ignore[arg-type]
     (lambda: setattr(of_numbers(nn.Dense(2)), "values", [[1], [1, 2]]), "values= is ragged"),
+    (lambda: nn.Weight("", ts.Ties([0]), 1.0), "name='' of nn.Weight"),
+    (lambda: nn.Weight("w", 3, 1.0), "ties=3 of nn.Weight must be"),  # type: ignore[arg-type]
+    (lambda: nn.Weight("w", ts.Ties([0]), np.nan), "scale must be a finite number"),
+    (lambda: nn.Weight("w", ts.Ties([0]), 1.0, "no"), "decays must be True or False"),  # type: ignore[arg-type]
     (lambda: nn.hessian_of(3, [1.0]), "gradient=3 cannot be called"),  # type: ignore[arg-type]
     (lambda: nn.hessian_of(lambda v: v * np.nan, [1.0]), "gradient= holds numbers that are not finite"),
     (lambda: nn.projected_gradient(np.eye(2), np.ones(2) * 1j), "gradient= must hold numbers: they are of dtype compl"),
