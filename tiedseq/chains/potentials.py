@@ -31,8 +31,11 @@ class Potentials(Protocol):
     def observe(self, values: NDArray[Any], ends: Index) -> Any:
         """Return sequences, which stand one after the other, as `forward` takes them."""
 
-    def forward(self, values: Floats, observed: Any) -> tuple[Floats, Any]:
-        """Return the log-potentials (positions, states), and what `backward` needs."""
+    def forward(self, values: Floats, observed: Any, first: int) -> tuple[Floats, Any]:
+        """Return the log-potentials (positions, states), and what `backward` needs.
+
+        Raises SequenceError for a sequence that does not fit, by its number; that of the first is given.
+        """
 
     def backward(self, values: Floats, memory: Any, gradient: Floats) -> Floats:
         """Return d objective / d value from d objective / d log-potential."""
@@ -94,7 +97,7 @@ class PotentialEmissions:
         Raises ModelError where they are not finite, or so large that sums of them would not be.
         """
         with np.errstate(all="ignore"):  # what overflows is named below
-            logs, memory = self.potentials.forward(self.values, batch.observations)
+            logs, memory = self.potentials.forward(self.values, batch.observations, batch.first)
         if not (np.abs(logs) < _LARGEST).all():
             raise _too_large("outputs")
         return logs, memory
