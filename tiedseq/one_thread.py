@@ -25,39 +25,24 @@ def _libraries() -> Any:
     return ThreadpoolController()
 
 
-class _Setting:
-    """The number of threads, which is one for the whole process, while any call is inside.
-
-    The first to enter sets it and the last to leave resets it: if each did both, the second would take the first one's
-    1 for what was before, and if only the first did, the second would go on with more threads, which change last bits.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
-        self.limits: Any = None
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.inside:
-                self.limits = _libraries().limit(limits=1, user_api="blas")
-            self.inside += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self.lock:
-            self.inside -= 1
-            if not self.inside:
-                self.limits.restore_original_limits()
-
-
-_SETTING = _Setting()
+_SETTING = threading.Lock()  # held by the one call that has set the number, and will reset it
 
 
 def on_one_thread(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let BLAS use one thread while the function runs, and while others do that began before it ended."""
+    """Let BLAS use one thread while the function runs, or as long as another such call does that began before it.
+
+    The number is one for the whole process. If two calls that overlap both set and reset it, the second would take the
+    first one's 1 for what was before.
+    """
 
     @wraps(function)
     def limited(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with _SETTING:
+        if not _SETTING.acquire(blocking=False):
             return function(*args, **kwargs)
+        try:
+            with _libraries().limit(limits=1, user_api="blas"):
+                return function(*args, **kwargs)
+        finally:
+            _SETTING.release()
 
     return limited
