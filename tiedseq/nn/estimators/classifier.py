@@ -57,6 +57,8 @@ class ClassEstimator(NetworkEstimator):
         found = np.array(classes)
         if found.ndim != 1 or found.tolist() != classes or not np.array_equal(np.unique(found), found):
             raise ValueError("its classes are no sorted labels of one kind")
+        if len(found) < 2:
+            raise ValueError("it has fewer than two classes")
         return found
 
     def _coded(self, labels: list[Array], unknown: bool, options: Options, before: Meaning | None) -> Targets:
