@@ -206,3 +206,11 @@ def test_labels_are_text_of_any_kind() -> None:
 
 def test_nothing_to_exchange_with_pytorch_is_no_error() -> None:
     nn.from_state_dict(of_numbers(nn.Tanh()), {})
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_what_is_missing_among_sequences_is_named(missing: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+        nn.Sequential(nn.Conv1D(2, 3))(["ACGT", missing])
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+        ts.HMM.ergodic(2, alphabet=ts.DNA).score(["ACGT", missing])
