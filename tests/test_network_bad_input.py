@@ -19,6 +19,13 @@ def of_numbers(*layers: nn.Layer) -> nn.Sequential:
     return nn.Sequential(*layers, input=3, random_state=0)
 
 
+class _Recording:
+    """A tensor of PyTorch that records gradients, as far as NumPy sees it."""
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
 CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Conv1D(4, 3, symmetry=np.arange(3)), "symmetry=.* must be one of"),
     (lambda: nn.Conv1D(4, 3, symmetry="rc"), "symmetry='rc' must be one of"),
@@ -31,9 +38,22 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Repeat(3, 2), "layers=3 must be a layer"),  # type: ignore[arg-type]
     (lambda: nn.Residual(nn.Dense), "layers=.* must be a layer"),  # type: ignore[arg-type]
     (lambda: nn.MultiHop(3, 2, np.eye(2) * 1j), "of real numbers"),
+    (lambda: nn.Conv1D(4, 3).as_matrix([[1], [1, 2]], 9), "weight= is ragged"),  # type: ignore[arg-type]
+    (lambda: setattr(of_numbers(nn.Dense(2)), "values", [[1], [1, 2]]), "values= is ragged"),
+    (lambda: nn.Weight("", ts.Ties([0]), 1.0), "name='' of nn.Weight"),
+    (lambda: nn.Weight("w", 3, 1.0), "ties=3 of nn.Weight must be"),  # type: ignore[arg-type]
+    (lambda: nn.Weight("w", ts.Ties([0]), np.nan), "scale must be a finite number"),
+    (lambda: nn.Weight("w", ts.Ties([0]), 1.0, "no"), "decays must be True or False"),  # type: ignore[arg-type]
+    (lambda: nn.hessian_of(3, [1.0]), "gradient=3 cannot be called"),  # type: ignore[arg-type]
+    (lambda: nn.hessian_of(lambda v: v * np.nan, [1.0]), "gradient= holds numbers that are not finite"),
+    (lambda: nn.projected_gradient(np.eye(2), np.ones(2) * 1j), "gradient= must hold numbers: they are of dtype compl"),
+    (lambda: nn.from_state_dict(of_numbers(nn.Dense(1)), {"0.weight": _Recording(), "0.bias": [0]}), "no array.*grad"),
+    (lambda: nn.from_state_dict(of_numbers(nn.Dense(1)), {"0.weight": [[1j] * 3], "0.bias": [0]}), "of dtype complex"),
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(0)), "channels of nn.Signal must be"),
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal("a")), "channels of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(2, length=-1)), "length of nn.Signal must be"),
+    (lambda: nn.Sequential(nn.OneHot(), input=nn.Signal(4, letters="DNA")), "letters='DNA' of nn.Signal must be"),  # type: ignore[arg-type]
+    (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(4, action="x")), "action='x' of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Conv1D(2, 1), input=nn.Signal(2, letters=ts.DNA)), "2 channels and 4 letters"),
     (lambda: nn.to_state_dict(nn.Classifier(of_numbers(nn.Dense(2)))), "take its `net`"),  # type: ignore[arg-type]
     (lambda: nn.from_state_dict(of_numbers(nn.Dense(2)), 3), "state= is of type int"),  # type: ignore[arg-type]
@@ -144,4 +164,63 @@ def test_weights_beyond_all_memory() -> None:
     convolution = nn.Conv1D(3, 3)
     with pytest.raises(ResourceError, match=r"The weights of layer 2, nn\.Dense\(1000000000000.*do not fit.*TiB"):
         nn.Sequential(convolution, nn.Dense(10**12))
+    with pytest.raises(ResourceError, match=r"layer 1, nn\.Dense\(1000000000000000000\), do not fit in memory"):
+        of_numbers(nn.Dense(10**18))  # more than NumPy has words for
+    too_large: list[nn.Layer] = [
+        nn.Conv1D(2**31, 2**31),  # a product beyond int64
+        nn.Conv1D(10**12, 3, symmetry="reverse-complement"),
+        nn.Conv1D(10**30, 3, symmetry="palindrome"),
+        nn.UnrolledRNN(2**40),  # the square of it
+    ]
+    for layer in too_large:
+        with pytest.raises(ResourceError, match=r"The weights of layer 1, nn\..* do not fit in memory \(.+\): make"):
+            nn.Sequential(layer, length=2**40 if isinstance(layer, nn.Conv1D) else 3)
     assert nn.Sequential(convolution).n_parameters == 39  # it may have a place in another network
+
+
+@pytest.mark.small
+def test_matrices_beyond_all_memory() -> None:
+    with pytest.raises(ResourceError, match=r"matrix of nn\.Conv1D\(2, width=3\) for length=1000000000 does not fit"):
+        nn.Conv1D(2, 3).as_matrix(np.ones((3, 4, 2)), 10**9)
+    with pytest.raises(ResourceError, match=r"1000000 entries and 1000000 free values does not fit.*Ties\.expand"):
+        nn.tied_subspace(ts.Ties(np.arange(10**6)))
+
+
+def test_what_is_learnt_is_real() -> None:
+    net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1), random_state=0)
+    X = ["ACGT", "GGCC"]
+    with pytest.raises(ts.ArgumentError, match="y must hold numbers"):
+        nn.Regressor(net, max_epochs=1).fit(X, np.array([1j, 2]))
+    with pytest.raises(ts.ArgumentError, match="y must hold numbers"):
+        nn.Regressor(net, max_epochs=1).fit(X, np.array(["2001-01-01", "2002-01-01"], "datetime64[s]"))
+    with pytest.raises(ts.ArgumentError, match="sample_weight= must be numbers"):
+        nn.Classifier(net, max_epochs=1).fit(X, [0, 1], np.array([1j, 2]))
+    each = nn.Regressor(nn.Sequential(nn.Conv1D(1, 3, padding="same")), max_epochs=1)
+    with pytest.raises(ts.ArgumentError, match=r"y\[0\] has the shape \(\); give \(L,\) or \(L, K\)"):
+        each.fit(X, [1.0, 2.0])
+    with pytest.raises(
+        ts.ArgumentError, match=r"y\[.\] has 3 numbers, and .* 4 positions of sequence .: give one each;"
+    ):
+        each.fit(X, [[1.0] * 3] * 2)
+    classifier = nn.Classifier(net, max_epochs=1).fit(X, [0, 1])
+    with pytest.raises(ts.ArgumentError, match="y is ragged"):
+        classifier.score(X, [[1], [1, 2]])
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy before 2.0")
+def test_labels_are_text_of_any_kind() -> None:
+    net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1), random_state=0)
+    y = np.array(["rich", "poor"], np.dtypes.StringDType())  # type: ignore[attr-defined, unused-ignore]
+    assert nn.Classifier(net, max_epochs=1).fit(["GGCC", "AATT"], y).classes_.tolist() == ["poor", "rich"]
+
+
+def test_nothing_to_exchange_with_pytorch_is_no_error() -> None:
+    nn.from_state_dict(of_numbers(nn.Tanh()), {})
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_what_is_missing_among_sequences_is_named(missing: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+        nn.Sequential(nn.Conv1D(2, 3))(["ACGT", missing])
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+        ts.HMM.ergodic(2, alphabet=ts.DNA).score(["ACGT", missing])

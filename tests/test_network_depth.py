@@ -112,3 +112,11 @@ def test_layers_that_give_something_else_are_refused() -> None:
     for step in (0, np.nan, "1"):
         with pytest.raises(ts.ArgumentError, match="step="):
             nn.Residual(nn.Dense(3), step)  # type: ignore[arg-type]
+
+
+def test_mirror_images_that_change_their_places_are_told() -> None:
+    recurrent = nn.GRU(2, sequences=True, bidirectional=True)
+    first = nn.Conv1D(4, 3, symmetry="reverse-complement")
+    with pytest.raises(ts.ModelError, match=r"other half.*End with .* nn\.Conv1D of width 1"):
+        nn.Sequential(first, nn.Residual(recurrent))
+    nn.Sequential(first, nn.Residual([recurrent, nn.Conv1D(4, 1)]))

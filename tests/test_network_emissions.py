@@ -519,3 +519,32 @@ def test_a_file_gives_the_model_back(tmp_path: Path, dtype: str) -> None:
     (tmp_path / "broken.json").write_text(json.dumps(document))
     with pytest.raises(ts.InputError, match="decay"):
         ts.load(tmp_path / "broken.json")
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 1e150), ("float64", 1e308), ("float32", 3e38)])
+def test_numbers_that_are_too_large_are_told(dtype: str, size: float) -> None:
+    X, paths = [np.full((5, 3), size), np.ones((4, 3))], [[0, 1, 1, 0, 0], [0, 1, 1, 0]]
+    net = nn.Sequential(nn.Conv1D(2, 3, padding="same"), input=3, dtype=dtype, random_state=0)
+    model = ts.HMM(transitions={"a": {"a": 0.9, "b": 0.1}, "b": {"a": 0.2, "b": 0.8}}, emissions=nn.Emissions(net))
+    with pytest.raises(ts.ModelError, match=r"The network's (outputs|derivatives) are not all finite.*scale the input"):
+        model.fit(X, paths=paths, max_iter=2)
+    if dtype == "float64":
+        with pytest.raises(ts.ModelError, match="outputs are not all finite"):
+            model.predict(X)
+
+
+@pytest.mark.parametrize("outputs", [3, [0, 1]])
+def test_outputs_of_states_are_a_mapping(outputs: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match=r"outputs=.* must map every state"):
+        nn.Emissions(nn.Sequential(nn.Conv1D(2, 3, padding="same")), outputs=outputs)
+
+
+@pytest.mark.parametrize("length", [None, 8])
+def test_the_sequence_that_does_not_fit_is_named(length: int | None) -> None:
+    net = nn.Sequential(nn.Conv1D(2, 4), nn.Conv1D(2, 4, padding=3), length=length, random_state=0)
+    model = ts.HMM(transitions={"a": {"a": 0.9, "b": 0.1}, "b": {"a": 0.2, "b": 0.8}}, emissions=nn.Emissions(net))
+    X = ["ACGTACGT"] * 5000  # several batches
+    X[4321] = "ACG"
+    why = "has 3 positions, and the network takes length=8" if length else "of 3 positions is shorter"
+    with pytest.raises(ts.SequenceError, match=f"^Sequence 4321.* {why}"):
+        model.predict(X)

@@ -414,3 +414,18 @@ def test_labels_of_positions_that_do_not_fit_are_refused() -> None:
         labeller.fit(X, "swsw")
     with pytest.raises(ts.ArgumentError, match="y holds nan"):
         labeller.fit(X, [np.full(len(x), np.nan) for x in X])
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-50, 1e50, 1e308])
+def test_only_the_ratios_of_weights_count(size: float) -> None:
+    X, y = ["ACGTATAACG", "GGTATACC", "CCGTGTCC", "ACGTGTGA"] * 2, [0, 0, 1, 1] * 2
+    net = nn.Sequential(nn.Conv1D(2, 3), nn.ReLU(), nn.GlobalMaxPool(), nn.Dense(1), dtype="float32")
+    weights = np.array([1.0, 0.5, 0.25, 1.0] * 2)
+    histories = []
+    for factor in (1.0, size):
+        clf = nn.Classifier(net, max_epochs=4, random_state=0).fit(X, y, weights * factor)
+        histories.append(clf.history_)
+        assert clf.score(X, y, weights * factor) == pytest.approx(clf.score(X, y, weights), rel=1e-12)
+    np.testing.assert_allclose(histories[1], histories[0], rtol=1e-6)
+    by_class = nn.Classifier(net, max_epochs=4, random_state=0, class_weight={0: size, 1: size}).fit(X, y, weights)
+    np.testing.assert_allclose(by_class.history_, histories[0], rtol=1e-6)

@@ -61,6 +61,7 @@ def test_biopython_reads_what_is_written(tmp_path: Path, form: str) -> None:
     with path.open() as file:
         again = list(bio.parse(file, "minimal" if form == "meme" else form))
     assert [str(motif.consensus) for motif in again] == ["ATGCAAAT", "ATTTGCAT"]
+    assert [motif["ID"] if form == "transfac" else motif.name for motif in again] == ["filter_0", "filter_1"]
     ours, theirs = (np.array([motif.counts[letter] for letter in "ACGT"]) for motif in (found[0], again[0]))
     np.testing.assert_allclose(ours / ours.sum(axis=0), theirs / theirs.sum(axis=0), rtol=0, atol=1e-5)
 
@@ -87,6 +88,18 @@ def test_formats_that_hold_dna_hold_nothing_else(alphabet: ts.Alphabet, tmp_path
     nn.write_motifs(found, tmp_path / "motifs")
     with pytest.raises(ts.ArgumentError, match="holds 3, which is no motif"):
         nn.write_motifs([3], tmp_path / "motifs")
+    with pytest.raises(ts.ArgumentError, match=f"letters {alphabet.letters} and of ACGT; a file has one"):
+        nn.write_motifs([*found, *nn.motifs(detector("ATGC"), ["ATGC"])], tmp_path / "motifs")
+
+
+def test_motifs_name_what_is_at_fault(tmp_path: Path) -> None:
+    from Bio.motifs import Motif
+
+    with pytest.raises(ts.SequenceError, match=r"^Sequence 1: a sequence of 2 positions is shorter"):
+        nn.motifs(detector("ATGC"), ["ATGCA", "AT"])
+    for form in ("meme", "jaspar", "transfac"):
+        with pytest.raises(ts.ArgumentError, match="without counts"):
+            nn.write_motifs([Motif("ACGT")], tmp_path / "motifs", format=form)
 
 
 @pytest.mark.small

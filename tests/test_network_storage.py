@@ -211,3 +211,10 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     file.write_text(text[: len(text) // 2])
     with pytest.raises(ts.InputError, match="not a model file"):
         ts.load(file)
+
+
+def test_a_classifier_of_one_class_is_damaged() -> None:
+    net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1), random_state=0)
+    found = nn.Classifier(net, max_epochs=1).fit(["ACGT", "GGCC"], [0, 1]).to_dict()
+    with pytest.raises(ValueError, match="fewer than two classes"):  # `ts.load` names the file
+        nn.Classifier.from_dict({**found, "classes": [1]})

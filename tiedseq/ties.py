@@ -10,6 +10,7 @@ Ties know nothing of sums to one; that is :class:`tiedseq.simplex.Simplex`.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -21,6 +22,9 @@ from .errors import ArgumentError
 
 Symmetry = Callable[[NDArray[Any]], Any]
 """A function that rearranges an array, possibly with a change of sign, and returns one of the same shape."""
+
+
+_MOST = 2**56  # entries: in 16 bytes each, they are more than any address space holds
 
 
 class Ties:
@@ -109,7 +113,8 @@ class Ties:
         array([ 0.7,  0. , -0.7])
         """
         shape = _check_shape(shape)
-        n = int(np.prod(shape, dtype=np.int64))
+        check_size(shape)
+        n = math.prod(shape)
         # Entry i and its negative are two nodes, i and n + i: a signed rearrangement of n entries is then a plain
         # permutation of 2 n nodes, and an entry is zero exactly if both its nodes fall into one orbit.
         orbit = np.arange(2 * n)
@@ -231,6 +236,12 @@ def _index_labels(labels: Any) -> tuple[NDArray[np.intp], tuple[Hashable, ...]]:
     return index.reshape(array.shape), tuple(names)
 
 
+def check_size(shape: Sequence[int]) -> None:
+    """MemoryError for a shape with more entries than an array can have, of which NumPy says other things."""
+    if math.prod(shape) > _MOST:
+        raise MemoryError(f"{math.prod(shape):.3g} entries are more than an array can have")
+
+
 def _check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     try:
         sizes = tuple(map(operator.index, [shape] if isinstance(shape, int | np.integer) else shape))
@@ -273,6 +284,8 @@ def _permutation(number: int, symmetry: Symmetry, shape: tuple[int, ...], n: int
 def _apply(number: int, symmetry: Symmetry, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     try:
         moved = np.asarray(symmetry(values.reshape(shape).copy()))
+    except MemoryError:
+        raise
     except Exception as error:
         raise ArgumentError(f"Symmetry {number} fails on an array of shape {shape}: {error}") from error
     if moved.shape != shape or moved.dtype.kind not in "fi":

@@ -70,6 +70,8 @@ def _numbered(cast: Cast, item: Any, number: int) -> NDArray[Any]:
         values = cast(item)
     except SequenceError as error:
         raise SequenceError(f"Sequence {number}: {error}", error.position) from error
+    except ArgumentError as error:  # something else than a sequence, such as None in a column
+        raise ArgumentError(f"Sequence {number}: {error}") from error
     _check_length(values, number)
     return values
 

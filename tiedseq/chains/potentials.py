@@ -31,8 +31,11 @@ class Potentials(Protocol):
     def observe(self, values: NDArray[Any], ends: Index) -> Any:
         """Return sequences, which stand one after the other, as `forward` takes them."""
 
-    def forward(self, values: Floats, observed: Any) -> tuple[Floats, Any]:
-        """Return the log-potentials (positions, states), and what `backward` needs."""
+    def forward(self, values: Floats, observed: Any, first: int) -> tuple[Floats, Any]:
+        """Return the log-potentials (positions, states), and what `backward` needs.
+
+        Raises SequenceError for a sequence that does not fit, by its number; that of the first is given.
+        """
 
     def backward(self, values: Floats, memory: Any, gradient: Floats) -> Floats:
         """Return d objective / d value from d objective / d log-potential."""
@@ -72,6 +75,16 @@ class Computed(NamedTuple):
     logs: Floats
 
 
+_LARGEST = 1e100  # of a potential: sums along a path stay finite
+
+
+def _too_large(what: str) -> ModelError:
+    return ModelError(
+        f"The network's {what} are not all finite, or beyond {_LARGEST:g}; its weights or the numbers that come in are "
+        "too large: scale the input, start from other values, or give nn.Emissions a decay."
+    )
+
+
 class PotentialEmissions:
     """Potentials at one set of values, in the place of emission probabilities."""
 
@@ -81,19 +94,21 @@ class PotentialEmissions:
     def forward(self, batch: Batch) -> tuple[Floats, Any]:
         """Return the log-potentials of a batch (letters, states), and what `backward` needs.
 
-        Raises ModelError where they are not finite.
+        Raises ModelError where they are not finite, or so large that sums of them would not be.
         """
         with np.errstate(all="ignore"):  # what overflows is named below
-            logs, memory = self.potentials.forward(self.values, batch.observations)
-        if not np.isfinite(logs).all():
-            raise ModelError(
-                "The network's outputs are not all finite; its weights have grown too large: start from other values, "
-                "or give nn.Emissions a decay."
-            )
+            logs, memory = self.potentials.forward(self.values, batch.observations, batch.first)
+        if not (np.abs(logs) < _LARGEST).all():
+            raise _too_large("outputs")
         return logs, memory
 
     def backward(self, memory: Any, gradient: Floats) -> Floats:
-        return self.potentials.backward(self.values, memory, gradient)
+        """Return d objective / d value. Raises ModelError where it is not finite."""
+        with np.errstate(all="ignore"):
+            found = self.potentials.backward(self.values, memory, gradient)
+        if not np.isfinite(found).all():
+            raise _too_large("derivatives")
+        return found
 
     def likelihoods(self, batch: Batch) -> Likelihoods:
         known = batch.observations

@@ -14,6 +14,7 @@ from tiedseq.specification import Parameter
 
 from .inputs import gathered, sequences_of
 from .network import Sequential
+from .prediction import forward
 from .signal import Batch
 
 Floats = NDArray[np.float64]
@@ -28,6 +29,13 @@ class Part(NamedTuple):
     batch: Batch
     places: NDArray[np.int64]  # what is no padding, in the flattened batch
     rows: NDArray[np.int64]  # where these positions are among all
+    numbers: NDArray[np.intp]  # of the sequences, among all
+
+    @property
+    def sequences(self) -> list[Array]:
+        """Each without its padding."""
+        assert self.batch.lengths is not None
+        return [row[:length] for row, length in zip(self.batch.values, self.batch.lengths, strict=True)]
 
 
 class Emissions:
@@ -54,7 +62,7 @@ class Emissions:
     Raises
     ------
     ArgumentError
-        `network` is none, or `decay` negative.
+        `network` is none, `outputs` no mapping, or `decay` negative.
     ModelError
         The network leaves no positions; in the HMM, outputs and states do not fit.
 
@@ -78,6 +86,8 @@ class Emissions:
         is_number = isinstance(decay, int | float | np.number) and not isinstance(decay, bool)
         if not (is_number and 0.0 <= decay < np.inf):
             raise ArgumentError(f"decay={decay!r} must be a number of 0 or more.")
+        if not isinstance(outputs, Mapping | None):
+            raise ArgumentError(f"outputs={outputs!r} must map every state to an output, or to several in a tuple.")
         if not network.output.positions:
             raise ModelError(
                 "The network leaves no positions, and an HMM needs an output at each: leave out pooling over all of "
@@ -167,17 +177,8 @@ class NetworkPotentials:
         return sequences_of(array, self.network.input, self.network.dtype)[0][0]
 
     def observe(self, values: Array, ends: NDArray[np.int64]) -> list[Part]:
-        """Return sequences, which stand one after the other, in parts of like length.
-
-        Raises SequenceError for a length that the network does not take.
-        """
-        lengths, wanted = np.diff(ends), self.network.input.length
-        if wanted is not None and (lengths != wanted).any():
-            number = int(np.argmax(lengths != wanted))
-            raise SequenceError(
-                f"A sequence has {lengths[number]} positions, and the network takes length={wanted}: cut or pad the "
-                "sequences, or make the network without length="
-            )
+        """Return sequences, which stand one after the other, in parts of like length."""
+        lengths = np.diff(ends)
         parts, first = [], 0
         order = np.argsort(lengths, kind="stable")
         while first < len(order):
@@ -193,20 +194,28 @@ class NetworkPotentials:
         assert batch.lengths is not None
         inside = np.arange(batch.values.shape[1]) < batch.lengths[:, None]
         return Part(
-            batch, np.flatnonzero(inside), np.concatenate([np.arange(ends[k], ends[k + 1]) for k in numbers.tolist()])
+            batch,
+            np.flatnonzero(inside),
+            np.concatenate([np.arange(ends[k], ends[k + 1]) for k in numbers.tolist()]),
+            numbers,
         )
 
     # ---- functions of the values ----------------------------------------------------------------------------------
 
-    def forward(self, values: Floats, observed: Sequence[Part]) -> tuple[Floats, Any]:
+    def forward(self, values: Floats, observed: Sequence[Part], first: int) -> tuple[Floats, Any]:
         """Return the log-potentials (positions, states), and what `backward` needs.
 
-        Raises ModelError if the network changes the length.
+        Raises ModelError if the network changes the length, SequenceError for one that it does not take.
         """
         found = np.empty((sum(len(part.rows) for part in observed), self.of_states.shape[1]))
         memories = []
         for part in observed:
-            outgoing, memory = self.network.forward(part.batch, values)
+            _check_taken(part, self.network.input.length, first)
+            try:
+                outgoing, memory = self.network.forward(part.batch, values)
+            except SequenceError:
+                forward(self.network, part.sequences, first + part.numbers, values)  # says which it is
+                raise
             _check_lengths(part.batch, outgoing)
             outputs = outgoing.values.reshape(-1, outgoing.values.shape[2]).take(part.places, axis=0)
             found[part.rows] = outputs.astype(np.float64) @ self.of_states
@@ -243,6 +252,17 @@ class NetworkPotentials:
     def describe(self, values: Floats) -> Iterator[Parameter]:
         for label, array in self.by_label(values).items():
             yield Parameter(label, array, (label,), False)
+
+
+def _check_taken(part: Part, wanted: int | None, first: int) -> None:
+    """SequenceError for a sequence of another length than the network takes."""
+    assert part.batch.lengths is not None
+    wrong = np.flatnonzero(part.batch.lengths != wanted)
+    if wanted is not None and len(wrong):
+        raise SequenceError(
+            f"Sequence {first + part.numbers[wrong[0]]} has {part.batch.lengths[wrong[0]]} positions, and the network "
+            f"takes length={wanted}: cut or pad the sequences, or make the network without length="
+        )
 
 
 def _check_lengths(incoming: Batch, outgoing: Batch) -> None:

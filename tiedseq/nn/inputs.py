@@ -85,7 +85,7 @@ def _without_pandas(X: Any) -> Any:
 def _rows_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]:
     """The rows of a table of numbers."""
     try:
-        table = _cast(X, dtype)
+        table = as_real(X, dtype)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"X must be a table of numbers with {signal.channels} columns.") from error
     one = table.ndim == 1
@@ -109,7 +109,7 @@ def _is_one_of_channels(X: Any) -> bool:
 
 def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
     try:
-        array = _cast(entry, dtype)
+        array = as_real(entry, dtype)
     except (TypeError, ValueError) as error:
         raise SequenceError(
             f"it is a {type(entry).__name__}; the network takes numbers of the shape (length, {signal.channels})"
@@ -126,10 +126,16 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
     return array
 
 
-def _cast(entry: Any, dtype: Any) -> Array:
-    """Return numbers in a dtype, infinite where they are beyond its range. Raises TypeError for complex ones."""
-    found = np.asarray(entry)
-    if found.dtype.kind == "c":
-        raise TypeError("complex numbers")
+def as_real(entry: Any, dtype: Any) -> Array:
+    """Return numbers in a dtype, infinite where they are beyond its range.
+
+    Raises TypeError or ValueError for what are no real numbers: complex ones and times too, which NumPy would cast.
+    """
+    try:
+        found = np.asarray(entry)
+    except RuntimeError as error:  # of a tensor that records gradients
+        raise TypeError(str(error)) from error
+    if found.dtype.kind in "cmM":
+        raise TypeError(f"they are of dtype {found.dtype}")
     with np.errstate(over="ignore"):
         return np.asarray(found, dtype)

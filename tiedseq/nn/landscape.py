@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, ResourceError
 from tiedseq.options import checked_weight
 from tiedseq.ties import Ties
 
+from .inputs import as_real
 from .network import Sequential, check_network
 
 Array = NDArray[Any]
@@ -34,6 +35,11 @@ def tied_subspace(of: Ties | Sequential) -> Array:
     float64 array (entries, free values)
         P @ free is what `Ties.expand` writes. Its columns are orthogonal, with the number of uses as squared length.
 
+    Raises
+    ------
+    ResourceError
+        The matrix does not fit in memory.
+
     Examples
     --------
     >>> import tiedseq as ts
@@ -45,8 +51,20 @@ def tied_subspace(of: Ties | Sequential) -> Array:
     """
     if not isinstance(of, Ties):
         check_network(of)
+<<<<<<< HEAD
     every = [of] if isinstance(of, Ties) else [weight.ties for weight in of.weights]
     matrix = np.zeros((sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every)))
+=======
+    every = [of] if isinstance(of, Ties) else _ties_of(of)
+    shape = (sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every))
+    try:
+        matrix = np.zeros(shape)
+    except MemoryError as error:
+        raise ResourceError(
+            f"The matrix of {shape[0]} entries and {shape[1]} free values does not fit in memory: {error}; use "
+            "Ties.expand and Ties.pool, which do the same without it."
+        ) from error
+>>>>>>> wt-att5
     row = column = 0
     for ties in every:
         used = np.flatnonzero(ties.labels.ravel() >= 0)
@@ -110,6 +128,11 @@ def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: floa
     -------
     float64 array (n, n), symmetric
 
+    Raises
+    ------
+    ArgumentError
+        Values or a gradient that are not finite, or of another shape.
+
     Examples
     --------
     >>> from tiedseq import nn
@@ -117,6 +140,8 @@ def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: floa
     array([[2., 0.],
            [0., 4.]])
     """
+    if not callable(gradient):
+        raise ArgumentError(f"gradient={gradient!r} cannot be called; give a function of the values.")
     if not checked_weight("step", step):
         raise ArgumentError(f"step={step!r} must be more than 0, or there is no difference.")
     start = _numbers("values", values)
@@ -133,11 +158,14 @@ def hessian_of(gradient: Callable[[Array], Array], values: ArrayLike, step: floa
 
 
 def _numbers(name: str, given: ArrayLike) -> Array:
-    """Numbers as float64; ArgumentError for what are none."""
+    """Numbers as float64; ArgumentError for what are none, or not finite."""
     try:
-        return np.asarray(given, np.float64)
+        found = as_real(given, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{name}= must hold numbers: {error}.") from error
+    if not np.isfinite(found).all():
+        raise ArgumentError(f"{name}= holds numbers that are not finite; go where the loss is.")
+    return found
 
 
 def _matrix(subspace: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.options import check_word, checked_probability
 from tiedseq.sink import open_sink
 
@@ -55,6 +55,8 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
         The first layer is not a convolution over letters.
     ArgumentError
         `share` lies outside of 0 to 1.
+    SequenceError
+        A sequence is shorter than the filters; it is named by its number.
 
     Examples
     --------
@@ -103,7 +105,7 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
     Raises
     ------
     ArgumentError
-        An unknown format, no motif, or motifs of other letters than DNA's in a format that has no others.
+        An unknown format, no motif, motifs of different letters, or of others than DNA's in a format that has none.
     ResourceError
         The file cannot be written.
 
@@ -129,6 +131,15 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
     for each in chosen:
         if not isinstance(each, Motif):
             raise ArgumentError(f"found= holds {each!r}, which is no motif of Biopython.")
+        if each.counts is None:
+            raise ArgumentError(
+                f"found= holds the motif {each.name!r} without counts; make it from sequences or counts."
+            )
+        if each.alphabet != chosen[0].alphabet:
+            raise ArgumentError(
+                f"found= holds motifs of the letters {chosen[0].alphabet} and of {each.alphabet}; a file has one "
+                "alphabet: write them apart."
+            )
         if format != "meme" and sorted(each.alphabet) != list("ACGT"):
             raise ArgumentError(
                 f'format="{format}" holds motifs of DNA only, and {each.name} has the letters {each.alphabet}; use '
@@ -136,6 +147,8 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
             )
     if not chosen:
         raise ArgumentError("there is no motif to write; was the network trained, and do the sequences excite it?")
+    if format == "transfac":
+        chosen = [_with_identifier(each) for each in chosen]
     text = _meme(chosen) if format == "meme" else write(chosen, format)
     with open_sink(path) as sink:
         sink.write(text)
@@ -144,6 +157,11 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
 def _best_places(net: Sequential, layer: Conv1D, values: Sequence[Array]) -> tuple[Array, Array]:
     """(sequences, filters): how much the best place of a sequence excites a filter, and where it is."""
     weights = net.stack.of_part(layer, net.expanded())
+    for number, codes in enumerate(values):
+        try:
+            layer.window.check_length(repr(layer), len(codes), layer.mirror)
+        except SequenceError as error:
+            raise SequenceError(f"Sequence {number}: {error}") from error
     batches = (net.batch(values[first : first + _BATCH]) for first in range(0, len(values), _BATCH))
     found = [lookup.maximum(layer.read(batch), *weights) for batch in batches]
     return np.concatenate([best for best, _ in found]), np.concatenate([places for _, places in found])
@@ -169,6 +187,17 @@ def _motif(name: str, counts: Array, letters: str) -> Motif:
 
     found = Motif(alphabet=letters, counts={letter: counts[:, k].tolist() for k, letter in enumerate(letters)})
     found.name = found.matrix_id = name
+    return found
+
+
+def _with_identifier(motif: Motif) -> Any:
+    """A motif of TRANSFAC, whose name is a field of its own."""
+    from Bio.motifs import transfac
+
+    if isinstance(motif, transfac.Motif):
+        return motif
+    found = transfac.Motif(alphabet=motif.alphabet, counts=motif.counts)
+    found["ID"] = motif.name or "motif"
     return found
 
 

@@ -100,7 +100,10 @@ class Sequential:
 
     @values.setter
     def values(self, values: Array) -> None:
-        values = np.asarray(values)
+        try:
+            values = np.asarray(values)
+        except ValueError as error:
+            raise ArgumentError(f"values= is ragged; the network has {self.n_parameters} free values.") from error
         if values.shape != (self.n_parameters,) or values.dtype.kind not in "fiu":
             raise ArgumentError(
                 f"values= has the shape {values.shape} and the dtype {values.dtype}; the network has "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError
 
+from .inputs import as_real
 from .layer import Layer
 from .layers.convolution import Conv1D
 from .layers.dense import Dense, Flatten
@@ -108,7 +109,7 @@ def _arrays(net: Sequential, layer: Layer) -> list[Array]:
 
 def _array(name: str, entry: Any, shape: tuple[int, ...]) -> Array:
     try:
-        full = np.asarray(entry, np.float64)
+        full = as_real(entry, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"state[{name!r}] is no array of numbers: {error}") from error
     if full.shape != shape:

@@ -156,6 +156,10 @@ def _check(signal: Signal) -> None:
     for name, value in (("channels", signal.channels), ("length", signal.length)):
         if name == "channels" or value is not None:
             checked_count(f"{name} of nn.Signal", value)
+    if not isinstance(signal.letters, Alphabet | None):
+        raise ArgumentError(f"letters={signal.letters!r} of nn.Signal must be an alphabet, such as ts.DNA, or None.")
+    if not isinstance(signal.action, Action | None):
+        raise ArgumentError(f"action={signal.action!r} of nn.Signal must be made by nn.Action.of(...), or None.")
     if signal.letters is not None and signal.letters.n_letters != signal.channels:
         raise ArgumentError(
             f"nn.Signal has {signal.channels} channels and {signal.letters.n_letters} letters; give one a letter."

@@ -100,7 +100,10 @@ class Stack(Composite):
                 each.release()
             if isinstance(error, MemoryError):
                 number = len(placed) + 1
-                raise ResourceError(f"The weights of layer {number}, {layer!r}, do not fit: {error}.") from error
+                why = str(error) or "it is full"
+                raise ResourceError(
+                    f"The weights of layer {number}, {layer!r}, do not fit in memory ({why}): make the layer smaller."
+                ) from error
             raise
         self._gather()
         self.steps = self.parts

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.ties import Ties
+from tiedseq.errors import ArgumentError
+from tiedseq.options import checked_flag, checked_weight
+from tiedseq.ties import Ties, check_size
 
 Array = NDArray[Any]
 
@@ -28,6 +31,11 @@ class Weight:
     decays : bool, default True
         Whether weight decay applies; biases are left alone.
 
+    Raises
+    ------
+    ArgumentError
+        An argument of another kind, or a scale that is negative or not finite.
+
     Examples
     --------
     >>> import tiedseq as ts
@@ -47,7 +55,12 @@ class Weight:
     """
 
     def __init__(self, name: str, ties: Ties, scale: float, decays: bool = True) -> None:
-        self.name, self.ties, self.scale, self.decays = name, ties, scale, decays
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"name={name!r} of nn.Weight must be text.")
+        if not isinstance(ties, Ties):
+            raise ArgumentError(f"ties={ties!r} of nn.Weight must be ts.Ties over the entries of the array.")
+        self.name, self.ties, self.scale = name, ties, checked_weight("scale", scale)
+        self.decays = checked_flag("decays", decays)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -60,7 +73,8 @@ class Weight:
 
 def untied(shape: tuple[int, ...]) -> Ties:
     """Every entry is a value of its own."""
-    return Ties(np.arange(int(np.prod(shape))).reshape(shape))
+    check_size(shape)
+    return Ties(np.arange(math.prod(shape)).reshape(shape))
 
 
 def bias(channels: int, ties: Ties | None = None) -> Weight:

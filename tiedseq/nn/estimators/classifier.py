@@ -56,6 +56,8 @@ class ClassEstimator(NetworkEstimator):
         found = np.array(classes)
         if found.ndim != 1 or found.tolist() != classes or not np.array_equal(np.unique(found), found):
             raise ValueError("its classes are no sorted labels of one kind")
+        if len(found) < 2:
+            raise ValueError("it has fewer than two classes")
         return found
 
     def _coded(self, labels: list[Array], unknown: bool, options: Options, before: Meaning | None) -> Targets:
@@ -207,7 +209,8 @@ class Classifier(ClassEstimator):
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the part of sequences whose class is right, weighted by `sample_weight`."""
         found = np.atleast_1d(self.predict(X))
-        labels = read.labels_of([y] if np.ndim(y) == 0 else y)
+        single = isinstance(y, str | int | float | np.generic) or (isinstance(y, np.ndarray) and not y.ndim)
+        labels = read.labels_of([y] if single else y)
         read.check_length(labels, len(found), "y")
         right = np.array([a == b for a, b in zip(found.tolist(), labels.tolist(), strict=True)])
         return float(np.average(right, weights=read.weights_of(sample_weight, len(found))))

@@ -25,7 +25,7 @@ from tiedseq.one_thread import on_one_thread
 from tiedseq.random_state import generator_of
 from tiedseq.workers import mapping
 
-from .targets import shown, weights_of
+from .targets import of_size_one, shown, weights_of
 
 Array = NDArray[Any]
 
@@ -141,9 +141,9 @@ class NetworkEstimator(Arguments, ABC):
         targets, weights, meaning = self._targets(y, sequences, one, options, before)
         of_sequence = weights_of(sample_weight, len(sequences))
         if isinstance(weights, np.ndarray):
-            weights = weights * of_sequence
+            weights = of_size_one([weights * of_sequence])[0]
         else:
-            weights = [weight * factor for weight, factor in zip(weights, of_sequence, strict=True)]
+            weights = of_size_one([weight * factor for weight, factor in zip(weights, of_sequence, strict=True)])
         samples = Samples(sequences, targets, weights, np.arange(len(sequences)), place)
         counting = np.flatnonzero(samples.counts())
         if not len(counting):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError
+from tiedseq.nn.inputs import as_real
 
 Array = NDArray[Any]
 
@@ -88,16 +89,17 @@ def check_classes(classes: Array, name: str = "y") -> None:
         )
 
 
-def numbers_of(y: Any, name: str = "y") -> Array:
+def numbers_of(y: Any, name: str = "y", count: str = "N") -> Array:
     """Return numbers to learn, float64 (N,) or (N, K); ArgumentError for what is none, or not finite."""
+    wanted = f"({count},) or ({count}, K)"
     if y is None:
-        raise ArgumentError(f"{name} is None; give numbers to learn, (N,) or (N, K).")
+        raise ArgumentError(f"{name} is None; give numbers to learn, {wanted}.")
     try:
-        numbers = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y, np.float64)
+        numbers = as_real(y.to_numpy() if hasattr(y, "to_numpy") else y, np.float64)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name} must hold numbers, (N,) or (N, K).") from error
+        raise ArgumentError(f"{name} must hold numbers, {wanted}.") from error
     if numbers.ndim not in (1, 2):
-        raise ArgumentError(f"{name} has the shape {numbers.shape}; give (N,) or (N, K).")
+        raise ArgumentError(f"{name} has the shape {numbers.shape}; give {wanted}.")
     finite = np.isfinite(numbers)
     wrong = np.flatnonzero(~(finite if numbers.ndim == 1 else finite.all(axis=1)))
     if len(wrong):
@@ -110,15 +112,15 @@ def numbers_of(y: Any, name: str = "y") -> Array:
 def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
     """Return the numbers to learn at the positions of every sequence, float64 (L,) or (L, K)."""
     entries = [y] if one else _listed(y, name)
-    return [numbers_of(entry, name if one else f"{name}[{k}]") for k, entry in enumerate(entries)]
+    return [numbers_of(entry, name if one else f"{name}[{k}]", "L") for k, entry in enumerate(entries)]
 
 
 def weights_of(sample_weight: Any, count: int) -> Array:
-    """Return a weight a sequence, float64 (N,); default 1 each."""
+    """Return a weight a sequence, float64 (N,), of the size of 1; default 1 each."""
     if sample_weight is None:
         return np.ones(count)
     try:
-        weights = np.array(sample_weight, np.float64)
+        weights = as_real(sample_weight, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError("sample_weight= must be numbers of 0 or more, one for each sequence.") from error
     check_length(weights, count, "sample_weight")
@@ -128,7 +130,17 @@ def weights_of(sample_weight: Any, count: int) -> Array:
         raise ArgumentError(f"sample_weight{at}; give one finite number of 0 or more for each sequence.")
     if not weights.any():
         raise ArgumentError("sample_weight= is 0 everywhere, so that nothing counts.")
-    return weights
+    return of_size_one([weights])[0]
+
+
+def of_size_one(weights: Sequence[Array]) -> list[Array]:
+    """Divide weights by a power of two, after which the largest is from 1 to 2.
+
+    Only their ratios count, and gradients times weights are float32, which holds none of 1e-50.
+    """
+    largest = max(float(each.max(initial=0.0)) for each in weights)
+    exponent = int(np.frexp(largest)[1])
+    return [np.ldexp(each, 1 - exponent) for each in weights]
 
 
 def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
@@ -188,6 +200,7 @@ def _plain(y: Any, name: str) -> Array:
             y = np.array(y, object) if mixed else np.array(y)  # NumPy alone would make text of None and of numbers
         except ValueError as error:
             raise ArgumentError(f"{name} is ragged; give one label for each.") from error
+    y = y.astype(object) if y.dtype.kind == "T" else y  # text of any length
     if y.dtype.kind not in "biufUO":
         raise ArgumentError(f"{name} is of dtype {y.dtype}; labels are text or whole numbers.")
     return y if y.dtype.kind != "O" else _as_objects(y, name)

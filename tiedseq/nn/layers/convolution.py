@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, ResourceError
 from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Batch, Signal, masked
 from tiedseq.nn.weights import Weight, bias, of_fan_in
@@ -139,7 +139,11 @@ class Conv1D(Layer):
         array (outputs * filters, length * channels)
             A Toeplitz matrix of blocks: each row of blocks is the one above, moved by `stride` positions.
         """
-        weight, length = np.asarray(weight), checked_count("length", length)
+        length = checked_count("length", length)
+        try:
+            weight = np.asarray(weight)
+        except ValueError as error:
+            raise ArgumentError(f"weight= is ragged; give that of the network's `parameters` for {self!r}.") from error
         if weight.ndim != 3 or (weight.shape[0], weight.shape[2]) != (self.window.width, self.filters):
             raise ArgumentError(
                 f"weight= has the shape {weight.shape}; of {self!r} it is ({self.window.width}, channels, "
@@ -148,7 +152,12 @@ class Conv1D(Layer):
         width, channels, filters = weight.shape
         self.window.check_length(repr(self), length, False)
         outputs = int(self.window.outputs(length))
-        matrix = np.zeros((outputs, filters, length, channels), weight.dtype)
+        try:
+            matrix = np.zeros((outputs, filters, length, channels), weight.dtype)
+        except (MemoryError, ValueError) as error:  # the latter for more than NumPy has words for
+            raise ResourceError(
+                f"The matrix of {self!r} for length={length} does not fit in memory: {error}; use a smaller length."
+            ) from error
         for output in range(outputs):
             for tap in range(width):
                 position = output * self.window.stride + tap * self.window.dilation - self.window.before

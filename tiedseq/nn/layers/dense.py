@@ -14,7 +14,7 @@ from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Action, Batch, Signal, letter_table, masked
 from tiedseq.nn.weights import bias, of_bias, of_fan_in, untied
 from tiedseq.options import checked_count, checked_flag
-from tiedseq.ties import Ties
+from tiedseq.ties import Ties, check_size
 
 from .symmetry import mirrored_channels
 
@@ -110,6 +110,7 @@ class Flatten(Layer):
         length = signal.need_length(repr(self))
         action = signal.action
         if action is not None:
+            check_size((length, signal.channels))
             places = np.arange(length * signal.channels).reshape(length, signal.channels)
             moved = places[::-1][:, list(action.permutation)].ravel()
             action = Action.of(action.name, moved, np.tile(action.signs, length))

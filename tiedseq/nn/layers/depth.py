@@ -30,10 +30,19 @@ class _Inner(Composite):
         signal.need_numbers(repr(self))
         outgoing = self.inner.place(signal)
         if outgoing != signal:
-            self.inner.release()
+            self.inner.release()  # they may have a place elsewhere
+        if outgoing.action != signal.action and _said(outgoing) == _said(signal):
+            raise ModelError(
+                f"{self!r} needs layers that give what they take, and these turn {_said(signal)} into as many whose "
+                "mirror images are other channels: of a convolution these are its channels the other way round, of a "
+                "recurrent layer its other half, of a dense layer themselves. End with the kind of layer that comes "
+                "before, such as an nn.Conv1D of width 1."
+            )
+        if outgoing != signal:
             raise ModelError(
                 f"{self!r} needs layers that give what they take, and these turn {_said(signal)} into "
-                f'{_said(outgoing)}; make the channels equal, pad with "same", and give symmetry= to a layer before.'
+                f'{_said(outgoing)}; make the channels equal, pad with "same", and give symmetry= to a layer before, '
+                "and length= to the network where a layer fixes it."
             )
         self._gather()
         return outgoing

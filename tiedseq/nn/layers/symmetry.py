@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.nn.signal import Action, Signal
 from tiedseq.nn.weights import untied
-from tiedseq.ties import Symmetry, Ties
+from tiedseq.ties import Symmetry, Ties, check_size
 
 SYMMETRIES = ("reverse-complement", "palindrome", "antisymmetric")
 
@@ -44,7 +46,7 @@ def actions_of(layer: str, symmetry: Any, signal: Signal, filters: int) -> tuple
         raise ModelError(f'{layer} with symmetry="{symmetry}" comes after a layer that keeps {incoming.name}.')
     if name == "reversal":
         sign = -1 if symmetry == "antisymmetric" else 1
-        return incoming, Action.of(name, range(filters), (sign,) * filters)
+        return incoming, Action.of(name, _numbers(filters), (sign,) * filters)
     return incoming, _outgoing(layer, name, filters)
 
 
@@ -54,13 +56,19 @@ def _is_rearrangement(symmetry: Any) -> bool:
 
 def _outgoing(layer: str, name: str, filters: int) -> Action:
     if name == "reversal":
-        return Action.of(name, range(filters))
+        return Action.of(name, _numbers(filters))
     if filters % 2:
         raise ModelError(
             f"{layer} has {filters} channels; with the reverse complement half of them are the mirror images of the "
             "others: make it an even number."
         )
-    return Action.of(name, range(filters - 1, -1, -1))
+    return Action.of(name, _numbers(filters)[::-1])
+
+
+def _numbers(filters: int) -> Any:
+    """0 to filters - 1. MemoryError, before a long tuple fills the memory, where the array does not fit."""
+    check_size((filters,))
+    return np.arange(filters)
 
 
 def _of_input(layer: str, name: str, signal: Signal) -> Action:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Batch, Signal, letter_table
 from tiedseq.nn.weights import Weight
 from tiedseq.options import checked_count, checked_flag, checked_weight
-from tiedseq.ties import Ties
+from tiedseq.ties import Ties, check_size
 
 Array = NDArray[Any]
 
@@ -140,5 +141,6 @@ class UnrolledRNN(Layer):
 
 def _ties(steps: NDArray[np.intp], shape: tuple[int, ...]) -> Ties:
     """Ties of weights (steps, *shape): steps of one number share theirs."""
-    size = int(np.prod(shape))
+    check_size((len(steps), *shape))
+    size = math.prod(shape)
     return Ties(steps.reshape(-1, *(1 for _ in shape)) * size + np.arange(size).reshape(shape))

@@ -116,9 +116,11 @@ def _check_outputs(outgoing: Batch, samples: Samples) -> None:
     if isinstance(samples.targets, np.ndarray):
         return
     assert outgoing.lengths is not None
+    is_label = samples.targets[0].dtype.kind == "i"
+    what, unknown = ("labels", ", None where unknown") if is_label else ("numbers", "")
     for number, length, target in zip(samples.numbers, outgoing.lengths, samples.targets, strict=True):
         if len(target) != length:
             raise ArgumentError(
-                f"y[{number}]{samples.place} has {len(target)} labels, and the network leaves {length} positions of "
-                f'sequence {number}: give one each, None where unknown; layers with padding="same" keep the length.'
+                f"y[{number}]{samples.place} has {len(target)} {what}, and the network leaves {length} positions of "
+                f'sequence {number}: give one each{unknown}; layers with padding="same" keep the length.'
             )
