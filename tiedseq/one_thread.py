@@ -25,24 +25,48 @@ def _libraries() -> Any:
     return ThreadpoolController()
 
 
-_SETTING = threading.Lock()  # held by the one call that has set the number, and will reset it
+class _Limit:
+    """BLAS on one thread from when the first of overlapping calls begins until the last of them ends.
+
+    The number is one for the whole process, and so are last bits: sums are cut by it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.calls = threading.Lock(), 0
+        self.limit: Any = None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.calls:
+                self.limit = _libraries().limit(limits=1, user_api="blas")
+            self.calls += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.calls -= 1
+            if not self.calls:
+                _give_up_control()  # the thread that set the number may not be the one that resets it
+                self.limit.restore_original_limits()
+                _give_up_control()
+
+
+def _give_up_control() -> None:
+    """Let any thread set the number; newer threadpoolctl lets only the one that was first."""
+    import threadpoolctl
+
+    if clear := getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None):
+        clear(force=True)
+
+
+_ONE_THREAD = _Limit()
 
 
 def on_one_thread(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let BLAS use one thread while the function runs, or as long as another such call does that began before it.
-
-    The number is one for the whole process. If two calls that overlap both set and reset it, the second would take the
-    first one's 1 for what was before.
-    """
+    """Let BLAS use one thread while the function runs."""
 
     @wraps(function)
     def limited(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        if not _SETTING.acquire(blocking=False):
+        with _ONE_THREAD:
             return function(*args, **kwargs)
-        try:
-            with _libraries().limit(limits=1, user_api="blas"):
-                return function(*args, **kwargs)
-        finally:
-            _SETTING.release()
 
     return limited

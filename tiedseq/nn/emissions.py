@@ -214,7 +214,7 @@ class NetworkPotentials:
             try:
                 outgoing, memory = self.network.forward(part.batch, values)
             except SequenceError:
-                forward(self.network, part.sequences, first + part.numbers, values)  # says which it is
+                forward(self.network, part.sequences, first + part.numbers, self.network.expanded(values))  # says which
                 raise
             _check_lengths(part.batch, outgoing)
             outputs = outgoing.values.reshape(-1, outgoing.values.shape[2]).take(part.places, axis=0)

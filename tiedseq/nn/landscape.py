@@ -51,11 +51,7 @@ def tied_subspace(of: Ties | Sequential) -> Array:
     """
     if not isinstance(of, Ties):
         check_network(of)
-<<<<<<< HEAD
     every = [of] if isinstance(of, Ties) else [weight.ties for weight in of.weights]
-    matrix = np.zeros((sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every)))
-=======
-    every = [of] if isinstance(of, Ties) else _ties_of(of)
     shape = (sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every))
     try:
         matrix = np.zeros(shape)
@@ -64,7 +60,6 @@ def tied_subspace(of: Ties | Sequential) -> Array:
             f"The matrix of {shape[0]} entries and {shape[1]} free values does not fit in memory: {error}; use "
             "Ties.expand and Ties.pool, which do the same without it."
         ) from error
->>>>>>> wt-att5
     row = column = 0
     for ties in every:
         used = np.flatnonzero(ties.labels.ravel() >= 0)
