@@ -276,6 +276,18 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         nn.Classifier(small(), checkpoint=file, random_state=0).fit(X, y, optimiser="lbfgs")
 
 
+def test_a_checkpoint_does_not_mind_in_which_order_classes_are_named(tmp_path: Path) -> None:
+    X, y = examples(40)
+    file, weights = tmp_path / "checkpoint", {"with": 2.0, "without": 1.0}
+    options: dict[str, Any] = {"checkpoint": file, "random_state": 0, "max_epochs": 3}
+    with pytest.raises(Interruption):
+        nn.Classifier(small(), class_weight=weights, **options).fit(X, y, callback=interrupt_after(1))
+    with pytest.raises(ts.InputError, match="of another model, data or options"):
+        nn.Classifier(small(), class_weight={"with": 3.0}, **options).fit(X, y)
+    nn.Classifier(small(), class_weight=dict(reversed(weights.items())), **options).fit(X, y)
+    assert not file.exists()
+
+
 def test_a_checkpoint_knows_all_that_a_training_depends_on(tmp_path: Path) -> None:
     """Arguments that a layer's name leaves out, functions, where sequences end, what is validated on, the loss."""
     X, y = ["ACGTACGT", "ACTTACGA", "ACGGACGT", "GCGTACGT"], [0, 1, 0, 1]

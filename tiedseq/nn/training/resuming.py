@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +99,7 @@ def digest(net: Sequential, loss: Loss, data: Sequence[Samples], start: Vector, 
     said = (_Description().value(net), net.input, np.dtype(net.dtype).name, _without_address(loss))
     names = ("optimiser", "batch_size", "learning_rate", "weight_decay", "class_weight", "warm_start")
     chosen = [getattr(options, name) for name in names]
+    chosen = [sorted(map(repr, value.items())) if isinstance(value, Mapping) else value for value in chosen]
     held = options.validation if isinstance(options.validation, float | int) else "given"
     seeded = isinstance(options.random_state, int | np.integer)
     drawn = int(options.random_state) if seeded else type(options.random_state).__name__  # type: ignore[arg-type]
