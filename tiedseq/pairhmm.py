@@ -175,8 +175,8 @@ class PairHMM(PairAssessment, Estimator):
             `switch`, one for both whatever `symmetric` says: sequences do not tell which of two neighbouring gaps
             comes first, so two switches would hardly be known, nor the openings beside them. None, the default, leaves
             the edges out: between two gaps then lies at least one pair, as alignments of related sequences mostly have
-            it. With them distant sequences are aligned with truer confidence, and `fit(alignments=)` takes a deletion
-            next to an insertion. A second class switches 4 times as rarely, unless it is given.
+            it. With them `fit(alignments=)` takes a deletion next to an insertion. A second class switches 4 times as
+            rarely, unless it is given.
         alphabet, values, background, **options
             As in the constructor; `values` overrides what the others say.
 

@@ -231,7 +231,7 @@ def _add_structure(add: Callable[..., Any]) -> None:
 
 def _add_gaps(add: Callable[..., Any]) -> None:
     add("--gaps", type=int, choices=(1, 2), help="classes of gaps; default: 1")
-    add("--gap-switch", action="store_true", help="a deletion may stand next to an insertion: for distant sequences")
+    add("--gap-switch", action="store_true", help="a deletion may stand next to an insertion")
 
 
 def _add_training(add: Callable[..., Any]) -> None:
