@@ -10,7 +10,6 @@ import gc
 import math
 import weakref
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -219,16 +218,17 @@ def test_derivatives_of_many_weighted_pairs_equal_the_twin(
     counts = [twin.expected_counts(case.slow, case.codes(x), case.codes(y), mode) for x, y in texts]
     assert_allclose(logs, [count.log_likelihood for count in counts], rtol=0, atol=1e-10)
     tables = recursion.tables
-    close: dict[str, Any] = {"rtol": 1e-8, "atol": 1e-10}
     for name in ("start", "start_end", "transitions", "end"):
         expected = sum(w * getattr(count, name) for w, count in zip(weights, counts, strict=True))
-        assert_allclose(getattr(found, name) * getattr(tables, name), expected, **close, err_msg=name)
+        assert_allclose(getattr(found, name) * getattr(tables, name), expected, rtol=1e-8, atol=1e-10, err_msg=name)
     for s, table in enumerate(case.plain.emissions):
         expected = sum(w * count.emissions[s] for w, count in zip(weights, counts, strict=True))
-        assert_allclose(found.emissions[s] * table, twin.letter_counts(expected, table, OBSERVED), **close)
+        assert_allclose(
+            found.emissions[s] * table, twin.letter_counts(expected, table, OBSERVED), rtol=1e-8, atol=1e-10
+        )
     expected = sum(w * count.background for w, count in zip(weights, counts, strict=True))
     outside = twin.letter_counts(expected, case.plain.background, OBSERVED)
-    assert_allclose(found.background * case.plain.background, outside, **close)
+    assert_allclose(found.background * case.plain.background, outside, rtol=1e-8, atol=1e-10)
     again = recursion.derivatives(pairs, mode, weights)
     assert_array_equal(again[0], logs)
     assert_array_equal(again[1].transitions, found.transitions)

@@ -7,8 +7,6 @@ are cut by the data and summed in their order, so that the result does not depen
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from tiedseq.random_state import generators
 from tiedseq.training import Iteration, Options, Run, progress
 from tiedseq.workers import mapping
 
+from .batches import digest_of
 from .conditional import ConditionalParameters
 from .emissions import Batch
 from .logits import RowLogits
@@ -129,12 +128,7 @@ def _digest(parameters: ConditionalParameters, observations: Any, batches: Seque
     """Identify data, model and options; how long it may take and who works is free."""
     drawn = options.random_state if isinstance(options.random_state, int | np.integer) else 0
     told = [parameters.to_dict(), options.n_init, drawn, dict(options.priors or {})]
-    found = hashlib.sha256(json.dumps(told, default=lambda array: np.asarray(array).tolist()).encode())
-    found.update(np.ascontiguousarray(observations).tobytes())
-    for batch in batches:
-        found.update(batch.ends.tobytes() + batch.weights.tobytes())
-        found.update(b"" if batch.allowed is None else batch.allowed.tobytes())
-    return found.hexdigest()
+    return digest_of(told, observations, batches)
 
 
 class _Climb:

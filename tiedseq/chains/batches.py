@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +23,16 @@ _HEAVIEST = 1e100  # sums of counts that weigh as much, and products with observ
 
 Observe = Callable[[NDArray[Any], Index], Any]
 """Turns sequences that stand one after the other, and where they end, into what a model's emissions see."""
+
+
+def digest_of(told: Sequence[Any], values: NDArray[Any], batches: Sequence[Batch]) -> str:
+    """Identify sequences, and what is told of a model and its training, to a checkpoint."""
+    found = hashlib.sha256(json.dumps(told, default=lambda array: np.asarray(array).tolist()).encode())
+    found.update(np.ascontiguousarray(values).tobytes())
+    for batch in batches:
+        found.update(batch.ends.tobytes() + batch.weights.tobytes())
+        found.update(b"" if batch.allowed is None else batch.allowed.tobytes())
+    return found.hexdigest()
 
 
 def batches_of(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +12,7 @@ from tiedseq.errors import ArgumentError
 from tiedseq.random_state import generator_of
 from tiedseq.training import Options, Statistics
 
+from .batches import digest_of
 from .emissions import Batch
 from .machine import Machine, expect, expect_best
 from .protocol import Parameters
@@ -67,13 +66,7 @@ class Trainee:
         told = [self.parameters.to_dict(), self.algorithm, options.max_iter, options.tol, options.n_init]
         if isinstance(options.random_state, int | np.integer):
             told.append(int(options.random_state))
-        text = json.dumps([*told, self.priors], default=lambda array: np.asarray(array).tolist())
-        found = hashlib.sha256(text.encode())
-        found.update(np.ascontiguousarray(self.observations).tobytes())
-        for batch in batches:
-            found.update(batch.ends.tobytes() + batch.weights.tobytes())
-            found.update(b"" if batch.allowed is None else batch.allowed.tobytes())
-        return found.hexdigest()
+        return digest_of([*told, self.priors], self.observations, batches)
 
     def gradient(self, statistics: Statistics) -> Vector | None:
         """HMMs take EM's steps."""
