@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import tiedseq as ts
 import twin
 from pairhmm_cases import Case, Floats, on_strand, random_case, random_text, related_text, reverse_complement, values_of
 from pairhmm_cases import _plain as plain_model
-from tiedseq.acceleration import gain_left
+from tiedseq.acceleration import bfgs_step, gain_left
 from tiedseq.errors import ArgumentError, ConvergenceWarning, SequenceError
 from tiedseq.pairs import batches
 from tiedseq.training import Iteration
@@ -320,6 +321,40 @@ def test_gain_left_of_a_parabola() -> None:
     assert_allclose(gain_left(past, gradient), 0.5 * away @ observed @ away, rtol=1e-4, atol=0.0)
     assert gain_left(past[:2], gradient) == math.inf
     assert gain_left([(top, top)] * 4, gradient) == 0.0
+
+
+def test_bfgs_step_is_the_textbooks() -> None:
+    """Nocedal and Wright, Numerical Optimization, (6.17): dense updates of the inverse, where curvature is positive."""
+    rng = np.random.default_rng(3)
+    n, skipped = 6, 0
+    gradient, plain = rng.uniform(50.0, 90.0, n), rng.uniform(0.3, 0.6, n)
+    scale = np.sqrt(gradient / plain)
+    for length in range(1, 10):
+        noise = 1e-5 * rng.normal(size=(length, 2, n))
+        past = [(plain + one, plain + one + other) for one, other in noise[1:]] + [(plain - noise[0, 1], plain)]
+        inverse = np.eye(n)
+        points = [(scale * x, scale * (after - x)) for x, after in past]
+        for (x, slope), (next_x, next_slope) in pairwise(points):
+            move, bend = next_x - x, slope - next_slope
+            if move @ bend <= 1e-6 * move @ move:
+                skipped += 1
+                continue
+            left = np.eye(n) - np.outer(move, bend) / (move @ bend)
+            inverse = left @ inverse @ left.T + np.outer(move, move) / (move @ bend)
+        expected = past[-1][0] + inverse @ points[-1][1] / scale
+        assert np.abs(expected - plain).max() < 0.2  # so that no sign is in danger
+        assert_allclose(bfgs_step(past, gradient) - plain, expected - plain, rtol=1e-7, atol=0.0)
+        assert gradient / plain @ ((expected - past[-1][0]) * (plain - past[-1][0])) > 0.0
+    assert 0 < skipped < 30
+
+
+def test_bfgs_step_leaves_positive_values_positive_and_zeros_alone() -> None:
+    plain, gradient = np.array([0.01, 0.99, 0.0]), np.array([100.0, 100.0, 0.0])
+    past = [(np.array([0.9, 0.1, 0.0]), np.array([0.8985, 0.1015, 0.0])), (np.array([0.011, 0.989, 0.0]), plain)]
+    step = bfgs_step(past, gradient)
+    assert step[0] == pytest.approx(0.001, rel=1e-9)  # the way to the top would be far below zero
+    assert step[2] == 0.0
+    assert_allclose(step.sum(), 1.0, rtol=1e-12, atol=0.0)
 
 
 def test_ties_hold_to_the_last_bit_after_long_steps() -> None:

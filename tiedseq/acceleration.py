@@ -7,9 +7,15 @@ held values, sums to one. Only signs have to be looked after, and the likelihood
 EM's plain one, which never loses, comes in its place. (Walker and Ni, SIAM J. Numer. Anal. 49:1715, 2011; for EM
 Henderson and Varadhan, J. Comput. Graph. Stat. 28:834, 2019.)
 
-How far the maximum still is comes from the same iterates. Near it EM's residual is (I - J) times the way that is left,
-and I - J is symmetric in the metric of the complete data, the share of information that the hidden paths leave. Its
-eigenvalues within the span of the last moves say how much longer the way is than the residual.
+Along a valley that is nearly flat and bends, what is left of the residuals when they cancel is noise, and Anderson's
+step leads downhill. There the method of Broyden, Fletcher, Goldfarb and Shanno takes over, which starts from EM's step
+too: its curvature is positive along every move, so that its step climbs. (For EM Lange, Stat. Sinica 5:1, 1995;
+Jamshidian and Jennrich, J. R. Stat. Soc. B 59:569, 1997.)
+
+Near the maximum EM's residual is (I - J) times the way that is left, and I - J is symmetric in the metric of the
+complete data: the share of information that the hidden paths leave. In this metric the residual is the gradient, so
+that moves and what they did to the residuals are all that BFGS wants to know. The eigenvalues of I - J within the span
+of the last moves say how much longer the way to the maximum is than the residual, and what is still to be gained.
 """
 
 from __future__ import annotations
@@ -21,16 +27,17 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-DEPTH = 8  # past iterates that a step looks at: there are hardly more slow directions than that
-REMEMBERED = 13  # past iterates that show how much of the gain is left: some slow directions take that long to show
+DEPTH = 8  # past iterates that Anderson's step looks at: there are hardly more slow directions than that
+REMEMBERED = 13  # past iterates that BFGS and the gain to come look at: some slow directions take that long to show
 _KEPT = 0.1  # of a probability that EM's step would give it, the least that a longer step leaves
 _SINGULAR = 1e-8  # of the largest singular value: differences that say nothing new
 _SHOWN = 1e-6  # the same, of moves whose curvature is looked at
+_CURVED = 1e-6  # share of information along a move, below which BFGS takes it for rounding
 _FLATTEST = 1e-4  # share of information of the slowest direction that is believed: less is rounding, or no maximum
 
 
-def long_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
-    """Return where to go after the last of some iterates.
+def anderson_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
+    """Return where Anderson's method goes after the last of some iterates.
 
     Parameters
     ----------
@@ -50,7 +57,47 @@ def long_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
     residuals = np.array([(after - before) * metric for before, after in past])
     reached = np.array([after for _, after in past])
     mixing = np.linalg.lstsq(np.diff(residuals, axis=0).T, residuals[-1], rcond=_SINGULAR)[0]
-    move = -mixing @ np.diff(reached, axis=0)
+    return _within(plain, -mixing @ np.diff(reached, axis=0))
+
+
+def bfgs_step(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> Vector:
+    """Return where BFGS goes after the last of some iterates, by its two loops over moves and bends.
+
+    Parameters
+    ----------
+    past : sequence of (values, values after EM's step), oldest first
+    gradient : float64 array
+        d objective / d value at the last values, each taken as free of the others.
+
+    Returns
+    -------
+    float64 array
+        As of :func:`anderson_step`.
+    """
+    values, residuals, metric = _in_metric(past, gradient)
+    moves, bends = np.diff(values, axis=0), -np.diff(residuals, axis=0)
+    curvatures = (moves * bends).sum(axis=1)
+    curved = np.flatnonzero(curvatures > _CURVED * (moves * moves).sum(axis=1))
+    way, shares = residuals[-1].copy(), np.zeros(len(moves))
+    for k in curved[::-1]:
+        shares[k] = moves[k] @ way / curvatures[k]
+        way -= shares[k] * bends[k]
+    for k in curved:
+        way += (shares[k] - bends[k] @ way / curvatures[k]) * moves[k]
+    return _within(past[-1][1], (way - residuals[-1]) / metric)
+
+
+def _in_metric(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> tuple[Vector, Vector, Vector]:
+    """Return past values and EM's residuals in the metric of the complete data at the last, and that metric."""
+    values, after = (np.array(side) for side in zip(*past, strict=True))
+    # counts / values^2 is the information of complete data, and a count is value * gradient
+    metric = np.sqrt(np.maximum(gradient, 0.0) / np.maximum(after[-1], 1e-12))
+    metric = np.maximum(metric, 1e-12 * metric.max(initial=1.0))  # what is never used takes EM's step
+    return values * metric, (after - values) * metric, metric
+
+
+def _within(plain: Vector, move: Vector) -> Vector:
+    """Return EM's values and a move on from them, as far as all that is positive stays so."""
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(move < 0.0, (1.0 - _KEPT) * plain / -move, np.inf)
     step: Vector = plain + min(1.0, float(room.min(initial=np.inf))) * move
@@ -68,10 +115,8 @@ def gain_left(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> float:
     """
     if len(past) < 3:
         return np.inf
-    values, after = (np.array(side) for side in zip(*past, strict=True))
-    # counts / values^2 is the information of complete data, and a count is value * gradient
-    metric = np.sqrt(np.maximum(gradient, 0.0) / np.maximum(after[-1], 1e-12))
-    moves, residuals = np.diff(values, axis=0) * metric, (after - values) * metric
+    values, residuals, _ = _in_metric(past, gradient)
+    moves = np.diff(values, axis=0)
     left, sizes, axes = np.linalg.svd(moves, full_matrices=False)
     shown = sizes > _SHOWN * sizes[0]
     bends = axes[shown] @ -np.diff(residuals, axis=0).T @ (left[:, shown] / sizes[shown])

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceleration import DEPTH, REMEMBERED, gain_left, long_step
+from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left
 from .checkpoints import Checkpoint
 from .errors import ArgumentError, ConvergenceWarning
 from .options import checked_flag, with_changes
@@ -248,10 +248,14 @@ def _next_values(trainee: Trainee, statistics: Statistics, run: Run, options: Op
     run.past = [*run.past[1 - REMEMBERED :], [values.tolist(), plain.tolist()]]
     run.usable = min(run.usable, DEPTH) + 1
     past = [(np.array(before), np.array(after)) for before, after in run.past]
-    step = long_step(past[-run.usable :])
-    promised, slope = float(gradient @ (step - values)), float(gradient @ (plain - values))
+    slope = float(gradient @ (plain - values))
+    step = anderson_step(past[-run.usable :])
+    promised = float(gradient @ (step - values))
     if not promised >= slope:  # the past misleads: EM's step climbs more steeply
-        run.usable, step, promised = 1, plain, slope
+        step = bfgs_step(past, gradient)
+        promised = float(gradient @ (step - values))
+    if not promised >= slope:
+        step, promised = plain, slope
     # near the maximum the objective is a parabola, of which a slope along the way to its top promises half
     run.expected.append(max(0.5 * promised, gain_left(past, gradient)))
     # of the last step nobody would see whether it loses
