@@ -9,6 +9,7 @@ import sys
 
 from . import (  # noqa: F401  (they make their cases known)
     accuracy,
+    calibration,
     cases,
     hmm_cases,
     network_cases,

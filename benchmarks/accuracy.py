@@ -8,14 +8,13 @@ from __future__ import annotations
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .accuracy_peers import PEERS, Pairs
 from .harness import Missing, report
-from .measures import Accuracy, Decile, accuracy, calibration, margin
+from .measures import Accuracy, accuracy, margin
 from .truth import (
     DELETION_RATE,
     DIVERGENCES,
@@ -35,16 +34,11 @@ if TYPE_CHECKING:
     from tiedseq.alignment import AlignmentResult
 
 GAP_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 32.0, 256.0, 4096.0)  # the last ones reach local aligners
-# A row. With a dozen, chance alone moves a decile by more than what is asked for; with 100, at a substitution a site,
-# the data hardly tell the parameters, and gap columns are too sure by up to .06.
-CALIBRATION_PAIRS = 1000
-LEAST_SHARE = 0.01  # of the columns, for a decile to count
-LARGEST_ERROR = 0.02
 LEAST_GAIN = {0.3: 0.004, 0.6: 0.04, 1.0: 0.012}  # over ProbCons at gap weight 0, in recall and in precision
 _WIDTH = 28
 
 
-def trained(gaps: int, gap_switch: float | None = None) -> Callable[[Pairs], ts.PairHMM]:
+def trained(gaps: int) -> Callable[[Pairs], ts.PairHMM]:
     """Training on all pairs together; target and query are alike, and so are gaps in either."""
 
     def model(pairs: Pairs) -> ts.PairHMM:
@@ -52,7 +46,7 @@ def trained(gaps: int, gap_switch: float | None = None) -> Callable[[Pairs], ts.
 
         with warnings.catch_warnings():  # globins differ by gaps of one letter: the extension reaches its boundary
             warnings.simplefilter("ignore", ts.ConvergenceWarning)
-            return ts.PairHMM.affine(gaps=gaps, gap_switch=gap_switch).fit(pairs, tol=0.01, executor=2)
+            return ts.PairHMM.affine(gaps=gaps).fit(pairs, tol=0.01, executor=2)
 
     return model
 
@@ -69,10 +63,6 @@ MODELS: dict[str, Callable[[Pairs], ts.PairHMM]] = {
     "tiedseq (one gap class)": trained(1),
     "tiedseq (default model)": untrained,
 }
-
-
-# gaps that switch mend the columns at 0.6 that are too sure of a letter, and spoil those at 1.0: both are shown
-CALIBRATED = {BEST: MODELS[BEST], "tiedseq (two that switch)": trained(2, gap_switch=0.01)}
 
 
 def aligned(model: ts.PairHMM, truth: Sequence[TruePair], gap_weight: float) -> list[AlignmentResult]:
@@ -108,19 +98,6 @@ def _simulated(pairs: int) -> Iterator[str]:
     for divergence in DIVERGENCES:
         title = f"{pairs} pairs, {divergence} substitutions a site"
         yield "\n".join(comparison(title, simulated(divergence, pairs), LEAST_GAIN.get(divergence)))
-
-
-@report("calibration")
-def calibration_report(pairs: int) -> Iterator[str]:
-    """Whether of columns with confidence c a fraction c is right. The model is trained on the same unaligned pairs."""
-    try:
-        import msasim  # noqa: F401
-    except ImportError as error:
-        yield f"Calibration: skipped: {_reason(error)}"
-        return
-    yield f"Calibration, {CALIBRATION_PAIRS} pairs a row, gap weight 0.5: fraction right less confidence"
-    for divergence, name in product(DIVERGENCES, CALIBRATED):
-        yield f"  {name}\n" + "\n".join(calibration_lines(divergence, simulated(divergence, CALIBRATION_PAIRS), name))
 
 
 def comparison(title: str, truth: list[TruePair], least_gain: float | None) -> Iterator[str]:
@@ -163,30 +140,3 @@ def verdicts(curve: list[Accuracy], points: dict[str, Accuracy], least_gain: flo
         if least_gain is not None:
             line += f", {least_gain} wanted: {'yes' if min(gains) >= least_gain else 'MISSED'}"
         yield line
-
-
-def calibration_lines(divergence: float, truth: list[TruePair], name: str) -> Iterator[str]:
-    """Fraction right less confidence, by decile of confidence, and what chance does to it."""
-    model = CALIBRATED[name]([(pair.target, pair.query) for pair in truth])
-    results = aligned(model, truth, 0.5)
-    yield f"  {f'{divergence} substitutions a site':<{_WIDTH}}" + "".join(
-        f"  {k / 10:>4.1f}..{k / 10 + 0.1:.1f} " for k in range(10)
-    )
-    worst = 0.0
-    for kind, residues in (("residue", True), ("gap", False)):
-        deciles = calibration(truth, results, residues)
-        counted = [decile for decile in deciles if decile and decile.share >= LEAST_SHARE]
-        worst = max([worst, *(abs(decile.error) for decile in counted)])
-        yield f"  {f'{kind} columns: error':<{_WIDTH}}" + "".join(
-            f"  {_cell(decile, 'error'):>10}" for decile in deciles
-        )
-        yield f"  {'  of which chance':<{_WIDTH}}" + "".join(
-            f"  {_cell(decile, 'deviation'):>10}" for decile in deciles
-        )
-    yield f"  largest error {worst:.3f}, {LARGEST_ERROR} allowed: {'yes' if worst <= LARGEST_ERROR else 'MISSED'}"
-
-
-def _cell(decile: Decile | None, field: str) -> str:
-    if decile is None or decile.share < LEAST_SHARE:
-        return "."
-    return f"{decile.error:+.3f}" if field == "error" else f"{decile.deviation:.3f}"

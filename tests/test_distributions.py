@@ -112,6 +112,14 @@ def test_distributions_that_do_not_suit_a_state(
         distribution.cell_labels(shape, DNA)
 
 
+def test_labels_of_cells_may_be_tuples_in_lists_as_well_as_in_arrays() -> None:
+    """With both strands and both sequences alike: six values, and their labels count as they do one by one."""
+    pairs = [[min((a, b), (b, a), (3 - a, 3 - b), (3 - b, 3 - a)) for b in range(4)] for a in range(4)]
+    cells = Categorical(labels=pairs).cell_labels((4, 4), DNA)
+    assert cells[0, 2] == (0, 2) == cells[1, 3] and len(set(cells.ravel())) == 6
+    assert Categorical(labels=[["a", ("a", 1)], [("b", 1), "b"]]).cell_labels((2, 2), None)[1, 0] == ("b", 1)
+
+
 def test_an_alphabet_with_the_letters_of_the_model_suits_it() -> None:
     for alphabet in (None, DNA, "ACGT", Alphabet("ACGT", complement="TGCA")):
         assert Categorical(alphabet).cell_labels((4,), DNA).tolist() == [("A",), ("C",), ("G",), ("T",)]

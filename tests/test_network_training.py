@@ -380,6 +380,16 @@ def test_progress_shows(capfd: pytest.CaptureFixture[str]) -> None:
     assert "2/2" in capfd.readouterr().err
 
 
+def test_progress_counts_on_from_a_checkpoint(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tqdm")
+    X, y = examples(20)
+    options: dict[str, Any] = {"max_epochs": 4, "random_state": 0, "checkpoint": tmp_path / "checkpoint"}
+    with pytest.raises(Interruption):
+        nn.Classifier(small(), **options).fit(X, y, callback=interrupt_after(2))
+    nn.Classifier(small(), progress=True, **options).fit(X, y)
+    assert "4/4" in capfd.readouterr().err.split("\r")[-1]
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_loss_that_is_not_finite_is_an_error_with_a_remedy(steps: int) -> None:
     X, y = examples(64)

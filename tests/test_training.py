@@ -520,6 +520,22 @@ def test_progress_in_a_terminal(sequences: list[str], capsys: pytest.CaptureFixt
     assert capsys.readouterr() == ("", "")
 
 
+def test_progress_counts_on_from_a_checkpoint(
+    sequences: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tqdm")
+    options: dict[str, Any] = {"max_iter": 6, "tol": 0.0, "checkpoint": tmp_path / "checkpoint"}
+
+    def interrupt(now: Iteration) -> None:
+        if now.iteration == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model().fit(sequences, callback=interrupt, **options)
+    model().fit(sequences, progress=True, **options)
+    assert "6iteration" in capsys.readouterr().err.split("\r")[-1]
+
+
 def test_progress_without_tqdm(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -257,6 +257,11 @@ def _label_array(labels: Any) -> NDArray[np.object_]:
         array = np.array(labels, dtype=object)
     except ValueError:
         array = np.zeros((), dtype=object)
+    if array.ndim == 3:  # tuples in each cell, all of one length
+        cells = np.empty(array.shape[:2], dtype=object)
+        for place in np.ndindex(*cells.shape):
+            cells[place] = tuple(array[place])
+        array = cells
     if array.ndim not in (1, 2):
         raise ArgumentError("labels= of a Categorical is a table of one or two axes: a label for each cell.")
     for label in array.ravel():

@@ -189,7 +189,8 @@ def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
     seeds = generators(options.random_state, options.n_init)
     starts = [trainee.values, *(trainee.redraw(generator) for generator in seeds[1:])]
     runs = checkpoint.read(lambda state: Run(**state)) or [Run(start.tolist()) for start in starts]
-    with progress(options) as show, spreading(options.executor) as run:
+    done = sum(len(run.history) for run in runs)
+    with progress(options, done) as show, spreading(options.executor) as run:
         for number in range(len(runs)):
             if not runs[number].finished:
                 _iterate(trainee, batches, options, runs, number, run, checkpoint, show)
@@ -338,7 +339,7 @@ def total(parts: Iterator[Statistics]) -> Statistics:
 
 
 @contextmanager
-def progress(options: Options) -> Iterator[Callable[[Iteration], None]]:
+def progress(options: Options, done: int) -> Iterator[Callable[[Iteration], None]]:
     if not options.progress:
         yield lambda now: None
         return
@@ -346,7 +347,7 @@ def progress(options: Options) -> Iterator[Callable[[Iteration], None]]:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
-    with tqdm(unit="iteration", desc="fit") as bar:
+    with tqdm(unit="iteration", desc="fit", initial=done) as bar:
 
         def show(now: Iteration) -> None:
             bar.set_postfix(

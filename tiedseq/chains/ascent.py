@@ -87,7 +87,8 @@ def ascend(parameters: ConditionalParameters, observations: Any, batches: Sequen
     starts = [parameters.vector, *(parameters.redrawn(None, generator) for generator in seeds[1:])]
     restarts = checkpoint.read(_Restart.of_state) or [_Restart(Evaluations(start)) for start in starts]
     runs = []
-    with progress(options) as show, mapping(options.executor) as run:
+    told = sum(restart.told for restart in restarts)
+    with progress(options, told) as show, mapping(options.executor) as run:
         for number, restart in enumerate(restarts):
             parameters.vector = restart.evaluations.start
             objective = Objective(parameters, batches, options, run)

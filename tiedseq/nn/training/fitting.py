@@ -63,7 +63,7 @@ def train(
     checkpoint = Checkpoint(options.checkpoint, lambda: digest(net, loss, data, start, options))
     run = begun(checkpoint, start, seed, options)
     training, held_out = split(run.seed)
-    with _progress(options) as show, mapping(options.executor) as workers, np.errstate(all="ignore"):
+    with _progress(options, len(run.history)) as show, mapping(options.executor) as workers, np.errstate(all="ignore"):
         objective = Objective(net, loss, training, options.weight_decay, workers)
         validation = None if held_out is None else Objective(net, loss, held_out, 0.0, workers)
 
@@ -153,7 +153,7 @@ def _not_finite(run: Run, options: Options) -> ArgumentError:
 
 
 @contextmanager
-def _progress(options: Options) -> Iterator[Callable[[Run], None]]:
+def _progress(options: Options, done: int) -> Iterator[Callable[[Run], None]]:
     if not options.progress:
         yield lambda run: None
         return
@@ -161,7 +161,7 @@ def _progress(options: Options) -> Iterator[Callable[[Run], None]]:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
-    with tqdm(unit="epoch", desc="fit", total=options.max_epochs) as bar:
+    with tqdm(unit="epoch", desc="fit", total=options.max_epochs, initial=done) as bar:
 
         def show(run: Run) -> None:
             validation = f"{run.validation_history[-1]:.4f}" if run.validation_history else "none"
