@@ -31,9 +31,9 @@ def untrained() -> ts.PairHMM:
     """The hypothesis that is trained: three classes of gaps, and all that is alike is tied.
 
     Target and query are alike and so are the strands, and all gaps have the same letters. Lengths of gaps follow a
-    power law, of which three geometric classes make more than two. A gap opens beside another as it does beside a pair:
-    a deletion is not kept from a place by an insertion next to it. Only the longest class does not: at a substitution a
-    site long gaps side by side look like a stretch of pairs that are hardly alike, and the likelihood's maximum has too
+    power law, of which three geometric classes make more than two. A short gap opens beside another as it does beside a
+    pair: an insertion next to a place does not keep a deletion from it. Longer ones do not. At a substitution a site
+    long gaps side by side look like a stretch of pairs that are hardly alike, and the likelihood's maximum has far too
     many of them.
     """
     import tiedseq as ts
@@ -49,8 +49,8 @@ def untrained() -> ts.PairHMM:
             states[gap], emissions[gap] = kind, letters
             rows["M"][gap] = f"open{number}"
             rows[gap] = {"M": f"close{number}", gap: f"extend{number}"}
-            if number != "3":
-                rows[gap][beside] = f"open{number}"
+            if number == "1":
+                rows[gap][beside] = "open1"
             letters = "gap"
     values = {"open1": 0.02, "open2": 0.006, "open3": 0.002, "extend1": 0.3, "extend2": 0.8, "extend3": 0.97}
     tables = {
