@@ -176,8 +176,8 @@ class PairHMM(PairAssessment, Estimator):
             comes first, so two switches would hardly be known, nor the openings beside them. None, the default, leaves
             the edges out: between two gaps then lies at least one pair, as alignments of related sequences mostly have
             it. With them `fit(alignments=)` takes a deletion next to an insertion. A second class switches 4 times as
-            rarely, unless it is given. Near a substitution a site leave them out: long gaps side by side are hardly told
-            from pairs that are unlike, and what is estimated has too many.
+            rarely, unless it is given. Near a substitution a site leave them out: long gaps side by side are hardly
+            told from pairs that are unlike, and what is estimated has too many.
         alphabet, values, background, **options
             As in the constructor; `values` overrides what the others say.
 
