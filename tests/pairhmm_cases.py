@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import tiedseq as ts
 import twin
-from tiedseq.pairs.recursion import Recursion
+from tiedseq.pairs.lanes import Lanes
 
 Floats = NDArray[np.float64]
 ByLabel = dict[str, Any]  # label -> a number, or an array for a distribution
@@ -255,4 +255,4 @@ def check_best(case: Case, target: str, query: str, mode: str, best: float) -> N
 
 def in_logarithms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send every model down the path that extreme parameters take."""
-    monkeypatch.setattr(Recursion, "is_moderate", property(lambda recursion: False))
+    monkeypatch.setattr(Lanes, "suits", False)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import tiedseq as ts
 import twin
 from pairhmm_cases import Case, check_best, check_sums, in_logarithms, random_text, related_text
+from tiedseq.pairs.lanes import Lanes
 
 Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,6 +112,29 @@ def test_a_letter_that_is_never_in_a_gap(rare: float, mode: str) -> None:
         target, query = related_pair(seed, 60)
         check(affine_case(gap=gap), target + "T", "T" + query.replace("T", "C"), mode)
         check(affine_case(gap=gap), target.replace("T", "A"), query.replace("T", "A"), mode)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+def test_a_letter_that_never_occurs_slows_nothing(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training takes its probability to 0, and the fast recursion holds for all others; by sequence, and gap by gap."""
+    model = ts.PairHMM.affine(symmetric=False, substitution="general")
+    no_t = np.array([0.5, 0.3, 0.2, 0.0])
+    pair = np.array(model.parameters["pair"])
+    pair[3] = 0.0
+    model.set_params(values={"deletion": no_t, "pair": pair / pair.sum()})
+    target, query = related_pair(11)
+    target = target.replace("T", "G")
+    x, y = (codes.astype(np.uint8) for codes in map(affine_case().codes, (target, query)))
+    assert "T" in query
+    assert isinstance(model.recursion.passes([(x, y)]), Lanes)
+    assert not isinstance(model.recursion.passes([(x, y), (y, x)]), Lanes)
+    found = model.log_likelihood(target, query, mode=mode), model.gradient([(target, query)], mode=mode)
+    in_logarithms(monkeypatch)
+    slow = model.copy()
+    assert not isinstance(slow.recursion.passes([(x, y)]), Lanes)
+    assert_allclose(found[0], slow.log_likelihood(target, query, mode=mode), rtol=1e-12, atol=0.0)
+    for label, derivative in slow.gradient([(target, query)], mode=mode).items():
+        assert_allclose(found[1][label], derivative, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("mode", twin.MODES)

@@ -316,7 +316,7 @@ def test_too_long_a_pair_is_refused_before_the_work_starts(monkeypatch: pytest.M
 def test_what_a_posterior_takes_is_what_the_check_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system promises less than a pair takes, and only there, it is refused."""
     model, text = ts.PairHMM.affine(), "ACGT" * 100
-    needed = model.recursion._passes.memory(400, 400)
+    needed = model.recursion.passes([]).memory(400, 400)
     monkeypatch.setattr(recursion, "_SMALL_BYTES", 0)
     monkeypatch.setattr(recursion, "available_memory", lambda: needed)
     model.posterior(text, text)

@@ -29,11 +29,30 @@ Vector = NDArray[np.float64]
 
 DEPTH = 8  # past iterates that Anderson's step looks at: there are hardly more slow directions than that
 REMEMBERED = 13  # past iterates that BFGS and the gain to come look at: some slow directions take that long to show
+_NOTHING = 1e-16  # a probability of which the sum to one sees nothing
 _KEPT = 0.1  # of a probability that EM's step would give it, the least that a longer step leaves
 _SINGULAR = 1e-8  # of the largest singular value: differences that say nothing new
 _SHOWN = 1e-6  # the same, of moves whose curvature is looked at
 _CURVED = 1e-6  # share of information along a move, below which BFGS takes it for rounding
 _FLATTEST = 1e-4  # share of information of the slowest direction that is believed: less is rounding, or no maximum
+
+
+def same_zeros(past: Sequence[tuple[Vector, Vector]]) -> list[tuple[Vector, Vector]]:
+    """Return the last iterates, as far back as what EM's last step leaves at zero was there already, or as good as.
+
+    No combination of these revives a zero, and the way of a value that is at its end does not count as curvature.
+
+    Parameters
+    ----------
+    past : sequence of (values, values after EM's step), oldest first
+    """
+    gone = past[-1][1] == 0.0
+    kept = [past[-1]]
+    for values in reversed(past[:-1]):
+        if max(float(side[gone].max(initial=0.0)) for side in values) > _NOTHING:
+            break
+        kept.append(values)
+    return [(np.where(gone, 0.0, before), np.where(gone, 0.0, after)) for before, after in reversed(kept)]
 
 
 def anderson_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:

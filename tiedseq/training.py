@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left
+from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, same_zeros
 from .checkpoints import Checkpoint
 from .errors import ArgumentError, ConvergenceWarning
 from .options import checked_flag, with_changes
@@ -248,7 +248,7 @@ def _next_values(trainee: Trainee, statistics: Statistics, run: Run, options: Op
         return plain
     run.past = [*run.past[1 - REMEMBERED :], [values.tolist(), plain.tolist()]]
     run.usable = min(run.usable, DEPTH) + 1
-    past = [(np.array(before), np.array(after)) for before, after in run.past]
+    past = same_zeros([(np.array(before), np.array(after)) for before, after in run.past])
     slope = float(gradient @ (plain - values))
     step = anderson_step(past[-run.usable :])
     promised = float(gradient @ (step - values))

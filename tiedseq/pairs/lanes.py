@@ -47,29 +47,29 @@ _SHORTEST_CHUNK = 48
 _BATCH_CELLS = 2**26  # of pairs that are passed over in one call: a tenth of a second or two, and Ctrl-C waits for it
 
 
-def _reach(tables: PairTables, bits: float) -> int:
-    """How many cells in a row hold values that lie no more than some bits apart."""
-    return int(max(0.0, bits - tables.toll) / tables.steepness)
-
-
-def suits_lanes(tables: PairTables) -> bool:
-    """Whether values of a tile of one row a lane, and products of two, stay within float64's range."""
-    return _reach(tables, _RANGE_BITS / 2) >= _ROW_REACH
-
-
 class Lanes:
-    """Forward, backward and Viterbi of one model. For tables that suit lanes."""
+    """Forward, backward and Viterbi of one model over sequences of the symbols in x and y, if it suits these."""
 
-    def __init__(self, tables: PairTables) -> None:
+    def __init__(self, tables: PairTables, x: Codes, y: Codes) -> None:
         self.tables = tables
         self.slots = Slots(tables)
+        self._steepness = tables.steepness(x, y)
+
+    @property
+    def suits(self) -> bool:
+        """Whether values of a tile of one row a lane, and products of two, stay within float64's range."""
+        return self._reach(_RANGE_BITS / 2) >= _ROW_REACH
+
+    def _reach(self, bits: float) -> int:
+        """How many cells in a row hold values that lie no more than some bits apart."""
+        return int(max(0.0, bits - self.tables.toll) / self._steepness)
 
     # ---- plan and memory
     # ------------------------------------------------------------------------------------------------
 
     def _plan(self, n: int, m: int, keep: bool) -> Plan:
         """How pairs of at most these lengths are cut up; `keep`: forward is kept for backward or for tracing back."""
-        reach = _reach(self.tables, _RANGE_BITS / 2 if keep else _RANGE_BITS)  # what is kept will be multiplied
+        reach = self._reach(_RANGE_BITS / 2 if keep else _RANGE_BITS)  # what is kept will be multiplied
         height = max(1, min(_TALLEST, reach // _ROW_REACH, (n + LANES) // LANES))
         period = max(1, min(_LONGEST, reach - height))
         settling = max(1, reach // (2 * height))

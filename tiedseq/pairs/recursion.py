@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tiedseq.errors import ResourceError
 
-from .lanes import Lanes, suits_lanes
+from .lanes import Lanes
 from .logarithms import Logarithms
 from .memory import available_memory
 from .modes import check_mode, empty_box_count, log_box_count
@@ -61,14 +61,30 @@ class Recursion:
     def __init__(self, tables: PairTables) -> None:
         self.tables = tables
 
+    @cached_property
+    def _lanes(self) -> Lanes:
+        """The fast ones, as over sequences of every symbol."""
+        every = np.arange(self.tables.symbol_background.size, dtype=np.uint8)
+        return Lanes(self.tables, every, every)
+
+    @cached_property
+    def _logarithms(self) -> Logarithms:
+        return Logarithms(self.tables)
+
     @property
     def is_moderate(self) -> bool:
         """Whether float64 with one exponent a lane holds every value that matters (else: logarithms, cell by cell)."""
-        return suits_lanes(self.tables)
+        return self._lanes.suits
 
-    @cached_property
-    def _passes(self) -> Lanes | Logarithms:
-        return Lanes(self.tables) if self.is_moderate else Logarithms(self.tables)
+    def passes(self, pairs: list[tuple[Codes, Codes]]) -> Lanes | Logarithms:
+        """Return the fast ones if the values that these sequences meet let them: training leaves a letter that never
+        occurs with probability 0, and no other letter is the worse for it.
+        """
+        if self.is_moderate or not pairs:
+            return self._lanes
+        x, y = (np.unique(np.concatenate([np.zeros(0, np.uint8), *side])) for side in zip(*pairs, strict=True))
+        lanes = Lanes(self.tables, x, y)
+        return lanes if lanes.suits else self._logarithms
 
     @contextmanager
     def _enough_memory(self, pairs: list[tuple[Codes, Codes]]) -> Iterator[None]:
@@ -79,12 +95,13 @@ class Recursion:
             n, m = max(((x.size, y.size) for x, y in pairs), key=math.prod)
             raise ResourceError(
                 f"there is not enough memory for sequences of {n:,} and {m:,} letters, whose posterior takes "
-                f"{self._passes.memory(n, m) / 1e9:.1f} GB: align shorter pieces"
+                f"{self.passes(pairs).memory(n, m) / 1e9:.1f} GB: align shorter pieces"
             ) from error
 
     def check_memory(self, pairs: list[tuple[Codes, Codes]], numbers: Sequence[int] | None = None) -> None:
         """Raise ResourceError if there is not the memory for the posterior of some pair, before anything is done."""
-        needed = [self._passes.memory(x.size, y.size) for x, y in pairs]
+        passes = self.passes(pairs)
+        needed = [passes.memory(x.size, y.size) for x, y in pairs]
         most = max(needed, default=0)
         if most <= _SMALL_BYTES:
             return
@@ -108,7 +125,7 @@ class Recursion:
         """
         check_mode(mode)
         with self._enough_memory(pairs):
-            return self._passes.log_totals(pairs, mode) + self._log_outside(pairs, mode)
+            return self.passes(pairs).log_totals(pairs, mode) + self._log_outside(pairs, mode)
 
     def _log_outside(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """What turns ln of the odds of all boxes into ln P, for every pair."""
@@ -127,7 +144,7 @@ class Recursion:
         check_mode(mode)
         self.check_memory([(x, y)])
         with self._enough_memory([(x, y)]):
-            sums = self._passes.posterior_sums(x, y, mode, threshold)
+            sums = self.passes([(x, y)]).posterior_sums(x, y, mode, threshold)
         target, query = (np.clip(1.0 - matched, 0.0, 1.0) for matched in (sums.target_matched, sums.query_matched))
         return Posterior(sums.log_total + float(self._log_outside([(x, y)], mode)[0]), sums.pairs, target, query)
 
@@ -150,7 +167,7 @@ class Recursion:
             numbers = range(len(pairs))
         self.check_memory(pairs, numbers)
         with self._enough_memory(pairs):
-            sums = self._passes.derivative_sums(pairs, mode, weights)
+            sums = self.passes(pairs).derivative_sums(pairs, mode, weights)
         for number in np.flatnonzero(sums.log_totals == -np.inf)[:1].tolist():
             x, y = pairs[number]
             raise impossible(x.size, y.size, mode, None if numbers is None else numbers[number])
@@ -182,7 +199,7 @@ class Recursion:
         check_mode(mode)
         self.check_memory([(x, y)])
         with self._enough_memory([(x, y)]):
-            cells = self._passes.best_cells(x, y, mode)
+            cells = self.passes([(x, y)]).best_cells(x, y, mode)
         best = log_path(self.tables, x, y, cells, mode) if cells.size else -math.inf
         empty = log_path(self.tables, x, y, cells[:0], mode)
         if max(best, empty) == -math.inf:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,9 +94,9 @@ class PairTables:
             logs = [np.log(emission) for emission in self.symbol_emissions]
         return [log - (below[:, None] + below if log.ndim == 2 else below) for log in logs]
 
-    @cached_property
-    def steepness(self) -> float:
-        """Bits by which values may change from a cell to its neighbour; infinity where gaps do not bound it.
+    def steepness(self, x: Codes, y: Codes) -> float:
+        """Bits by which values may change from a cell to its neighbour, for sequences of the symbols in x and y;
+        infinity where gaps do not bound it.
 
         Cells next to each other lead to the same places by way of gaps: what the one can reach the other reaches at the
         price of one more gap letter on each side. So their values differ by that price and what letters are worth that
@@ -105,13 +105,16 @@ class PairTables:
         """
         if not _strongly_connected(self.transitions > 0) or not np.any(self.start > 0):
             return math.inf
-        worth = max(0.0, *(float(odds.max()) for odds in self.log_odds))
-        return (self._gap_price("x") + self._gap_price("y") + 2 * worth) / math.log(2.0) + 1
+        places: dict[str, Any] = {"xy": np.ix_(x, y), "x": x, "y": y}
+        odds = [odds[places[kind]] for kind, odds in zip(self.kinds, self.log_odds, strict=True)]
+        worth = max(float(of_state.max(initial=0.0)) for of_state in odds)
+        price = self._gap_price("x", odds) + self._gap_price("y", odds)
+        return (price + 2 * worth) / math.log(2.0) + 1
 
-    def _gap_price(self, kind: str) -> float:
+    def _gap_price(self, kind: str, log_odds: list[Floats]) -> float:
         """What one more letter of the dearest kind costs in the gap state that extends most cheaply, in nats."""
         odds = [
-            math.log(self.transitions[s, s]) + float(self.log_odds[s].min())
+            math.log(self.transitions[s, s]) + float(log_odds[s].min(initial=0.0))
             for s in range(len(self.kinds))
             if self.kinds[s] == kind and self.transitions[s, s] > 0.0
         ]
