@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.chains.observations import is_one_of_letters, observations_of
 from tiedseq.errors import ArgumentError, SequenceError
+from tiedseq.options import as_float
 
 from .signal import Batch, Signal, padding
 
@@ -138,4 +139,7 @@ def as_real(entry: Any, dtype: Any) -> Array:
     if found.dtype.kind in "cmM":
         raise TypeError(f"they are of dtype {found.dtype}")
     with np.errstate(over="ignore"):
-        return np.asarray(found, dtype)
+        try:
+            return np.asarray(found, dtype)
+        except OverflowError:  # whole numbers of Python, as 10**400
+            return np.array([as_float(number) for number in found.ravel()], dtype).reshape(found.shape)
