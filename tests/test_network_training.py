@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -439,6 +440,16 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], message: str)
         nn.Classifier(small(), **options)
     with pytest.raises(ts.ArgumentError, match=message):
         nn.Classifier(small()).fit(*examples(10), **options)
+
+
+def test_options_are_numbers_of_any_type() -> None:
+    X, y = examples(20)
+    given: list[dict[str, Any]] = [
+        {"learning_rate": 0.25, "weight_decay": 0.5},
+        {"learning_rate": Fraction(1, 4), "weight_decay": Fraction(1, 2)},
+    ]
+    plain, other = (nn.Classifier(small(), max_epochs=2, random_state=0, **options).fit(X, y) for options in given)
+    assert plain.history_ == other.history_
 
 
 def test_unknown_options_and_executors_are_refused() -> None:
