@@ -344,7 +344,7 @@ def test_any_number_of_threads_gives_the_same(monkeypatch: pytest.MonkeyPatch) -
 def test_restarts_callbacks_and_going_on() -> None:
     X, paths = drawn(np.random.default_rng(15), 5, 40)
     model = hybrid(TWO, decay=1.0)
-    with pytest.warns(ts.ConvergenceWarning, match="max_iter=3"):
+    with pytest.warns(ts.ConvergenceWarning, match="max_iter=3 iterations, and it takes 5 to see whether"):
         model.fit(X, paths=paths, max_iter=3)
     assert len(model.history_) == 4
     reached = model.history_[-1]

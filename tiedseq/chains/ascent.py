@@ -163,10 +163,12 @@ class _Climb:
             if not self.why:  # no step along the line gains anything: this is the top, as closely as it can be seen
                 self.converged = len(self.history) <= self.options.max_iter
         if not self.converged and not self.why:
+            gained = self._gained()
+            said = f" with {gained:.3g} nats gained in the last {_LOOK_BACK}, more than tol={self.options.tol:g}"
+            early = f", and it takes {_LOOK_BACK} to see whether it has converged"
             self.why = (
-                f"Training stopped after max_iter={self.options.max_iter} iterations with {self._gained():.3g} nats "
-                f"gained in the last {_LOOK_BACK}, more than tol={self.options.tol:g}; raise max_iter, or continue "
-                "with warm_start=True."
+                f"Training stopped after max_iter={self.options.max_iter} iterations"
+                f"{said if np.isfinite(gained) else early}; raise max_iter, or continue with warm_start=True."
             )
         values = self.objective.values(point).tolist()
         return Run(values, self.history, converged=self.converged, finished=True, why=self.why)
