@@ -411,6 +411,29 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(n_init: int, tmp_path:
     assert shown == [(restart, iteration) for restart in range(n_init) for iteration in range(13)]
 
 
+@pytest.mark.parametrize(
+    ("where", "value"), [(["start"], [0.5]), (["start"], None), (["found", 0], [1.0, [2.0]]), (["told"], "many")]
+)
+def test_a_damaged_checkpoint_is_refused(where: list[Any], value: Any, tmp_path: Path) -> None:
+    X, paths = drawn(np.random.default_rng(22), 3, 30)
+    file = tmp_path / "state.json"
+
+    def stop(now: Iteration) -> None:
+        if now.iteration == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hybrid(TWO).fit(X, paths=paths, checkpoint=file, callback=stop)
+    document = json.loads(file.read_text())
+    part = document["runs"][0]
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    file.write_text(json.dumps(document))
+    with pytest.raises(ts.InputError, match="the checkpoint is damaged: remove it to start anew"):
+        hybrid(TWO).fit(X, paths=paths, checkpoint=file)
+
+
 # ---- refusals -------------------------------------------------------------------------------------------------------
 
 

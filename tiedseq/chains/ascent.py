@@ -85,7 +85,8 @@ def ascend(parameters: ConditionalParameters, observations: Any, batches: Sequen
     checkpoint = Checkpoint(options.checkpoint, lambda: _digest(parameters, observations, batches, options))
     seeds = generators(options.random_state, options.n_init)
     starts = [parameters.vector, *(parameters.redrawn(None, generator) for generator in seeds[1:])]
-    restarts = checkpoint.read(_Restart.of_state) or [_Restart(Evaluations(start)) for start in starts]
+    kept = checkpoint.read(lambda state: _Restart.of_state(state, len(starts[0])))
+    restarts = kept or [_Restart(Evaluations(start)) for start in starts]
     runs = []
     told = sum(restart.told for restart in restarts)
     with progress(options, told) as show, mapping(options.executor) as run:
@@ -113,8 +114,8 @@ class _Restart:
         return {**self.evaluations.state(), "told": self.told}
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> _Restart:
-        return cls(Evaluations.of_state(state), int(state["told"]))
+    def of_state(cls, state: dict[str, Any], size: int) -> _Restart:
+        return cls(Evaluations.of_state(state, size), int(state["told"]))
 
 
 def _tell(now: Iteration, restart: _Restart, restarts: Sequence[_Restart], checkpoint: Checkpoint, show: Any) -> None:
