@@ -268,3 +268,18 @@ def test_a_ragged_sequence_of_numbers_is_named(ragged: Any) -> None:
     for read in (model, of_numbers(nn.Dense(2))):
         with pytest.raises(ts.SequenceError, match=r"^Sequence 1: it is "):
             read([[[1, 2, 3]], ragged])
+
+
+def test_what_is_masked_is_not_known() -> None:
+    X, masked = np.random.default_rng(0).normal(size=(4, 5, 3)), [False, False, True, False]
+    net = of_numbers(nn.GlobalMeanPool(), nn.Dense(1))
+    with pytest.raises(ts.SequenceError, match="Sequence 2: it holds numbers that are not finite"):
+        net(np.ma.array(X, mask=np.broadcast_to(np.reshape(masked, (4, 1, 1)), X.shape)))
+    with pytest.raises(ts.ArgumentError, match=r"y\[2\] is nan, which is not finite"):
+        nn.Regressor(net).fit(X, np.ma.array([1, 2, 999, 4], mask=masked))
+    with pytest.raises(ts.ArgumentError, match=r"sample_weight\[2\] is nan"):
+        nn.Classifier(net).fit(X, [0, 1, 0, 1], np.ma.array(np.ones(4), mask=masked))
+    with pytest.raises(ts.ArgumentError, match=r"y\[2\] is None: leave out sequences without a label"):
+        nn.Classifier(net).fit(X, np.ma.array([0, 1, 7, 1], mask=masked))
+    each = nn.Labeller(of_numbers(nn.Dense(2)), max_epochs=1).fit(X[0, :4], np.ma.array([0, 1, 7, 1], mask=masked))
+    assert each.classes_.tolist() == [0, 1]

@@ -128,7 +128,7 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
 
 
 def as_real(entry: Any, dtype: Any) -> Array:
-    """Return numbers in a dtype, infinite where they are beyond its range.
+    """Return numbers in a dtype, infinite where they are beyond its range, NaN where they are masked.
 
     Raises TypeError or ValueError for what are no real numbers: complex ones and times too, which NumPy would cast.
     """
@@ -140,6 +140,7 @@ def as_real(entry: Any, dtype: Any) -> Array:
         raise TypeError(f"they are of dtype {found.dtype}")
     with np.errstate(over="ignore"):
         try:
-            return np.asarray(found, dtype)
+            real = np.asarray(found, dtype)
         except OverflowError:  # whole numbers of Python, as 10**400
-            return np.array([as_float(number) for number in found.ravel()], dtype).reshape(found.shape)
+            real = np.array([as_float(number) for number in found.ravel()], dtype).reshape(found.shape)
+    return np.where(np.ma.getmaskarray(entry), dtype(np.nan), real) if isinstance(entry, np.ma.MaskedArray) else real

@@ -192,6 +192,9 @@ def _plain(y: Any, name: str) -> Array:
         raise ArgumentError(f"{name} is None; give a label for each sequence.")
     if hasattr(y, "to_numpy"):
         y = y.to_numpy()
+    if isinstance(y, np.ma.MaskedArray):
+        hidden, y = np.ma.getmaskarray(y), y.data.astype(object)
+        y[hidden] = None
     if not isinstance(y, np.ndarray):
         if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
             raise ArgumentError(f"{name} is of type {type(y).__name__}; give a list, an entry for each sequence.")
