@@ -224,3 +224,62 @@ def test_what_is_missing_among_sequences_is_named(missing: Any) -> None:
         nn.Sequential(nn.Conv1D(2, 3))(["ACGT", missing])
     with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
         ts.HMM.ergodic(2, alphabet=ts.DNA).score(["ACGT", missing])
+
+
+BEYOND = 10**400  # of Python, and no float
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Classifier(of_numbers(nn.Dense(1)), learning_rate=BEYOND), "learning_rate must be a finite number"),
+        (lambda: nn.Weight("w", ts.Ties([0]), -BEYOND), "scale must be a finite number"),
+        (lambda: nn.motifs(nn.Sequential(nn.Conv1D(1, 3)), "ACGT", share=BEYOND), "share must be a probability"),
+        (lambda: nn.Emissions(of_numbers(nn.Dense(2)), decay=BEYOND), "decay=1000.* must be a number"),
+        (
+            lambda: nn.from_state_dict(of_numbers(nn.Dense(1)), {"0.weight": [[BEYOND, 1, 1]], "0.bias": [0]}),
+            "holds numbers that are not finite",
+        ),
+        (lambda: of_numbers(nn.Dense(1))([[[1, BEYOND, 1]]]), "not finite in float32; replace or scale"),
+        (
+            lambda: nn.Classifier(rows(), class_weight={0: BEYOND}).fit([[1], [2]], [0, 1]),
+            r"class_weight\[0\] is 1000.* must be a finite number",
+        ),
+        (lambda: nn.Regressor(rows()).fit([[1], [2]], [1, -BEYOND]), r"y\[1\] is -inf, which is not finite"),
+        (lambda: nn.Regressor(rows()).fit([[1], [2]], [1, 2], [1, BEYOND]), r"sample_weight\[1\] is inf"),
+        (lambda: nn.Conv1D(2, 3, padding=BEYOND), "padding=1000.* must be 2147483648 positions at most"),
+        (lambda: nn.MaxPool(2, stride=BEYOND), "stride=1000.* must be 2147483648 positions at most"),
+    ],
+)
+def test_whole_numbers_beyond_all_floats_are_refused(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ts.TiedseqError, match=message):
+        call()
+
+
+def rows() -> nn.Sequential:
+    return nn.Sequential(nn.Dense(1), input=nn.Signal(1, positions=False), random_state=0)
+
+
+@pytest.mark.parametrize("ragged", [[[1, 2, 3], [1, 2]], [[1, 2, 3], None]])
+def test_a_ragged_sequence_of_numbers_is_named(ragged: Any) -> None:
+    transitions = {"a": {"a": 0.5, "b": 0.5}, "b": {"a": 0.5, "b": 0.5}}
+    emissions = nn.Emissions(of_numbers(nn.Dense(2)))
+    model: Callable[[Any], Any] = ts.HMM(transitions=transitions, emissions=emissions).predict
+    for read in (model, of_numbers(nn.Dense(2))):
+        with pytest.raises(ts.SequenceError, match=r"^Sequence 1: it is "):
+            read([[[1, 2, 3]], ragged])
+
+
+def test_what_is_masked_is_not_known() -> None:
+    X, masked = np.random.default_rng(0).normal(size=(4, 5, 3)), [False, False, True, False]
+    net = of_numbers(nn.GlobalMeanPool(), nn.Dense(1))
+    with pytest.raises(ts.SequenceError, match="Sequence 2: it holds numbers that are not finite"):
+        net(np.ma.array(X, mask=np.broadcast_to(np.reshape(masked, (4, 1, 1)), X.shape)))
+    with pytest.raises(ts.ArgumentError, match=r"y\[2\] is nan, which is not finite"):
+        nn.Regressor(net).fit(X, np.ma.array([1, 2, 999, 4], mask=masked))
+    with pytest.raises(ts.ArgumentError, match=r"sample_weight\[2\] is nan"):
+        nn.Classifier(net).fit(X, [0, 1, 0, 1], np.ma.array(np.ones(4), mask=masked))
+    with pytest.raises(ts.ArgumentError, match=r"y\[2\] is None: leave out sequences without a label"):
+        nn.Classifier(net).fit(X, np.ma.array([0, 1, 7, 1], mask=masked))
+    each = nn.Labeller(of_numbers(nn.Dense(2)), max_epochs=1).fit(X[0, :4], np.ma.array([0, 1, 7, 1], mask=masked))
+    assert each.classes_.tolist() == [0, 1]

@@ -344,7 +344,7 @@ def test_any_number_of_threads_gives_the_same(monkeypatch: pytest.MonkeyPatch) -
 def test_restarts_callbacks_and_going_on() -> None:
     X, paths = drawn(np.random.default_rng(15), 5, 40)
     model = hybrid(TWO, decay=1.0)
-    with pytest.warns(ts.ConvergenceWarning, match="max_iter=3"):
+    with pytest.warns(ts.ConvergenceWarning, match="max_iter=3 iterations, and it takes 5 to see whether"):
         model.fit(X, paths=paths, max_iter=3)
     assert len(model.history_) == 4
     reached = model.history_[-1]
@@ -409,6 +409,29 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(n_init: int, tmp_path:
     assert not file.exists() and model.history_ == whole.history_
     assert_same(model, whole)
     assert shown == [(restart, iteration) for restart in range(n_init) for iteration in range(13)]
+
+
+@pytest.mark.parametrize(
+    ("where", "value"), [(["start"], [0.5]), (["start"], None), (["found", 0], [1.0, [2.0]]), (["told"], "many")]
+)
+def test_a_damaged_checkpoint_is_refused(where: list[Any], value: Any, tmp_path: Path) -> None:
+    X, paths = drawn(np.random.default_rng(22), 3, 30)
+    file = tmp_path / "state.json"
+
+    def stop(now: Iteration) -> None:
+        if now.iteration == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hybrid(TWO).fit(X, paths=paths, checkpoint=file, callback=stop)
+    document = json.loads(file.read_text())
+    part = document["runs"][0]
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    file.write_text(json.dumps(document))
+    with pytest.raises(ts.InputError, match="the checkpoint is damaged: remove it to start anew"):
+        hybrid(TWO).fit(X, paths=paths, checkpoint=file)
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------

@@ -393,8 +393,14 @@ def test_other_arguments_are_refused() -> None:
         regressor.fit(X[:2], [0.0, np.inf])
     with pytest.raises(ts.ArgumentError, match="y must hold numbers"):
         regressor.fit(X[:2], ["a", "b"])
+    for constant in (1.0, 0.1, 1 / 3):  # of which means are right only up to rounding
+        with pytest.raises(ts.ArgumentError, match="y is constant"):
+            regressor.fit(X, np.arange(10.0)).score(X, np.full(10, constant))
     with pytest.raises(ts.ArgumentError, match="y is constant"):
-        regressor.fit(X, np.arange(10.0)).score(X, np.ones(10))
+        regressor.score(X, np.arange(10.0), [1.0] + [0.0] * 9)
+    for size in (1e-200, 1e-160):
+        with pytest.raises(ts.ArgumentError, match="squares are beyond float64"):
+            regressor.score(X, np.arange(10.0) * size)
 
 
 def test_labels_of_positions_that_do_not_fit_are_refused() -> None:

@@ -66,6 +66,20 @@ def test_biopython_reads_what_is_written(tmp_path: Path, form: str) -> None:
     np.testing.assert_allclose(ours / ours.sum(axis=0), theirs / theirs.sum(axis=0), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("form", ["meme", "jaspar", "transfac"])
+def test_motifs_of_others_get_a_name_that_fits_a_line(form: str, tmp_path: Path) -> None:
+    from Bio import motifs
+
+    first, second = motifs.create(["ACG", "AAG"]), motifs.create(["TTG", "AAG"])
+    second.name = "my\nmotif"
+    nn.write_motifs([first, second], tmp_path / "found", form)
+    with open(tmp_path / "found") as file:
+        found = motifs.parse(file, {"meme": "minimal"}.get(form, form))
+    field = {"meme": lambda each: each.name, "jaspar": lambda each: each.matrix_id, "transfac": lambda each: each["ID"]}
+    assert [field[form](each).split()[0] for each in found] == ["motif_0", "my"]
+    assert (first.name or "", second.name) == ("", "my\nmotif")
+
+
 @pytest.mark.small
 def test_proteins_have_no_strands(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Conv1D(1, width=2, bias=False), input=ts.PROTEIN)

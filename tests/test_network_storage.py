@@ -117,6 +117,37 @@ def test_what_was_learnt_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [-5, 2**63, 2**63 + 1],
+        [1, 2**64 - 2, 2**64 - 1],
+        [2**70, 2**70 + 1, 3],
+        np.array([1, 2**64 - 2, 2**64 - 1], np.uint64),
+        [np.uint64(2**64 - 1), np.uint64(2**64 - 2), np.int64(-1)],
+        np.array([0, 1, 2], np.longdouble),
+    ],
+)
+def test_labels_are_whole_numbers_of_any_size(labels: Any, tmp_path: Path) -> None:
+    net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(3))
+    model = nn.Classifier(net, max_epochs=200, learning_rate=0.3, random_state=0).fit(["AAA", "CCC", "GGG"], labels)
+    expected = [int(label) for label in labels]
+    model.save(tmp_path / "model.json")
+    for each in (model, ts.load(tmp_path / "model.json")):
+        assert each.classes_.tolist() == sorted(expected) and each.predict(["AAA", "CCC", "GGG"]).tolist() == expected
+        assert each.score(["AAA", "CCC", "GGG"], labels) == 1.0
+
+
+@pytest.mark.small
+def test_labels_of_positions_are_whole_numbers_of_any_size() -> None:
+    y = [np.array([2**64 - 1, 2**64 - 2], np.uint64), np.array([-7, 2])]
+    model = nn.Labeller(nn.Sequential(nn.Conv1D(4, 1)), max_epochs=300, learning_rate=0.3, random_state=0)
+    model.fit(["AC", "GT"], y)
+    assert [each.tolist() for each in model.predict(["AC", "GT"])] == [each.tolist() for each in y]
+    assert repr(model.score(["AC", "GT"], y)) == "1.0"
+
+
+@pytest.mark.small
 def test_arguments_of_all_kinds_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     class Anything(nn.Dense):
         """Takes what layers might take; two places may hold one layer."""

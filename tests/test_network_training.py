@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,55 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         nn.Classifier(small(), checkpoint=file, random_state=0).fit(X, y, optimiser="lbfgs")
 
 
+DAMAGE: list[tuple[list[Any], list[Any]]] = [
+    (["history"], ["", 3, [None]]),
+    (["validation_history"], [None, [], [None, 1.0], [{}, 1.0]]),
+    (["seed"], [-1, "x", None]),
+    (["best_epoch"], [None, 5, []]),
+    (["values"], [[1.0], {}, 3, [None]]),
+    (["best"], [[1.0], {}, 3]),
+    (["adam", "mean"], [[0.0]]),
+    (["adam", "square"], [[0.0]]),
+    (["adam", "mean", 0], [10**400, None]),
+    (["told"], [[1]]),
+]
+DAMAGE_OF_LBFGS: list[tuple[list[Any], list[Any]]] = [
+    (["start"], [[0.0], 1.0, None]),
+    (["found", 0], [[1.0, [2.0]], [1.0], 3]),
+]
+DAMAGED = [
+    (optimiser, where, value)
+    for optimiser, damage in (("adam", DAMAGE), ("lbfgs", DAMAGE_OF_LBFGS))
+    for where, values in damage
+    for value in values
+]
+
+
+@pytest.mark.small
+@pytest.mark.parametrize(("optimiser", "where", "value"), DAMAGED)
+def test_a_damaged_checkpoint_is_refused(optimiser: str, where: list[Any], value: Any, tmp_path: Path) -> None:
+    path, (X, y) = tmp_path / "checkpoint", examples(20)
+
+    def net() -> nn.Sequential:
+        return nn.Sequential(nn.Conv1D(2, 3), nn.GlobalMaxPool(), nn.Dense(1), dtype="float64")
+
+    def interrupt(epoch: nn.Epoch) -> None:
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"optimiser": optimiser, "validation": 0.2, "checkpoint": path, "random_state": 0}
+    with pytest.raises(KeyboardInterrupt):
+        nn.Classifier(net(), callback=interrupt, **options).fit(X, y)
+    document = json.loads(path.read_text())
+    part = document["runs"][0]
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(ts.InputError, match="the checkpoint is damaged: remove it to start anew"):
+        nn.Classifier(net(), **options).fit(X, y)
+
+
 def test_a_checkpoint_does_not_mind_in_which_order_classes_are_named(tmp_path: Path) -> None:
     X, y = examples(40)
     file, weights = tmp_path / "checkpoint", {"with": 2.0, "without": 1.0}
@@ -439,6 +489,16 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], message: str)
         nn.Classifier(small(), **options)
     with pytest.raises(ts.ArgumentError, match=message):
         nn.Classifier(small()).fit(*examples(10), **options)
+
+
+def test_options_are_numbers_of_any_type() -> None:
+    X, y = examples(20)
+    given: list[dict[str, Any]] = [
+        {"learning_rate": 0.25, "weight_decay": 0.5},
+        {"learning_rate": Fraction(1, 4), "weight_decay": Fraction(1, 2)},
+    ]
+    plain, other = (nn.Classifier(small(), max_epochs=2, random_state=0, **options).fit(X, y) for options in given)
+    assert plain.history_ == other.history_
 
 
 def test_unknown_options_and_executors_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import multiprocessing
 import os
@@ -505,6 +506,31 @@ def test_a_checkpoint_of_something_else_is_refused(sequences: list[str], tmp_pat
         model().fit(sequences, checkpoint=tmp_path)
     with pytest.raises(ResourceError):
         model().fit(sequences, checkpoint=tmp_path / "nowhere" / "checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("values", value) for value in ([0.5], None, 3, [None])),
+        *((name, value) for name in ("history", "expected") for value in (3, [None], None)),
+        *(("past", value) for value in (3, [[1]], [[[0.5], [0.5]]])),
+        *(("why", 3), ("remarks", [3]), ("usable", "x"), ("else", 1)),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(name: str, value: Any, sequences: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+
+    def interrupt(now: Iteration) -> None:
+        if now.iteration == 2:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        model().fit(sequences, checkpoint=file, callback=interrupt)
+    document = json.loads(file.read_text())
+    document["runs"][0][name] = value
+    file.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="the checkpoint is damaged: remove it to start anew"):
+        model().fit(sequences, checkpoint=file)
 
 
 # ---- progress --------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Checkpoint:
             )
         try:
             return [run_of(state) for state in runs]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError("the checkpoint is damaged: remove it to start anew", name) from error
 
     def write(self, runs: list[dict[str, Any]]) -> None:
@@ -112,7 +112,15 @@ class Evaluations:
         return {"start": self.start.tolist(), "found": self.found}
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> Evaluations:
-        """Return those that `state` described."""
-        found = [(float(value), [float(slope) for slope in gradient]) for value, gradient in state["found"]]
-        return cls(np.array(state["start"], float), found)
+    def of_state(cls, state: dict[str, Any], size: int) -> Evaluations:
+        """Return those, of so many values, that `state` described. Raises TypeError or ValueError if it is damaged."""
+        found = [(float(value), vector_of(gradient, size).tolist()) for value, gradient in state["found"]]
+        return cls(vector_of(state["start"], size), found)
+
+
+def vector_of(entry: Any, size: int) -> Vector:
+    """Return so many numbers of a checkpoint. Raises TypeError or ValueError for anything else."""
+    found = np.array(entry, np.float64)
+    if found.shape != (size,) or np.isnan(found).any():
+        raise ValueError(f"{size} numbers are needed")
+    return found

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, same_zeros
-from .checkpoints import Checkpoint
+from .checkpoints import Checkpoint, vector_of
 from .errors import ArgumentError, ConvergenceWarning
 from .options import checked_flag, with_changes
 from .random_state import RandomState, generators
@@ -179,6 +179,18 @@ class Run:
     why: str = ""
     remarks: list[str] = field(default_factory=list)  # on the values where it ended
 
+    @classmethod
+    def of_state(cls, state: dict[str, Any], size: int) -> Run:
+        """Return the run, of so many values, in a checkpoint. Raises TypeError or ValueError if it is damaged."""
+        run = cls(**state)
+        run.values = vector_of(run.values, size).tolist()
+        run.past = [[vector_of(side, size).tolist() for side in (before, after)] for before, after in run.past]
+        run.history, run.expected = (list(map(float, each)) for each in (run.history, run.expected))
+        run.usable = int(run.usable)
+        if not isinstance(run.why, str) or not all(isinstance(remark, str) for remark in run.remarks):
+            raise TypeError("what is said is no text")
+        return run
+
 
 def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
     """Train from the current values and from restarts; leave the best values in the trainee, and return its run.
@@ -188,7 +200,9 @@ def train(trainee: Trainee, batches: Sequence[Any], options: Options) -> Run:
     checkpoint = Checkpoint(options.checkpoint, lambda: trainee.digest(batches, options))
     seeds = generators(options.random_state, options.n_init)
     starts = [trainee.values, *(trainee.redraw(generator) for generator in seeds[1:])]
-    runs = checkpoint.read(lambda state: Run(**state)) or [Run(start.tolist()) for start in starts]
+    runs = checkpoint.read(lambda state: Run.of_state(state, len(starts[0]))) or [
+        Run(start.tolist()) for start in starts
+    ]
     done = sum(len(run.history) for run in runs)
     with progress(options, done) as show, spreading(options.executor) as run:
         for number in range(len(runs)):

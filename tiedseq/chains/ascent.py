@@ -85,7 +85,8 @@ def ascend(parameters: ConditionalParameters, observations: Any, batches: Sequen
     checkpoint = Checkpoint(options.checkpoint, lambda: _digest(parameters, observations, batches, options))
     seeds = generators(options.random_state, options.n_init)
     starts = [parameters.vector, *(parameters.redrawn(None, generator) for generator in seeds[1:])]
-    restarts = checkpoint.read(_Restart.of_state) or [_Restart(Evaluations(start)) for start in starts]
+    kept = checkpoint.read(lambda state: _Restart.of_state(state, len(starts[0])))
+    restarts = kept or [_Restart(Evaluations(start)) for start in starts]
     runs = []
     told = sum(restart.told for restart in restarts)
     with progress(options, told) as show, mapping(options.executor) as run:
@@ -113,8 +114,8 @@ class _Restart:
         return {**self.evaluations.state(), "told": self.told}
 
     @classmethod
-    def of_state(cls, state: dict[str, Any]) -> _Restart:
-        return cls(Evaluations.of_state(state), int(state["told"]))
+    def of_state(cls, state: dict[str, Any], size: int) -> _Restart:
+        return cls(Evaluations.of_state(state, size), int(state["told"]))
 
 
 def _tell(now: Iteration, restart: _Restart, restarts: Sequence[_Restart], checkpoint: Checkpoint, show: Any) -> None:
@@ -163,10 +164,12 @@ class _Climb:
             if not self.why:  # no step along the line gains anything: this is the top, as closely as it can be seen
                 self.converged = len(self.history) <= self.options.max_iter
         if not self.converged and not self.why:
+            gained = self._gained()
+            said = f" with {gained:.3g} nats gained in the last {_LOOK_BACK}, more than tol={self.options.tol:g}"
+            early = f", and it takes {_LOOK_BACK} to see whether it has converged"
             self.why = (
-                f"Training stopped after max_iter={self.options.max_iter} iterations with {self._gained():.3g} nats "
-                f"gained in the last {_LOOK_BACK}, more than tol={self.options.tol:g}; raise max_iter, or continue "
-                "with warm_start=True."
+                f"Training stopped after max_iter={self.options.max_iter} iterations"
+                f"{said if np.isfinite(gained) else early}; raise max_iter, or continue with warm_start=True."
             )
         values = self.objective.values(point).tolist()
         return Run(values, self.history, converged=self.converged, finished=True, why=self.why)

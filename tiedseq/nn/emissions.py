@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.options import as_float
 from tiedseq.specification import Parameter
 
 from .inputs import gathered, sequences_of
@@ -84,7 +85,7 @@ class Emissions:
         if not isinstance(network, Sequential):
             raise ArgumentError(f"network={network!r} must be an nn.Sequential.")
         is_number = isinstance(decay, int | float | np.number) and not isinstance(decay, bool)
-        if not (is_number and 0.0 <= decay < np.inf):
+        if not (is_number and 0.0 <= as_float(decay) < np.inf):
             raise ArgumentError(f"decay={decay!r} must be a number of 0 or more.")
         if not isinstance(outputs, Mapping | None):
             raise ArgumentError(f"outputs={outputs!r} must map every state to an output, or to several in a tuple.")
@@ -169,7 +170,10 @@ class NetworkPotentials:
 
     def sequence(self, X: Any) -> Array:
         """Return one sequence of numbers as an array (T, channels). SequenceError where it is none."""
-        array = np.asarray(X)
+        try:
+            array = np.asarray(X)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise SequenceError(f"it is ragged, or no array of numbers (length, {self.n_channels})") from error
         if array.ndim > 2:
             raise SequenceError(
                 f"it has the shape {array.shape}; a sequence is (length, {self.n_channels}), and many are a list"

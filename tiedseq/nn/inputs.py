@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.chains.observations import is_one_of_letters, observations_of
 from tiedseq.errors import ArgumentError, SequenceError
+from tiedseq.options import as_float
 
 from .signal import Batch, Signal, padding
 
@@ -127,7 +128,7 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
 
 
 def as_real(entry: Any, dtype: Any) -> Array:
-    """Return numbers in a dtype, infinite where they are beyond its range.
+    """Return numbers in a dtype, infinite where they are beyond its range, NaN where they are masked.
 
     Raises TypeError or ValueError for what are no real numbers: complex ones and times too, which NumPy would cast.
     """
@@ -138,4 +139,8 @@ def as_real(entry: Any, dtype: Any) -> Array:
     if found.dtype.kind in "cmM":
         raise TypeError(f"they are of dtype {found.dtype}")
     with np.errstate(over="ignore"):
-        return np.asarray(found, dtype)
+        try:
+            real = np.asarray(found, dtype)
+        except OverflowError:  # whole numbers of Python, as 10**400
+            real = np.array([as_float(number) for number in found.ravel()], dtype).reshape(found.shape)
+    return np.where(np.ma.getmaskarray(entry), dtype(np.nan), real) if isinstance(entry, np.ma.MaskedArray) else real

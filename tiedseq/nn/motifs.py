@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,7 @@ def write_motifs(found: Iterable[Motif], path: str | os.PathLike[str], format: s
             )
     if not chosen:
         raise ArgumentError("there is no motif to write; was the network trained, and do the sequences excite it?")
+    chosen = [_named(each, number) for number, each in enumerate(chosen)]
     if format == "transfac":
         chosen = [_with_identifier(each) for each in chosen]
     text = _meme(chosen) if format == "meme" else write(chosen, format)
@@ -190,6 +192,16 @@ def _motif(name: str, counts: Array, letters: str) -> Motif:
     return found
 
 
+def _named(motif: Motif, number: int) -> Motif:
+    """A motif with a name in one line, without which a reader takes the file for damaged."""
+    name = " ".join(str(motif.name or "").split()) or f"motif_{number}"
+    if name == motif.name:
+        return motif
+    found = copy.copy(motif)
+    found.name = found.matrix_id = name
+    return found
+
+
 def _with_identifier(motif: Motif) -> Any:
     """A motif of TRANSFAC, whose name is a field of its own."""
     from Bio.motifs import transfac
@@ -197,7 +209,7 @@ def _with_identifier(motif: Motif) -> Any:
     if isinstance(motif, transfac.Motif):
         return motif
     found = transfac.Motif(alphabet=motif.alphabet, counts=motif.counts)
-    found["ID"] = motif.name or "motif"
+    found["ID"] = motif.name
     return found
 
 

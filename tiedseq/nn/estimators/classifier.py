@@ -53,7 +53,7 @@ class ClassEstimator(NetworkEstimator):
 
     @classmethod
     def _classes_of(cls, classes: Any) -> Array:
-        found = np.array(classes)
+        found = read.array_of(classes) if isinstance(classes, list) else np.array(classes)
         if found.ndim != 1 or found.tolist() != classes or not np.array_equal(np.unique(found), found):
             raise ValueError("its classes are no sorted labels of one kind")
         if len(found) < 2:

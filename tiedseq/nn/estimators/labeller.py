@@ -100,7 +100,7 @@ class Labeller(ClassEstimator):
             right, total = right + weight * float(same.sum()), total + weight * float(known.sum())
         if not total:
             raise ArgumentError("y holds no label that is known and counts.")
-        return right / total
+        return float(right / total)
 
     def _check_network(self) -> None:
         if not self.net.output.positions:

@@ -116,15 +116,15 @@ class Regressor(NetworkEstimator):
             scores, targets = np.concatenate(scores), np.concatenate(targets)
         if targets.shape != scores.shape:
             raise ArgumentError(f"y has {targets.shape[1]} numbers each, and the network gives {scores.shape[1]}.")
-        mean = np.average(targets, axis=0, weights=of_sequence)
-        with np.errstate(over="ignore"):
-            spread = of_sequence @ (targets - mean) ** 2
-            errors = of_sequence @ (targets - scores) ** 2
-        if not np.isfinite(spread + errors).all():
-            raise ArgumentError("y holds numbers whose squares are beyond float64, so that R^2 has none: scale them.")
-        if not spread.all():
+        counting = targets[of_sequence > 0.0]
+        if (counting == counting[:1]).all(axis=0).any():  # squares say so only up to rounding
             raise ArgumentError("y is constant, so that there is nothing to explain; R^2 needs numbers that differ.")
-        return float(np.mean(1.0 - errors / spread))
+        mean = np.average(targets, axis=0, weights=of_sequence)
+        with np.errstate(all="ignore"):  # what is not finite is an error
+            unexplained = (of_sequence @ (targets - scores) ** 2) / (of_sequence @ (targets - mean) ** 2)
+        if not np.isfinite(unexplained).all():
+            raise ArgumentError("y holds numbers whose squares are beyond float64, so that R^2 has none: scale them.")
+        return float(np.mean(1.0 - unexplained))
 
     @classmethod
     def _classes_of(cls, classes: Any) -> None:

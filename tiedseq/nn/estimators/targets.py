@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError
 from tiedseq.nn.inputs import as_real
+from tiedseq.options import as_float
 
 Array = NDArray[Any]
 
@@ -61,7 +62,7 @@ def codes_of(labels: Sequence[Array], classes: Array | None, unknown: bool, name
             f"{name} mixes labels that do not compare, such as text and numbers; use one kind."
         ) from error
     if there.dtype.kind == "O":
-        there = np.array(there.tolist())
+        there = array_of(there.tolist())
     if classes is not None:
         number_of = {label: number for number, label in enumerate(classes.tolist())}
         lacking = [label for label in there.tolist() if label not in number_of]
@@ -158,7 +159,7 @@ def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
     for label, weight in given.items():
         if label not in names:
             raise ArgumentError(f"class_weight= names {label!r}; the classes are {shown(classes)}.")
-        if not isinstance(weight, int | float | np.number) or not 0.0 <= weight < np.inf:
+        if not isinstance(weight, int | float | np.number) or not 0.0 <= as_float(weight) < np.inf:
             raise ArgumentError(f"class_weight[{label!r}] is {weight!r}; it must be a finite number of 0 or more.")
     found = np.array([float(given.get(label, 1.0)) for label in names])
     if not found.any():
@@ -191,16 +192,20 @@ def _plain(y: Any, name: str) -> Array:
         raise ArgumentError(f"{name} is None; give a label for each sequence.")
     if hasattr(y, "to_numpy"):
         y = y.to_numpy()
+    if isinstance(y, np.ma.MaskedArray):
+        hidden, y = np.ma.getmaskarray(y), y.data.astype(object)
+        y[hidden] = None
     if not isinstance(y, np.ndarray):
         if isinstance(y, str | bytes | Mapping) or not hasattr(y, "__iter__"):
             raise ArgumentError(f"{name} is of type {type(y).__name__}; give a list, an entry for each sequence.")
         y = list(y)
         mixed = any(label is None for label in y) or len({isinstance(label, str) for label in y}) > 1
         try:
-            y = np.array(y, object) if mixed else np.array(y)  # NumPy alone would make text of None and of numbers
+            y = np.array(y, object) if mixed else array_of(y)  # NumPy alone would make text of None and of numbers
         except ValueError as error:
             raise ArgumentError(f"{name} is ragged; give one label for each.") from error
     y = y.astype(object) if y.dtype.kind == "T" else y  # text of any length
+    y = y.astype(np.float64) if y.dtype == np.longdouble else y  # which JSON has not
     if y.dtype.kind not in "biufUO":
         raise ArgumentError(f"{name} is of dtype {y.dtype}; labels are text or whole numbers.")
     return y if y.dtype.kind != "O" else _as_objects(y, name)
@@ -218,11 +223,18 @@ def _as_objects(y: Array, name: str) -> Array:
     return found.reshape(y.shape)
 
 
+def array_of(labels: list[Any]) -> Array:
+    """Return labels of one kind as an array. NumPy would make floats, some of them equal, of -1 and 2**63 + 1."""
+    found = np.array(labels)
+    whole = found.dtype.kind == "f" and len(labels) and all(isinstance(label, int | np.integer) for label in labels)
+    return np.array(labels, object) if whole else found
+
+
 def _joined(labels: Sequence[Array], name: str) -> Array:
     if not labels:
         raise ArgumentError(f"{name} holds no label.")
     kinds = {array.dtype.kind for array in labels if len(array)}
-    if len(kinds - {"b", "i", "u", "f"}) and len(kinds) > 1:
+    if len(kinds) > 1 and (kinds - {"b", "i", "u", "f"} or kinds >= {"i", "u"}):  # of "i" and "u" NumPy makes floats
         return np.concatenate([array.astype(object) for array in labels])
     return np.concatenate(labels)
 

@@ -13,6 +13,8 @@ from tiedseq.nn.layer import Layer
 from tiedseq.nn.signal import Batch
 from tiedseq.options import checked_count
 
+_MOST = 2**31  # positions: no sequence has more, and a product of two is an int64
+
 
 @dataclass(frozen=True)
 class Window:
@@ -28,7 +30,8 @@ class Window:
     def of(cls, width: Any, stride: Any, dilation: Any, padding: Any) -> Window:
         """Check what users write; `padding` is "valid", "same" or a number of zeros at each end."""
         width, stride, dilation = (
-            checked_count(name, value) for name, value in (("width", width), ("stride", stride), ("dilation", dilation))
+            _checked(name, checked_count(name, value))
+            for name, value in (("width", width), ("stride", stride), ("dilation", dilation))
         )
         if isinstance(padding, str) and padding == "valid":
             return cls(width, stride, dilation)
@@ -39,6 +42,7 @@ class Window:
             return cls(width, stride, dilation, span // 2, span - span // 2)
         if isinstance(padding, bool) or not isinstance(padding, int | np.integer) or padding < 0:
             raise ArgumentError(f'padding={padding!r} must be "valid", "same", or a number of zeros at each end.')
+        _checked("padding", int(padding))
         return cls(width, stride, dilation, int(padding), int(padding))
 
     @property
@@ -72,6 +76,12 @@ class Window:
                 f"a sequence of {length} positions leaves {rest} over under stride {self.stride} of {layer}, so that "
                 "its mirror image is cut elsewhere: use lengths that fit, or another stride"
             )
+
+
+def _checked(name: str, positions: int) -> int:
+    if positions > _MOST:
+        raise ArgumentError(f"{name}={positions} must be {_MOST} positions at most, more than any sequence has.")
+    return positions
 
 
 def windows_over(layer: Layer, window: Window, batch: Batch, mirror: bool) -> NDArray[np.int64]:

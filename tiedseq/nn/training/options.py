@@ -67,8 +67,9 @@ class Options:
         for name in ("progress", "warm_start"):
             checked_flag(name, getattr(self, name))
         check_word("optimiser", self.optimiser, OPTIMISERS)
-        checked_weight("weight_decay", self.weight_decay)
-        if not checked_weight("learning_rate", self.learning_rate):
+        for name in ("weight_decay", "learning_rate"):  # of any type, such as Fraction, which arrays do not mix with
+            object.__setattr__(self, name, checked_weight(name, getattr(self, name)))
+        if not self.learning_rate:
             raise ArgumentError(f"learning_rate={self.learning_rate!r} must be more than 0, or nothing is learnt.")
         given = self.class_weight
         if (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.checkpoints import Checkpoint, Evaluations
+from tiedseq.checkpoints import Checkpoint, Evaluations, vector_of
 from tiedseq.errors import ModelError
 from tiedseq.nn import document
 from tiedseq.nn.layer import Layer
@@ -71,25 +71,32 @@ def keep(run: Run, checkpoint: Checkpoint) -> None:
 
 def begun(checkpoint: Checkpoint, start: Vector, seed: int, options: Options) -> Run:
     """Return the training in the file, or a new one."""
-    for run in checkpoint.read(lambda state: _restored(state, options)):
+    for run in checkpoint.read(lambda state: _restored(state, len(start), options)):
         return run
     run = Run(start, seed)
     run.memory = Adam(options.learning_rate, len(start)) if options.optimiser == "adam" else Evaluations(start)
     return run
 
 
-def _restored(state: dict[str, Any], options: Options) -> Run:
+def _restored(state: dict[str, Any], size: int, options: Options) -> Run:
+    """Return the training, of so many values, that is in a file. Raises as `Checkpoint.read` wants it if damaged."""
+    seed, told = int(state["seed"]), int(state["told"])
+    if seed < 0:
+        raise ValueError("a seed is no negative number")
     if options.optimiser == "lbfgs":
-        evaluations = Evaluations.of_state(state)
-        return Run(evaluations.start, int(state["seed"]), told=int(state["told"]), memory=evaluations)
+        evaluations = Evaluations.of_state(state, size)
+        return Run(evaluations.start, seed, told=told, memory=evaluations)
     of_adam = state.pop("adam")
-    run = Run(**state)
-    run.values = np.array(run.values, float)
-    run.best = None if run.best is None else np.array(run.best, float)
-    adam = Adam(options.learning_rate, len(run.values))
-    adam.mean, adam.square = np.array(of_adam["mean"], float), np.array(of_adam["square"], float)
+    adam = Adam(options.learning_rate, size)
+    adam.mean, adam.square = (vector_of(of_adam[name], size) for name in ("mean", "square"))
     adam.steps = int(of_adam["steps"])
-    run.memory = adam
+    run = Run(**state)
+    run.values, run.seed, run.told, run.memory = vector_of(run.values, size), seed, told, adam
+    run.history, run.validation_history = (list(map(float, each)) for each in (run.history, run.validation_history))
+    if run.best is not None:
+        run.best, run.best_epoch = vector_of(run.best, size), int(run.best_epoch)
+        if not 0 <= run.best_epoch < len(run.validation_history) == len(run.history):
+            raise ValueError("there is no best epoch")
     return run
 
 
