@@ -18,7 +18,7 @@ import tiedseq as ts
 import twin
 from pairhmm_cases import Case, Floats, on_strand, random_case, random_text, related_text, reverse_complement, values_of
 from pairhmm_cases import _plain as plain_model
-from tiedseq.acceleration import anderson_step, bfgs_step, gain_left, same_zeros
+from tiedseq.acceleration import anderson_step, bfgs_step, gain_left, rise_left, same_zeros
 from tiedseq.errors import ArgumentError, ConvergenceWarning, SequenceError
 from tiedseq.pairs import batches
 from tiedseq.pairs.machine import PairMachine
@@ -392,6 +392,34 @@ def test_long_steps_leave_letters_that_never_occur_at_zero(gaps: int, monkeypatc
     plain = ts.PairHMM.affine(gaps=gaps).fit(pairs, tol=1e-6, max_iter=1000, acceleration=False)
     assert_allclose(model.history_[-1], plain.history_[-1], rtol=0.0, atol=1e-4)
     assert len(model.history_) < 0.8 * len(plain.history_)
+
+
+def test_what_em_raises_from_nearly_nothing_may_still_gain() -> None:
+    """Long steps leave it alone, and its slope, counted to a tenth, is part of what is to come."""
+    before, plain = np.array([1e-6, 0.5, 0.5 - 1e-6]), np.array([1.5e-6, 0.5, 0.5 - 1.5e-6])
+    past = [(np.array([2e-6, 0.45, 0.55 - 2e-6]), np.array([3e-6, 0.47, 0.53 - 3e-6])), (before, plain)]
+    gradient = np.array([150.0, 100.0, 100.0])
+    for step in (anderson_step(past), bfgs_step(past, gradient)):
+        assert step[0] >= plain[0]
+    assert_allclose(rise_left(before, plain, gradient), 0.1 * (150.0 - 100.0), rtol=1e-12, atol=0.0)
+    assert rise_left(plain, before, gradient) == 0.0  # what falls
+    assert rise_left(1e3 * before, 1e3 * plain, gradient) == 0.0  # what is there already
+    assert rise_left(np.zeros(3), np.zeros(3), gradient) == 0.0
+
+
+@pytest.mark.parametrize(("seed", "gaps"), [(42, 1), (54, 1), (51, 2), (50, 2)])
+def test_a_long_step_traps_no_value_at_its_border(seed: int, gaps: int) -> None:
+    """Of noise: long steps left values of 1e-9, which EM raised by a tenth each time, and nobody saw what they gain."""
+    rng = np.random.default_rng(seed)
+    pairs = [(random_text(rng, 18), random_text(rng, 16)) for _ in range(5)]
+    model = ts.PairHMM.affine(gaps=gaps, substitution="symmetric", gap_switch=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # some parameters are hardly used
+        model.fit(pairs, max_iter=2000)
+        assert model.converged_
+        reached = model.history_[-1]
+        model.fit(pairs, max_iter=300, tol=0.0, warm_start=True, acceleration=False)
+    assert model.history_[-1] <= reached + 0.01
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[PairTables]:

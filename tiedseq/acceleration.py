@@ -31,6 +31,8 @@ DEPTH = 8  # past iterates that Anderson's step looks at: there are hardly more 
 REMEMBERED = 13  # past iterates that BFGS and the gain to come look at: some slow directions take that long to show
 _NOTHING = 1e-16  # a probability of which the sum to one sees nothing
 _KEPT = 0.1  # of a probability that EM's step would give it, the least that a longer step leaves
+_FEW, _RISES = 1e-4, 1.01  # a probability that is nearly nothing, and what EM multiplies it by if it wants more of it
+_MIGHT_RISE = 0.1  # how far
 _SINGULAR = 1e-8  # of the largest singular value: differences that say nothing new
 _SHOWN = 1e-6  # the same, of moves whose curvature is looked at
 _CURVED = 1e-6  # share of information along a move, below which BFGS takes it for rounding
@@ -76,7 +78,7 @@ def anderson_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
     residuals = np.array([(after - before) * metric for before, after in past])
     reached = np.array([after for _, after in past])
     mixing = np.linalg.lstsq(np.diff(residuals, axis=0).T, residuals[-1], rcond=_SINGULAR)[0]
-    return _within(plain, -mixing @ np.diff(reached, axis=0))
+    return _within(*past[-1], -mixing @ np.diff(reached, axis=0))
 
 
 def bfgs_step(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> Vector:
@@ -103,7 +105,7 @@ def bfgs_step(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> Vector
         way -= shares[k] * bends[k]
     for k in curved:
         way += (shares[k] - bends[k] @ way / curvatures[k]) * moves[k]
-    return _within(past[-1][1], (way - residuals[-1]) / metric)
+    return _within(*past[-1], (way - residuals[-1]) / metric)
 
 
 def _in_metric(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> tuple[Vector, Vector, Vector]:
@@ -115,12 +117,41 @@ def _in_metric(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> tuple
     return values * metric, (after - values) * metric, metric
 
 
-def _within(plain: Vector, move: Vector) -> Vector:
-    """Return EM's values and a move on from them, as far as all that is positive stays so."""
+def _rises(values: Vector, plain: Vector) -> NDArray[np.bool_]:
+    """Which values are nearly nothing, and EM raises them."""
+    found: NDArray[np.bool_] = (plain < _FEW) & (plain > _RISES * values)
+    return found
+
+
+def _within(values: Vector, plain: Vector, move: Vector) -> Vector:
+    """Return EM's values and a move on from them, as far as all that is positive stays so.
+
+    Nor does it take away what EM has just raised from nearly nothing: from a millionth of that it would be long before
+    anybody saw it again.
+    """
+    least = np.where(_rises(values, plain), plain, _KEPT * plain)
     with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(move < 0.0, (1.0 - _KEPT) * plain / -move, np.inf)
+        room = np.where(move < 0.0, (plain - least) / -move, np.inf)
     step: Vector = plain + min(1.0, float(room.min(initial=np.inf))) * move
     return step
+
+
+def rise_left(values: Vector, plain: Vector, gradient: Vector) -> float:
+    """Return what values that are nearly nothing, and that EM raises, might still gain, in nats.
+
+    What little they gain from one iterate to the next says nothing of that. They might rise to a tenth, as steeply as
+    they begin.
+
+    Parameters
+    ----------
+    values, plain : float64 arrays
+        Probabilities, and what EM's step makes of them.
+    gradient : float64 array
+        d objective / d value at the values, each taken as free of the others.
+    """
+    rising = _rises(values, plain) & (plain > 0.0)
+    steepness = gradient[rising] * (1.0 - values[rising] / plain[rising])
+    return _MIGHT_RISE * float(steepness.max(initial=0.0))
 
 
 def gain_left(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> float:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, same_zeros
+from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, rise_left, same_zeros
 from .checkpoints import Checkpoint, vector_of
 from .errors import ArgumentError, ConvergenceWarning
 from .options import checked_flag, with_changes
@@ -272,7 +272,7 @@ def _next_values(trainee: Trainee, statistics: Statistics, run: Run, options: Op
     if not promised >= slope:
         step, promised = plain, slope
     # near the maximum the objective is a parabola, of which a slope along the way to its top promises half
-    run.expected.append(max(0.5 * promised, gain_left(past, gradient)))
+    run.expected.append(max(0.5 * promised, gain_left(past, gradient), rise_left(values, plain, gradient)))
     # of the last step nobody would see whether it loses
     return plain if len(run.history) >= options.max_iter else step
 
