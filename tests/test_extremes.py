@@ -472,3 +472,61 @@ def test_an_empty_sequence_against_a_full_one(mode: str) -> None:
         assert alignment.query == query
     gaps = np.log(0.02) + 299 * np.log(0.6) + 300 * np.log(0.25)
     assert_allclose(case.model.log_likelihood(text, ""), gaps, rtol=1e-12)
+
+
+# --- gaps that lead nowhere -----------------------------------------------------------------------------------------
+
+
+def gaps_of_a(pair: Floats) -> ts.PairHMM:
+    """Gaps in which every A gains odds, and pairs as given."""
+    gap = [0.97, 0.01, 0.01, 0.01]
+    return ts.PairHMM.affine(gap_extend=0.9, values={"pair": pair, "gap": gap}, background=[0.25] * 4)
+
+
+@pytest.mark.parametrize("mode", twin.MODES)
+@pytest.mark.parametrize("query", ["C" * 60, "C" * 30 + "A" + "C" * 30, "C" + "A" * 60])
+def test_long_gaps_that_nothing_leads_out_of(query: str, mode: str) -> None:
+    """A path of 500 A in a deletion is worth 1e300 times as much as one that begins there, and ends at a C."""
+    model, target = gaps_of_a(np.eye(4) / 4.0), "A" * 800
+    background = np.full(4, 0.25)
+    plain = twin.affine(0.02, 0.9)._replace(
+        emissions=[np.eye(4) / 4.0, *[np.array([0.97, 0.01, 0.01, 0.01])] * 2], background=background
+    )
+    x, y = (np.array(["ACGT".index(letter) for letter in text]) for text in (target, query))
+    expected = twin.log_likelihood(plain, x, y, mode)
+    assert_allclose(model.log_likelihood(target, query, mode=mode), expected, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("rare", [1e-200, 1e-300])
+def test_pairs_next_to_impossible_between_deletion_and_insertion(rare: float) -> None:
+    """What only they lead to must not set the unit of what comes by better ways."""
+    pair = np.diag([0.1, 0.1, 0.1, 0.7 - 12 * rare]) + rare - np.diag([rare] * 4)
+    gap = np.array([0.3, 0.01, 0.01, 0.68])
+    case = affine_case(0.01, 0.7, pair, gap, np.array([0.5, 0.2, 0.25, 0.05]))
+    for target, query in (("T" * 37, "AAAAAATAAATAT"), ("AAATAAAAATA", "T" * 60), ("A" * 20, "T" * 20)):
+        for mode in twin.MODES:
+            check(case, target, query, mode)
+
+
+def test_posterior_by_tiles_of_single_rows() -> None:
+    """Where gaps are dear a lane holds one row, and what is unaligned is that of each tile, not the last one's."""
+    case = affine_case(1e-3, 0.05, gap=np.array([0.5, 0.3, 0.2 - 1e-9, 1e-9]))
+    target, query = related_pair(12, 90)
+    lanes = case.model.recursion._lanes
+    assert lanes.suits
+    assert lanes._plan(90, 90, keep=True).height == 1
+    check(case, target, query, "global")
+    x, y = case.codes(target), case.codes(query)
+    posterior = case.model.recursion.posterior(x.astype(np.uint8), y.astype(np.uint8), "global", 0.5)
+    matched = twin.expected_counts(case.slow, x, y).posterior
+    assert_allclose(posterior.target_unaligned, 1.0 - matched.sum(axis=1), rtol=0.0, atol=1e-8)
+    assert_allclose(posterior.query_unaligned, 1.0 - matched.sum(axis=0), rtol=0.0, atol=1e-8)
+
+
+def test_a_background_below_the_normal_range_is_none() -> None:
+    """Its inverse, by which odds are divided, is infinite."""
+    for rare in (1e-310, 0.0):
+        with pytest.raises(ts.ModelError, match="every letter of the background needs a positive probability"):
+            affine_case(background=np.array([0.5, 0.25, 0.25, rare]))
+    target, query = (text.replace("T", "A") for text in related_pair(13, 40))
+    check(affine_case(background=np.array([0.5, 0.25, 0.25, 1e-307])), target, query, "local")

@@ -48,12 +48,15 @@ _BATCH_CELLS = 2**26  # of pairs that are passed over in one call: a tenth of a 
 
 
 class Lanes:
-    """Forward, backward and Viterbi of one model over sequences of the symbols in x and y, if it suits these."""
+    """Forward, backward and Viterbi of one model over sequences of the symbols in x and y, if it suits these.
 
-    def __init__(self, tables: PairTables, x: Codes, y: Codes) -> None:
+    `detour` are bits that values may lie apart on top: see `PairTables.detour`.
+    """
+
+    def __init__(self, tables: PairTables, x: Codes, y: Codes, detour: float = 0.0) -> None:
         self.tables = tables
         self.slots = Slots(tables)
-        self._steepness = tables.steepness(x, y)
+        self._steepness, self._detour = tables.steepness(x, y), detour
 
     @property
     def suits(self) -> bool:
@@ -62,7 +65,7 @@ class Lanes:
 
     def _reach(self, bits: float) -> int:
         """How many cells in a row hold values that lie no more than some bits apart."""
-        return int(max(0.0, bits - self.tables.toll) / self._steepness)
+        return int(max(0.0, bits - self.tables.toll - self._detour) / self._steepness)
 
     # ---- plan and memory
     # ------------------------------------------------------------------------------------------------
@@ -189,7 +192,7 @@ class Lanes:
                 chunk = backward(model, tables, plan, x, m, index, chunk, work, back, norm, collected)
                 if chunk >= 0:
                     collected = _with_more_room(collected)
-            matched.append(back.row.reshape(plan.height, LANES).T.ravel())
+            matched.append(back.row.reshape(plan.height, LANES).T.flatten())  # a copy: the next tile overwrites it
         target_matched = np.concatenate(matched[::-1])[1 : n + 1]
         query_matched = back.column[LANES : LANES + m][::-1]
         return PosteriorSums(float(_logs(work.scores)[0]), _sparse(collected, n, m), target_matched, query_matched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -383,8 +384,8 @@ def _shapes(states: Mapping[str, str], alphabet: Alphabet) -> dict[str, tuple[in
 
 
 def positive_background(background: Floats) -> Floats:
-    """Return a background. ModelError if some letter has no probability."""
-    if not np.all(background > 0) or not np.all(np.isfinite(background)):
+    """Return a background. ModelError if some letter has no probability, or one whose inverse is beyond float64."""
+    if not np.all(background >= sys.float_info.min) or not np.all(np.isfinite(background)):
         raise ModelError(
             f"every letter of the background needs a positive probability, but it is {background.tolist()}: flanks and "
             "log-odds divide by it; in training a prior of its label keeps it positive, or hold it"

@@ -80,10 +80,11 @@ class Recursion:
         """Return the fast ones if the values that these sequences meet let them: training leaves a letter that never
         occurs with probability 0, and no other letter is the worse for it.
         """
-        if self.is_moderate or not pairs:
+        detour = self.tables.detour(pairs)
+        if not pairs or self.is_moderate and not detour:
             return self._lanes
         x, y = (np.unique(np.concatenate([np.zeros(0, np.uint8), *side])) for side in zip(*pairs, strict=True))
-        lanes = Lanes(self.tables, x, y)
+        lanes = Lanes(self.tables, x, y, detour)
         return lanes if lanes.suits else self._logarithms
 
     @contextmanager

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 
+_DEAR = 40.0  # nats below the background's two letters: what is less dear is within what `toll` leaves
+
 
 class PosteriorSums(NamedTuple):
     """What forward and backward say of the letters of one pair of sequences."""
@@ -111,6 +113,67 @@ class PairTables:
         price = self._gap_price("x", odds) + self._gap_price("y", odds)
         return (price + 2 * worth) / math.log(2.0) + 1
 
+    def detour(self, pairs: list[tuple[Codes, Codes]]) -> float:
+        """Bits that it may cost in some pair of sequences to get from a deletion to an insertion.
+
+        The way leads by an xy state. Where that takes any two letters it is a matter of toll, and of how rare they are.
+        If not, the gaps go on until it does, and a long one may end where it cannot be left at all: what it gained is
+        of no use, but sets the unit of the values beside it.
+        """
+        odds, most = self._best_pairs, 0.0
+        if float(odds.min()) > -_DEAR:
+            return 0.0
+        gains = self._gains("x"), self._gains("y")
+        for x, y in pairs:
+            letters = np.unique(x), np.unique(y)
+            here = odds[np.ix_(*letters)]
+            dearest = float(-here.min(initial=np.inf, where=np.isfinite(here)))
+            cost = dearest if dearest > _DEAR else 0.0
+            if not np.isfinite(here).all():
+                cost += self._way_round(x, y, letters, np.isfinite(here))
+                cost += _most_in_a_row(gains[0][x]) + _most_in_a_row(gains[1][y])
+            most = max(most, cost)
+        return most / math.log(2.0)
+
+    def _way_round(self, x: Codes, y: Codes, letters: tuple[Codes, Codes], taken: NDArray[np.bool_]) -> float:
+        """Nats that gaps cost until an xy state may follow: to the next of some letters in x and of some in y.
+
+        taken: (letters of x, letters of y), whether an xy state takes both; any two of those looked for must be.
+        """
+        prices = [
+            self._gap_price(kind, [odds[present] if odds.ndim == 1 else odds for odds in self.log_odds])
+            for kind, present in zip(("x", "y"), letters, strict=True)
+        ]
+        ways = []
+        for sides, found in (((x, y), taken), ((y, x), taken.T)):
+            order = slice(None) if sides[0] is x else slice(None, None, -1)
+            for partners in np.unique(found[found.any(axis=1)], axis=0):
+                chosen = found[:, partners].all(axis=1), partners
+                ways.append(
+                    sum(
+                        price * _longest_without(side, present[which])
+                        for price, side, present, which in zip(
+                            prices[order], sides, letters[order], chosen, strict=True
+                        )
+                    )
+                )
+        return float(min(ways, default=0.0))  # if it takes no two letters, nothing leads on whatever it costs
+
+    @cached_property
+    def _best_pairs(self) -> Floats:
+        """(symbols, symbols): `log_odds` in the xy state that likes two letters best."""
+        odds = [odds for odds in self.log_odds if odds.ndim == 2]
+        return np.max(odds, axis=0) if odds else np.zeros((1, 1))
+
+    def _gains(self, kind: str) -> Floats:
+        """(symbols,): what one more letter in a gap of some kind gains at most, in nats."""
+        states = [s for s in range(len(self.kinds)) if self.kinds[s] == kind]
+        most = np.full(self.symbol_background.size, -np.inf)
+        for s in states:
+            if (edge := float(self.transitions[states, s].max())) > 0.0:
+                most = np.maximum(most, math.log(edge) + self.log_odds[s])
+        return most
+
     def _gap_price(self, kind: str, log_odds: list[Floats]) -> float:
         """What one more letter of the dearest kind costs in the gap state that extends most cheaply, in nats."""
         odds = [
@@ -138,6 +201,18 @@ def impossible(n: int, m: int, mode: str, number: int | None = None) -> Sequence
         f"{pair}the model gives sequences of {n:,} and {m:,} letters probability 0 under mode={mode!r}: no path of "
         "states emits them; look for zeros among the transitions, the emissions or the start row"
     )
+
+
+def _longest_without(codes: Codes, letters: Codes) -> int:
+    """Of how many letters the longest stretch is that has none of these."""
+    places = np.flatnonzero(np.isin(codes, letters))
+    return int(np.diff(places, prepend=-1, append=codes.size).max()) - 1
+
+
+def _most_in_a_row(gains: Floats) -> float:
+    """The largest sum of consecutive numbers, which may be none."""
+    sums = np.cumsum(np.append(0.0, np.maximum(gains, -1e6)))  # after what is impossible all begins anew
+    return float(np.max(sums - np.minimum.accumulate(sums)))
 
 
 def _strongly_connected(edges: NDArray[np.bool_]) -> bool:
