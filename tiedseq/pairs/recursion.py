@@ -81,7 +81,7 @@ class Recursion:
         occurs with probability 0, and no other letter is the worse for it.
         """
         detour = self.tables.detour(pairs)
-        if not pairs or self.is_moderate and not detour:
+        if not pairs or (self.is_moderate and not detour):
             return self._lanes
         x, y = (np.unique(np.concatenate([np.zeros(0, np.uint8), *side])) for side in zip(*pairs, strict=True))
         lanes = Lanes(self.tables, x, y, detour)
