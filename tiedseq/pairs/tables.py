@@ -140,24 +140,19 @@ class PairTables:
 
         taken: (letters of x, letters of y), whether an xy state takes both; any two of those looked for must be.
         """
-        prices = [
+        of_x, of_y = letters
+        price_x, price_y = (
             self._gap_price(kind, [odds[present] if odds.ndim == 1 else odds for odds in self.log_odds])
-            for kind, present in zip(("x", "y"), letters, strict=True)
-        ]
-        ways = []
-        for sides, found in (((x, y), taken), ((y, x), taken.T)):
-            order = slice(None) if sides[0] is x else slice(None, None, -1)
-            for partners in np.unique(found[found.any(axis=1)], axis=0):
-                chosen = found[:, partners].all(axis=1), partners
-                ways.append(
-                    sum(
-                        price * _longest_without(side, present[which])
-                        for price, side, present, which in zip(
-                            prices[order], sides, letters[order], chosen, strict=True
-                        )
-                    )
-                )
-        return float(min(ways, default=0.0))  # if it takes no two letters, nothing leads on whatever it costs
+            for kind, present in (("x", of_x), ("y", of_y))
+        )
+
+        def cost(in_x: Any, in_y: Any) -> float:  # which of their letters are looked for
+            return price_x * _longest_without(x, of_x[in_x]) + price_y * _longest_without(y, of_y[in_y])
+
+        rows, columns = (np.unique(side[side.any(axis=1)], axis=0) for side in (taken, taken.T))
+        ways = [cost(taken[:, in_y].all(axis=1), in_y) for in_y in rows]
+        ways += [cost(in_x, taken[in_x].all(axis=0)) for in_x in columns]
+        return min(ways, default=0.0)  # if it takes no two letters, nothing leads on whatever it costs
 
     @cached_property
     def _best_pairs(self) -> Floats:
