@@ -1,4 +1,4 @@
-"""Whether tests and errors keep what they promise: `python -m benchmarks.honesty [CHECK ...]` (a quarter of an hour).
+"""Whether tests and errors keep what they promise: `python -m benchmarks.honesty [CHECK ...]` (half an hour).
 
 - uniform: on data from the null, p-values of chi-square and of permutation are uniform (Kolmogorov-Smirnov).
 - misfit: where gap lengths follow a power law in both directions, permutation's stay uniform, chi-square's do not.

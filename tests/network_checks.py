@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,3 +55,13 @@ def check_gradients(net: nn.Sequential, X: Any, seed: int = 0, most: int = 200) 
 
 def random_letters(generator: np.random.Generator, *lengths: int, letters: str = "ACGTN") -> list[str]:
     return ["".join(generator.choice(list(letters), size=length)) for length in lengths]
+
+
+def damage(checkpoint: Path, where: list[Any], value: Any) -> None:
+    """Put a value into the first run of a checkpoint, at the end of a way of keys and indices."""
+    document = json.loads(checkpoint.read_text())
+    part = document["runs"][0]
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    checkpoint.write_text(json.dumps(document))

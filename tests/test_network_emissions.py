@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hmm_cases import assert_same
-from network_checks import random_letters
+from network_checks import damage, random_letters
 from scipy.special import log_softmax, logsumexp
 
 import tiedseq as ts
@@ -424,12 +424,7 @@ def test_a_damaged_checkpoint_is_refused(where: list[Any], value: Any, tmp_path:
 
     with pytest.raises(KeyboardInterrupt):
         hybrid(TWO).fit(X, paths=paths, checkpoint=file, callback=stop)
-    document = json.loads(file.read_text())
-    part = document["runs"][0]
-    for key in where[:-1]:
-        part = part[key]
-    part[where[-1]] = value
-    file.write_text(json.dumps(document))
+    damage(file, where, value)
     with pytest.raises(ts.InputError, match="the checkpoint is damaged: remove it to start anew"):
         hybrid(TWO).fit(X, paths=paths, checkpoint=file)
 

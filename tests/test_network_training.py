@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from network_checks import random_letters
+from network_checks import damage, random_letters
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
@@ -316,12 +316,7 @@ def test_a_damaged_checkpoint_is_refused(optimiser: str, where: list[Any], value
     options: dict[str, Any] = {"optimiser": optimiser, "validation": 0.2, "checkpoint": path, "random_state": 0}
     with pytest.raises(KeyboardInterrupt):
         nn.Classifier(net(), callback=interrupt, **options).fit(X, y)
-    document = json.loads(path.read_text())
-    part = document["runs"][0]
-    for key in where[:-1]:
-        part = part[key]
-    part[where[-1]] = value
-    path.write_text(json.dumps(document))
+    damage(path, where, value)
     with pytest.raises(ts.InputError, match="the checkpoint is damaged: remove it to start anew"):
         nn.Classifier(net(), **options).fit(X, y)
 

@@ -31,8 +31,9 @@ DEPTH = 8  # past iterates that Anderson's step looks at: there are hardly more 
 REMEMBERED = 13  # past iterates that BFGS and the gain to come look at: some slow directions take that long to show
 _NOTHING = 1e-16  # a probability of which the sum to one sees nothing
 _KEPT = 0.1  # of a probability that EM's step would give it, the least that a longer step leaves
-_FEW, _RISES = 1e-4, 1.01  # a probability that is nearly nothing, and what EM multiplies it by if it wants more of it
-_MIGHT_RISE = 0.1  # how far
+_FEW = 1e-4  # a probability that is nearly nothing
+_RISES = 1.01  # what EM multiplies such a one by, at least, if it wants more of it
+_MIGHT_RISE = 0.1  # how far it may want it to rise
 _SINGULAR = 1e-8  # of the largest singular value: differences that say nothing new
 _SHOWN = 1e-6  # the same, of moves whose curvature is looked at
 _CURVED = 1e-6  # share of information along a move, below which BFGS takes it for rounding
@@ -149,7 +150,7 @@ def rise_left(values: Vector, plain: Vector, gradient: Vector) -> float:
     gradient : float64 array
         d objective / d value at the values, each taken as free of the others.
     """
-    rising = _rises(values, plain) & (plain > 0.0)
+    rising = _rises(values, plain)
     steepness = gradient[rising] * (1.0 - values[rising] / plain[rising])
     return _MIGHT_RISE * float(steepness.max(initial=0.0))
 

@@ -80,8 +80,10 @@ class Recursion:
         """Return the fast ones if the values that these sequences meet let them: training leaves a letter that never
         occurs with probability 0, and no other letter is the worse for it.
         """
+        if not pairs:
+            return self._lanes
         detour = self.tables.detour(pairs)
-        if not pairs or (self.is_moderate and not detour):
+        if self.is_moderate and not detour:
             return self._lanes
         x, y = (np.unique(np.concatenate([np.zeros(0, np.uint8), *side])) for side in zip(*pairs, strict=True))
         lanes = Lanes(self.tables, x, y, detour)
@@ -99,13 +101,15 @@ class Recursion:
                 f"{self.passes(pairs).memory(n, m) / 1e9:.1f} GB: align shorter pieces"
             ) from error
 
-    def check_memory(self, pairs: list[tuple[Codes, Codes]], numbers: Sequence[int] | None = None) -> None:
-        """Raise ResourceError if there is not the memory for the posterior of some pair, before anything is done."""
+    def check_memory(
+        self, pairs: list[tuple[Codes, Codes]], numbers: Sequence[int] | None = None
+    ) -> Lanes | Logarithms:
+        """Return `passes`, or raise ResourceError if there is not the memory for the posterior of some pair."""
         passes = self.passes(pairs)
         needed = [passes.memory(x.size, y.size) for x, y in pairs]
         most = max(needed, default=0)
         if most <= _SMALL_BYTES:
-            return
+            return passes
         available = available_memory()
         if available is not None and most > available:
             place = needed.index(most)
@@ -115,6 +119,7 @@ class Recursion:
                 f"{name}sequences of {x.size:,} and {y.size:,} letters need {most / 1e9:.1f} GB of memory, and there "
                 f"are {available / 1e9:.1f} GB: take shorter pieces, or a machine with more"
             )
+        return passes
 
     def log_likelihoods(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln P of every pair under a mode, -inf where no alignment explains it.
@@ -143,9 +148,9 @@ class Recursion:
             There is not enough memory.
         """
         check_mode(mode)
-        self.check_memory([(x, y)])
+        passes = self.check_memory([(x, y)])
         with self._enough_memory([(x, y)]):
-            sums = self.passes([(x, y)]).posterior_sums(x, y, mode, threshold)
+            sums = passes.posterior_sums(x, y, mode, threshold)
         target, query = (np.clip(1.0 - matched, 0.0, 1.0) for matched in (sums.target_matched, sums.query_matched))
         return Posterior(sums.log_total + float(self._log_outside([(x, y)], mode)[0]), sums.pairs, target, query)
 
@@ -166,9 +171,9 @@ class Recursion:
         weights = np.ones(len(pairs)) if weights is None else np.ascontiguousarray(weights, np.float64)
         if numbers is None and len(pairs) > 1:
             numbers = range(len(pairs))
-        self.check_memory(pairs, numbers)
+        passes = self.check_memory(pairs, numbers)
         with self._enough_memory(pairs):
-            sums = self.passes(pairs).derivative_sums(pairs, mode, weights)
+            sums = passes.derivative_sums(pairs, mode, weights)
         for number in np.flatnonzero(sums.log_totals == -np.inf)[:1].tolist():
             x, y = pairs[number]
             raise impossible(x.size, y.size, mode, None if numbers is None else numbers[number])
@@ -198,9 +203,9 @@ class Recursion:
         The path is empty where an empty box is likelier than any path. Raises as `posterior` does.
         """
         check_mode(mode)
-        self.check_memory([(x, y)])
+        passes = self.check_memory([(x, y)])
         with self._enough_memory([(x, y)]):
-            cells = self.passes([(x, y)]).best_cells(x, y, mode)
+            cells = passes.best_cells(x, y, mode)
         best = log_path(self.tables, x, y, cells, mode) if cells.size else -math.inf
         empty = log_path(self.tables, x, y, cells[:0], mode)
         if max(best, empty) == -math.inf:
