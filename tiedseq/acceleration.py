@@ -43,19 +43,21 @@ _FLATTEST = 1e-4  # share of information of the slowest direction that is believ
 def same_zeros(past: Sequence[tuple[Vector, Vector]]) -> list[tuple[Vector, Vector]]:
     """Return the last iterates, as far back as what EM's last step leaves at zero was there already, or as good as.
 
-    No combination of these revives a zero, and the way of a value that is at its end does not count as curvature.
+    Such values keep what EM's last step gives them. So no combination of these revives a zero, the way of a value that
+    is at its end does not count as curvature, and one that is next to nothing does not shorten the steps of the others.
 
     Parameters
     ----------
     past : sequence of (values, values after EM's step), oldest first
     """
-    gone = past[-1][1] == 0.0
+    plain = past[-1][1]
+    gone = plain <= _NOTHING
     kept = [past[-1]]
     for values in reversed(past[:-1]):
         if max(float(side[gone].max(initial=0.0)) for side in values) > _NOTHING:
             break
         kept.append(values)
-    return [(np.where(gone, 0.0, before), np.where(gone, 0.0, after)) for before, after in reversed(kept)]
+    return [(np.where(gone, plain, before), np.where(gone, plain, after)) for before, after in reversed(kept)]
 
 
 def anderson_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
@@ -79,7 +81,8 @@ def anderson_step(past: Sequence[tuple[Vector, Vector]]) -> Vector:
     residuals = np.array([(after - before) * metric for before, after in past])
     reached = np.array([after for _, after in past])
     mixing = np.linalg.lstsq(np.diff(residuals, axis=0).T, residuals[-1], rcond=_SINGULAR)[0]
-    return _within(*past[-1], -mixing @ np.diff(reached, axis=0))
+    moves = np.diff(reached, axis=0)
+    return _within(*past[-1], -mixing @ moves, moves, metric)
 
 
 def bfgs_step(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> Vector:
@@ -106,7 +109,8 @@ def bfgs_step(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> Vector
         way -= shares[k] * bends[k]
     for k in curved:
         way += (shares[k] - bends[k] @ way / curvatures[k]) * moves[k]
-    return _within(*past[-1], (way - residuals[-1]) / metric)
+    spanned = np.concatenate([moves, bends]) / metric
+    return _within(*past[-1], (way - residuals[-1]) / metric, spanned, metric)
 
 
 def _in_metric(past: Sequence[tuple[Vector, Vector]], gradient: Vector) -> tuple[Vector, Vector, Vector]:
@@ -124,16 +128,27 @@ def _rises(values: Vector, plain: Vector) -> NDArray[np.bool_]:
     return found
 
 
-def _within(values: Vector, plain: Vector, move: Vector) -> Vector:
+def _within(values: Vector, plain: Vector, move: Vector, spanned: Vector, metric: Vector) -> Vector:
     """Return EM's values and a move on from them, as far as all that is positive stays so.
 
     Nor does it take away what EM has just raised from nearly nothing: from a millionth of that it would be long before
     anybody saw it again.
+
+    What the move would take beyond its end stops short of it, and the rest goes as near to where it wanted, in some
+    metric, as the span of earlier moves lets it. Only what still goes too far is shortened as a whole.
     """
-    least = np.where(_rises(values, plain), plain, _KEPT * plain)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(move < 0.0, (plain - least) / -move, np.inf)
-    step: Vector = plain + min(1.0, float(room.min(initial=np.inf))) * move
+    _, sizes, axes = np.linalg.svd(spanned * metric, full_matrices=False)
+    axes = axes[sizes > _SINGULAR * sizes.max(initial=0.0)] / metric
+    least = np.where(_rises(values, plain), 0.0, (_KEPT - 1.0) * plain)
+    turned, bound = move, np.zeros(len(move), bool)
+    for _ in range(len(axes)):
+        beyond = (turned < least - _NOTHING) & ~bound
+        if not np.any(beyond):
+            break
+        bound |= beyond
+        turned = move + np.linalg.lstsq(axes[:, bound].T, (least - move)[bound], rcond=_SINGULAR)[0] @ axes
+    room = np.divide(least, turned, out=np.ones(len(move)), where=turned < least - _NOTHING)
+    step: Vector = plain + np.maximum(float(room.min(initial=1.0)) * turned, least)
     return step
 
 

@@ -464,9 +464,13 @@ class Specification:
     def _complete(self, weights: Vector) -> Vector:
         """Return starting values: the given ones, and for the others the M-step of `weights` as counts."""
         free = self._completion.maximize(self.ties.pool(weights))
+        return self.settled(free)  # typed numbers, rounded to six digits or so
+
+    def settled(self, free: Vector) -> Vector:
+        """Return values whose sums are one, next to values whose sums are so but for rounding."""
         full = self.ties.expand(free)
         if max((abs(float(full[row.places].sum()) - 1.0) for row in self._moving), default=0.0) > 1e-12:
-            free = self.simplex.maximize(free * self.ties.uses, free)  # typed numbers, rounded to six digits or so
+            free = self.simplex.maximize(free * self.ties.uses, free)
         return free
 
     def _value_to_json(self, label: str, value: float | Vector) -> Any:

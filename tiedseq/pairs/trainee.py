@@ -43,7 +43,8 @@ class PairTrainee:
 
     @values.setter
     def values(self, values: Vector) -> None:
-        self.parameters.vector = values
+        # long steps are differences of values that are nearly alike, and rounding grows in them
+        self.parameters.vector = self.parameters.specification.settled(values)
 
     def snapshot(self) -> PairMachine:
         return PairMachine(self.parameters.tables(), self.mode, self.complement)
