@@ -349,7 +349,6 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["compare", "ref.fa", "reads.fa", "--mode", "glocal", "--permutation", "9"], 2, "the queries are reads"),
         (["compare", "t.fa", "--mode", "glocal", "--permutation", "9"], 2, "not exchangeable"),
         (["compare", "t.fa", "q.fa", "--strand", "both", "--permutation", "9"], 2, "not exchangeable"),
-        (["compare", "t.fa", "--mode", "overlap", "--bootstrap", "9"], 2, "bootstrap=9 draws pairs for"),
         (["train", "t.fa", "--checkpoint", "q.fa", "-o", "m.json"], 1, "q.fa: not a checkpoint of tiedseq"),
         (["train", "t.fa", "--checkpoint", "", "-o", "m.json"], 2, "--checkpoint is empty"),
         (["align", "t.fa", "-", "--train"], 2, "--train reads the sequences twice"),

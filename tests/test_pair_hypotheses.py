@@ -422,7 +422,79 @@ def test_what_is_drawn_is_as_long_as_the_data() -> None:
     assert max(drawn_columns) <= 2 * round(columns)
 
 
-@pytest.mark.small
+def flanked_model() -> ts.PairHMM:
+    """Alignments of a and b, flanks of c: what is drawn shows where it comes from."""
+    letters = [0.4999, 0.4999, 0.0002]
+    table = np.array([[0.45, 0.05, 0.0], [0.05, 0.45, 0.0], [0.0, 0.0, 0.0]])
+    return ts.PairHMM(
+        "abc",
+        {"M": "xy", "X": "x", "Y": "y"},
+        {
+            "M": {"M": 0.98, "X": 0.01, "Y": 0.01},
+            "X": {"M": 0.5, "X": 0.5},
+            "Y": {"M": 0.5, "Y": 0.5},
+        },
+        {"M": ts.fixed(table), "X": letters, "Y": letters},
+        background=[5e-7, 5e-7, 1.0 - 1e-6],
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "pair", "flanks"),
+    [
+        ("local", ("cc" + 22 * "ab" + "cccc", "c" + 20 * "ab"), (6, 1)),  # and a gap inside
+        ("glocal", ("cc" + 20 * "ab" + "cccc", 20 * "ab"), (6, 0)),
+        ("overlap", ("cccc" + 20 * "ab", 20 * "ab" + "ccc"), (4, 3)),
+        ("overlap", ("cccc" + 20 * "ab" + "c", 20 * "ab"), (5, 0)),
+    ],
+)
+def test_flanks_are_drawn_as_well(mode: str, pair: tuple[str, str], flanks: tuple[int, int]) -> None:
+    """As long as the data's, of background letters, and in every place that the mode admits."""
+    pairs = flanked_model().simulated([pair] * 200, 0, mode=mode)
+    places = set()
+    for sequences, longest in zip(zip(*pairs, strict=True), flanks, strict=True):
+        inside = [sequence.strip("c") for sequence in sequences]
+        assert {a.count("c") - b.count("c") for a, b in zip(sequences, inside, strict=True)} == {longest}
+        assert_allclose(np.mean([len(each) for each in inside]), 42.0, rtol=0.1)
+    for target, query in pairs:
+        before = tuple(len(side) - len(side.lstrip("c")) for side in (target, query))
+        after = tuple(len(side) - len(side.rstrip("c")) for side in (target, query))
+        assert mode != "overlap" or (0 in before and 0 in after)
+        places.add(before)
+    admitted = {("overlap", 3): 2, ("glocal", 0): 7, ("overlap", 0): 6, ("local", 1): 14}
+    assert len(places) == admitted[mode, flanks[1]]
+
+
+def test_the_strand_is_drawn_where_it_may_be_either() -> None:
+    model = ts.PairHMM.affine()
+    target, query, _ = model.sample(columns=60, random_state=2)
+    drawn = model.simulated([(target, query)] * 60, 1, mode="local", strand="both")
+    forward = sum(model.log_likelihood(*pair) > model.log_likelihood(*pair, strand="both") for pair in drawn)
+    assert 15 < forward < 45  # 30 with a standard deviation of 4
+    assert all(model.log_likelihood(*pair, strand="both") > -160.0 for pair in drawn)
+
+
+def test_a_bootstrap_of_local_alignments_on_either_strand(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated: Any = ts.PairHMM.simulated
+    sizes: list[float] = []
+
+    def watched(model: ts.PairHMM, *arguments: Any, **options: Any) -> Any:
+        found = simulated(model, *arguments, **options)
+        sizes.append(float(np.mean([len(side) for pair in found for side in pair])))
+        assert options == where
+        return found
+
+    monkeypatch.setattr(ts.PairHMM, "simulated", watched)
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    where = {"mode": "local", "strand": "both"}
+    truth = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.06, "insertion_open": 0.01})
+    flank = ts.DNA.decode(np.random.default_rng(3).integers(4, size=40).astype(np.uint8))
+    pairs = [(flank + a, ts.DNA.text_reverse_complement(b)) for a, b in drawn(truth, 12, 150, 6)]
+    found = ts.compare(null, alternative, pairs, bootstrap=9, errors=False, random_state=0, **where)  # type: ignore[arg-type]
+    assert found.p_value == 0.1 and max(found.bootstrap) < found.statistic
+    assert_allclose(np.mean(sizes), np.mean([len(side) for pair in pairs for side in pair]), rtol=0.03)
+
+
 def test_a_model_with_an_end_draws_its_own_lengths() -> None:
     """Columns are geometric with mean 1 / 0.05, whatever the lengths of the data."""
     model = ts.PairHMM(
@@ -452,7 +524,6 @@ def test_a_model_with_an_end_draws_its_own_lengths() -> None:
     [
         ({"bootstrap": -1}, "bootstrap=-1 must be a whole number"),
         ({"permutation": 1.5}, "permutation=1.5 must be a whole number"),
-        ({"bootstrap": 9, "mode": "local"}, "bootstrap=9 draws pairs for"),
         ({"priors": {"open": 1.0}}, "has priors="),
     ],
 )

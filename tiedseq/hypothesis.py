@@ -52,7 +52,7 @@ def compare(
     bootstrap : int, default 0
         The p-value comes from this many data sets drawn from the null, both models fitted to each: for what chi-square
         does not hold for. 99 tell 0.01 from 0.02. Every data set is as large as the data: a pair has as many columns as
-        are expected of it, both lengths free; a model with an "end" draws its own. For pair-HMMs, mode="global".
+        are expected of it, both lengths free; a model with an "end" draws its own. For pair-HMMs.
     permutation : int, default 0
         For pair-HMMs whose null is symmetric in target and query: a test besides, by this many random swaps of the two.
         It holds whatever the law of gap lengths. 50 pairs or more are swapped whole; fewer in blocks that columns of
@@ -195,8 +195,6 @@ def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootst
             raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
     if permutation:
         null.check_exchangeable(**where, alternative=alternative)
-    if bootstrap and (where.get("mode", "global"), where.get("strand", "forward")) != ("global", "forward"):
-        raise ArgumentError(f'bootstrap={bootstrap} draws pairs for mode="global" and strand="forward" only.')
 
 
 # ---- fits ----------------------------------------------------------------------------------------------------------
@@ -257,7 +255,7 @@ def _bootstrap(
         try:
             statistics = bootstrapped(
                 statistic,
-                lambda each: null.simulated(data, each),
+                lambda each: null.simulated(data, each, **where),
                 count,
                 generator,
                 executor if workers > 1 else None,

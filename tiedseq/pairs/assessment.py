@@ -14,6 +14,7 @@ from .data import encoded_pairs, pair_data
 from .information import standard_errors
 from .modes import check_mode
 from .probabilities import Pair, PairProbabilities
+from .sampling import add_flanks, sample_pair
 from .swaps import check_exchangeable, differences, sign_test
 
 
@@ -97,15 +98,27 @@ class PairAssessment(PairProbabilities):
         found = differences(self._parameters, alternative._parameters, encoded, mode)
         return *sign_test(found, permutations, generator_of(random_state)), len(found)
 
-    def simulated(self, pairs: Iterable[Pair], random_state: RandomState = None) -> list[tuple[str, str]]:
+    def simulated(
+        self,
+        pairs: Iterable[Pair],
+        random_state: RandomState = None,
+        *,
+        mode: str = "global",
+        strand: str = "forward",
+    ) -> list[tuple[str, str]]:
         """Draw pairs like these: each with as many columns as are expected of its original, both lengths free.
 
-        A model with an "end" says itself how long its pairs are: to cut them would make ends of what are none.
+        Around the columns there are as many background letters of either sequence as are expected outside of the
+        original's alignment, in one of the places that the mode admits; the strand, if it may be either, is drawn. A
+        model with an "end" says itself how long its alignments are: to cut them would make ends of what are none.
         """
-        generator, drawn = generator_of(random_state), []
-        if self._parameters.specification.has_end:
-            return [self.sample(random_state=generator)[:2] for _ in encoded_pairs(pairs, self.alphabet)]
+        machine, generator, drawn = self._machine(mode, strand), generator_of(random_state), []
+        has_end = self._parameters.specification.has_end
         for x, y in encoded_pairs(pairs, self.alphabet):
-            unaligned = self.recursion.posterior(x, y, "global", 1.0).query_unaligned
-            drawn.append(self.sample(x.size + round(float(unaligned.sum())), generator)[:2])
+            columns, outside = machine.expected_size(x, y)
+            target, query, _ = sample_pair(machine.tables, has_end, None if has_end else columns, generator)
+            target, query = add_flanks(machine.tables, (target, query), outside, mode, generator)
+            if machine.complement is not None and generator.integers(2):
+                query = machine.complement[query][::-1]
+            drawn.append((self.alphabet.decode(target), self.alphabet.decode(query)))
         return drawn

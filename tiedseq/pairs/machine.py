@@ -70,6 +70,19 @@ class PairMachine:
         shares[0, total == -np.inf] = 1.0
         return shares
 
+    def expected_size(self, x: Codes, y: Codes) -> tuple[int, tuple[int, int]]:
+        """How many columns are expected of the alignment, and how many letters of x and of y outside of it, rounded."""
+        _, derivatives = self.derivatives([(x, y)], np.ones(1))
+        columns = dict.fromkeys(("x", "y", "xy"), 0.0)
+        for kind, derivative, table in zip(
+            self.tables.kinds, derivatives.emissions, self.tables.emissions, strict=True
+        ):
+            columns[kind] += float(uses(derivative, table).sum())
+        outside_x, outside_y = (
+            max(0, round(side.size - columns["xy"] - columns[kind])) for kind, side in (("x", x), ("y", y))
+        )
+        return round(sum(columns.values())), (outside_x, outside_y)
+
     def derivatives(
         self, pairs: Pairs, weights: Floats, numbers: Sequence[int] | None = None
     ) -> tuple[Floats, Derivatives]:

@@ -60,6 +60,14 @@ def admits(first: tuple[int, int], last: tuple[int, int], n: int, m: int, mode: 
     return True
 
 
+def draw_corner(outside: tuple[int, int], mode: str, generator: np.random.Generator) -> tuple[int, int]:
+    """Draw the first corner of a box from all admitted ones that leave so many letters of either sequence outside."""
+    if mode == "overlap" and 0 not in outside:
+        return [(0, outside[1]), (outside[0], 0)][generator.integers(2)]
+    i, j = (int(generator.integers(count + 1)) for count in outside)
+    return i, j
+
+
 def border_weights(mode: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return where boxes begin and end, as sums of two products of a row's and a column's weight.
 

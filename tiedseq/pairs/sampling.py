@@ -12,6 +12,7 @@ from tiedseq.alphabet import Codes
 from tiedseq.errors import ArgumentError
 from tiedseq.random_state import RandomState, generator_of
 
+from .modes import draw_corner
 from .tables import Floats, PairTables
 
 _LONGEST = 10**7  # columns of a model that hardly ends: seconds, and half a gigabyte for their letters and positions
@@ -35,6 +36,19 @@ def sample_pair(
     positions = np.where(letters >= 0, np.cumsum(letters >= 0, axis=1) - 1, -1)
     x, y = (row[row >= 0].astype(np.uint8) for row in letters)
     return x, y, positions
+
+
+def add_flanks(
+    tables: PairTables, pair: tuple[Codes, Codes], outside: tuple[int, int], mode: str, generator: np.random.Generator
+) -> tuple[Codes, Codes]:
+    """Put so many background letters around two sequences, in one of the ways that the mode admits, drawn."""
+    before = draw_corner(outside, mode, generator)
+    background = tables.background / tables.background.sum()
+    flanked = []
+    for inside, count, start in zip(pair, outside, before, strict=True):
+        flanks = generator.choice(background.size, size=count, p=background).astype(np.uint8)
+        flanked.append(np.concatenate([flanks[:start], inside, flanks[start:]]))
+    return flanked[0], flanked[1]
 
 
 def _sample_states(
