@@ -84,6 +84,8 @@ def test_it_says_why_it_did_not_converge(sequences: list[str]) -> None:
     with pytest.warns(ConvergenceWarning, match="The callback stopped training before iteration 2"):
         found = model().fit(sequences, callback=lambda now: now.iteration == 2)
     assert not found.converged_ and len(found.history_) == 3
+    with pytest.warns(ConvergenceWarning, match="The callback stopped training before iteration 1"):
+        model().fit(sequences, callback=lambda now: now.iteration >= np.float64(1.0))  # NumPy's own True
     silent = model().fit(sequences, max_iter=3, tol=0.0)  # asked for: no warning
     assert not silent.converged_
 

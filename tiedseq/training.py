@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, rise_left, same_zeros
 from .checkpoints import Checkpoint, vector_of
 from .errors import ArgumentError, ConvergenceWarning
-from .options import checked_flag, with_changes
+from .options import asks_to_stop, checked_flag, with_changes
 from .random_state import RandomState, generators
 from .workers import spreading
 
@@ -299,7 +299,7 @@ def _judge(run: Run, now: Iteration, options: Options) -> None:
         f"Training stopped after max_iter={options.max_iter} iterations with {left} to come, more than "
         f"tol={options.tol:g}; raise max_iter, or continue with warm_start=True."
     )
-    stopped = options.callback is not None and options.callback(now) is True
+    stopped = options.callback is not None and asks_to_stop(options.callback(now))
     if not math.isfinite(now.log_likelihood):
         run.why = f"The log-likelihood became {now.log_likelihood} at iteration {now.iteration}; training stopped."
     elif has_fallen(run.history):
