@@ -238,6 +238,19 @@ def test_the_parts_of_two_sequences_that_are_alike_may_be_swapped() -> None:
     assert turned.permutation is not None and turned.permutation.p_value > 0.05
 
 
+def test_swaps_where_nothing_can_move_do_not_reject() -> None:
+    """Letters of gaps are all that differs, and gaps hold one letter only: the maximum is a corner."""
+    held = {"match": 0.8, "open": 0.1, "close": 0.5, "extend": 0.5, "pair": [[0.4, 0.1], [0.1, 0.4]]}
+    values = {label: ts.fixed(value) for label, value in held.items()}
+    null, alternative = (
+        ts.PairHMM.affine(symmetric, alphabet="AB", values=values, background=[0.5, 0.5])
+        for symmetric in (True, ("opening", "extension"))
+    )
+    pairs = [("AAAA", "AAA"), ("AAA", "AAAAA")]
+    found = ts.compare(null, alternative, pairs, permutation=20, errors=False, random_state=1)
+    assert found.permutation == (0.0, 1.0, 2, 20)
+
+
 @pytest.mark.small
 def test_swaps_that_change_nothing_do_not_reject() -> None:
     """Of identical sequences a swap is none: what rounding leaves of it must not count as a difference."""
