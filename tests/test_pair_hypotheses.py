@@ -460,6 +460,14 @@ def test_a_model_with_an_end_draws_its_own_lengths() -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("permutations", [-3, 0, 2.5, True])
+def test_swaps_are_counted_in_whole_numbers(permutations: Any) -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.ArgumentError, match=f"must be a whole number of at least 1, not {permutations}"):
+        null.swap_test(alternative, [("ACGT", "ACG")], permutations)
+
+
+@pytest.mark.small
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
