@@ -475,6 +475,7 @@ def test_swaps_are_counted_in_whole_numbers(permutations: Any) -> None:
         ({"permutation": 1.5}, "permutation=1.5 must be a whole number"),
         ({"bootstrap": 9, "mode": "local"}, "bootstrap=9 draws pairs for"),
         ({"priors": {"open": 1.0}}, "has priors="),
+        ({"lengths": [4]}, "pairs are sequences already. Leave it out"),
     ],
 )
 def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
