@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import threading
 import time
@@ -379,6 +380,7 @@ def test_one_class_within_two_needs_a_bootstrap() -> None:
     settings = {"errors": False, "random_state": 5, "bootstrap": 9}
     one = ts.compare(null, alternative, pairs, announce=told.append, **settings)  # type: ignore[arg-type]
     assert one.p_value == 0.1 and one.method == "bootstrap" and len(one.bootstrap) == 9
+    assert json.loads(json.dumps(one.to_dict()))["bootstrap"] == list(one.bootstrap)
     assert len(told) == 1 and told[0].startswith("bootstrap: 9 data sets, about ")
     steps: list[Any] = []
     filters = list(warnings.filters)
