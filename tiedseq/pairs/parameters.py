@@ -274,9 +274,10 @@ class PairParameters:
         free = self.specification.free
         return np.divide(pooled, free, out=np.zeros_like(free), where=free > 0.0)
 
-    def hardly_used(self, counts: Vector, least: float) -> list[str]:
-        """Labels of transitions that are free, and expected to be used less than `least` times."""
-        specification, pooled = self.specification, self.specification.pool(self.counted(counts))
+    def hardly_used(self, counts: Vector, priors: Mapping[str, Any], least: float) -> list[str]:
+        """Labels of transitions that are free, and expected to be used less than `least` times, priors included."""
+        specification = self.specification
+        pooled = specification.pool(self.counted(counts)) + self._pseudocounts(priors)
         names = [label for label in specification.labels if label not in specification.reading.tables]
         places = {label: specification.places(label) for label in names if label not in specification.held}
         return [label for label, place in places.items() if place.ndim == 0 and place >= 0 and pooled[place] < least]
