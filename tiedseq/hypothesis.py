@@ -287,7 +287,7 @@ def _errors(
     null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any], advance: Advance
 ) -> tuple[Any, list[str]]:
     """Return the standard errors of both models, and why there are none."""
-    threads = {"executor": settings["executor"]} if isinstance(settings.get("executor"), int) else {}
+    threads = {"executor": settings["executor"]} if isinstance(settings.get("executor"), int | np.integer) else {}
     found: list[dict[str, Any]] = []
     for name, model in (("null", null), ("alternative", alternative)):
         advance("standard errors", len(found), 2)
