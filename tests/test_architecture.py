@@ -71,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "simplex",
             "pseudocounts",
             "checkpoints",
+            "options",
         ),
     },
     "strands": {

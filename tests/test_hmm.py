@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import pickle
 from collections import Counter
@@ -615,6 +616,25 @@ def test_a_file_whose_letters_have_no_alphabet_is_damaged(tmp_path: Path) -> Non
     document = small().to_dict()
     with pytest.raises(ModelError, match="alphabet"):
         ts.HMM.from_dict({**document, "alphabet": None})
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("order", [-1, 1, 2.5, 10**30, "0"])
+def test_a_file_whose_tables_are_of_another_order_is_damaged(tmp_path: Path, order: Any) -> None:
+    document = {"format": "tiedseq model", "version": 1, "kind": "hmm", **small().to_dict(), "order": order}
+    (tmp_path / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ts.InputError, match="order"):
+        ts.load(tmp_path / "model.json")
+
+
+@pytest.mark.small
+def test_a_file_with_a_number_beyond_all_integers_is_damaged(tmp_path: Path) -> None:
+    ts.HMM.ergodic(1, alphabet=ts.DNA, symmetry="reverse-complement", random_state=0).save(tmp_path / "model.json")
+    text = (tmp_path / "model.json").read_text(encoding="utf-8")
+    assert text.count('"order": 0') == 1
+    (tmp_path / "model.json").write_text(text.replace('"order": 0', '"order": 1e999'), encoding="utf-8")
+    with pytest.raises(ts.InputError, match="damaged"):
+        ts.load(tmp_path / "model.json")
 
 
 # ---- sequences have a letter at least --------------------------------------------------------------------------------

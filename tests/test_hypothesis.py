@@ -140,6 +140,19 @@ def test_what_compare_refuses() -> None:
         ts.compare(tied(), free(), data, weights=[1.0, 2.0])
 
 
+@pytest.mark.parametrize("executor", [2, np.int64(2)])
+def test_standard_errors_are_shared_among_the_same_threads(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+
+    def standard_errors(model: ts.HMM, data: Any, **options: Any) -> dict[str, Any]:
+        told.append(options)
+        return {}
+
+    monkeypatch.setattr(ts.HMM, "standard_errors", standard_errors)
+    ts.compare(tied(), free(), simulated(np.random.default_rng(0)), executor=executor)
+    assert told == [{"executor": 2}] * 2
+
+
 def test_no_p_value_without_convergence_and_a_note_at_the_boundary() -> None:
     data = simulated(np.random.default_rng(3))
     found = ts.compare(tied(), free(), data, max_iter=2)

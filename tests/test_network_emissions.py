@@ -354,7 +354,7 @@ def test_restarts_callbacks_and_going_on() -> None:
     again = hybrid(TWO, decay=1.0).fit(X, paths=paths, n_init=3, random_state=0)
     assert again.history_[-1] >= model.history_[-1] - 0.1
     with pytest.warns(ts.ConvergenceWarning, match="callback"):
-        stopped = hybrid(TWO).fit(X, paths=paths, callback=lambda now: now.iteration == 2)
+        stopped = hybrid(TWO).fit(X, paths=paths, callback=lambda now: now.iteration == np.int64(2))
     assert len(stopped.history_) == 3
 
 

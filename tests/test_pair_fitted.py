@@ -169,6 +169,15 @@ def test_identical_sequences_put_gaps_on_their_border_and_that_is_said() -> None
     assert_allclose(np.diag(errors["pair"]), np.sqrt(letters * (1 - letters) / 40), rtol=1e-5, atol=0.0)
 
 
+def test_what_a_prior_keeps_from_zero_is_not_on_its_way_there() -> None:
+    """No gap is extended: without a prior that is said, with one it is not (warnings are errors)."""
+    pairs = [("ACGTACGTAC", "ACGTACGAC"), ("ACGGTTA", "ACGTTA")]
+    with pytest.warns(ConvergenceWarning, match="hardly use 'extend'.*give a prior"):
+        ts.PairHMM.affine().fit(pairs)
+    model = ts.PairHMM.affine(priors={"extend": 1.0}).fit(pairs)
+    assert model.converged_ and model.parameters["extend"] > 0.1
+
+
 @pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
 @pytest.mark.parametrize("mode", ["global", "local", "glocal", "overlap"])
 @pytest.mark.parametrize(

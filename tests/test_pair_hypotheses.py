@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import threading
 import time
@@ -238,6 +239,19 @@ def test_the_parts_of_two_sequences_that_are_alike_may_be_swapped() -> None:
     assert turned.permutation is not None and turned.permutation.p_value > 0.05
 
 
+def test_swaps_where_nothing_can_move_do_not_reject() -> None:
+    """Letters of gaps are all that differs, and gaps hold one letter only: the maximum is a corner."""
+    held = {"match": 0.8, "open": 0.1, "close": 0.5, "extend": 0.5, "pair": [[0.4, 0.1], [0.1, 0.4]]}
+    values = {label: ts.fixed(value) for label, value in held.items()}
+    null, alternative = (
+        ts.PairHMM.affine(symmetric, alphabet="AB", values=values, background=[0.5, 0.5])
+        for symmetric in (True, ("opening", "extension"))
+    )
+    pairs = [("AAAA", "AAA"), ("AAA", "AAAAA")]
+    found = ts.compare(null, alternative, pairs, permutation=20, errors=False, random_state=1)
+    assert found.permutation == (0.0, 1.0, 2, 20)
+
+
 @pytest.mark.small
 def test_swaps_that_change_nothing_do_not_reject() -> None:
     """Of identical sequences a swap is none: what rounding leaves of it must not count as a difference."""
@@ -366,6 +380,7 @@ def test_one_class_within_two_needs_a_bootstrap() -> None:
     settings = {"errors": False, "random_state": 5, "bootstrap": 9}
     one = ts.compare(null, alternative, pairs, announce=told.append, **settings)  # type: ignore[arg-type]
     assert one.p_value == 0.1 and one.method == "bootstrap" and len(one.bootstrap) == 9
+    assert json.loads(json.dumps(one.to_dict()))["bootstrap"] == list(one.bootstrap)
     assert len(told) == 1 and told[0].startswith("bootstrap: 9 data sets, about ")
     steps: list[Any] = []
     filters = list(warnings.filters)
@@ -519,12 +534,21 @@ def test_a_model_with_an_end_draws_its_own_lengths() -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("permutations", [-3, 0, 2.5, True])
+def test_swaps_are_counted_in_whole_numbers(permutations: Any) -> None:
+    null, alternative = ts.hypotheses("symmetric-gaps")
+    with pytest.raises(ts.ArgumentError, match=f"must be a whole number of at least 1, not {permutations}"):
+        null.swap_test(alternative, [("ACGT", "ACG")], permutations)
+
+
+@pytest.mark.small
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
         ({"bootstrap": -1}, "bootstrap=-1 must be a whole number"),
         ({"permutation": 1.5}, "permutation=1.5 must be a whole number"),
         ({"priors": {"open": 1.0}}, "has priors="),
+        ({"lengths": [4]}, "pairs are sequences already. Leave it out"),
     ],
 )
 def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:

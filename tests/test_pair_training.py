@@ -428,6 +428,17 @@ def test_long_steps_leave_letters_that_never_occur_at_zero(gaps: int, monkeypatc
     assert len(model.history_) < 0.8 * len(plain.history_)
 
 
+def test_a_prior_on_what_begins_at_next_to_nothing() -> None:
+    """Its gradient is beyond float64 in the first iteration, and training ends where it does from elsewhere."""
+    pairs = [("ACGTACGTAC", "ACGTACGAC"), ("ACGGTTA", "ACGTTA"), ("CCAGT", "CCAGTT")]
+    ends = []
+    for opening in (1e-310, 0.1):
+        model = ts.PairHMM.affine(values={"open": opening}, priors={"open": 1.0, "extend": 1.0}, tol=1e-6)
+        ends.append(model.fit(pairs).history_[-1])
+        assert model.converged_
+    assert_allclose(ends[0], ends[1], rtol=0.0, atol=1e-4)
+
+
 def test_what_em_raises_from_nearly_nothing_may_still_gain() -> None:
     """Long steps leave it alone, and its slope, counted to a tenth, is part of what is to come."""
     before, plain = np.array([1e-6, 0.5, 0.5 - 1e-6]), np.array([1.5e-6, 0.5, 0.5 - 1.5e-6])

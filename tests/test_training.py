@@ -84,6 +84,8 @@ def test_it_says_why_it_did_not_converge(sequences: list[str]) -> None:
     with pytest.warns(ConvergenceWarning, match="The callback stopped training before iteration 2"):
         found = model().fit(sequences, callback=lambda now: now.iteration == 2)
     assert not found.converged_ and len(found.history_) == 3
+    with pytest.warns(ConvergenceWarning, match="The callback stopped training before iteration 1"):
+        model().fit(sequences, callback=lambda now: now.iteration >= np.float64(1.0))  # NumPy's own True
     silent = model().fit(sequences, max_iter=3, tol=0.0)  # asked for: no warning
     assert not silent.converged_
 
@@ -109,6 +111,24 @@ def test_fitting_again_starts_anew_unless_told(sequences: list[str]) -> None:
     assert one.history_ == whole.history_[3:]
     for label, value in whole.parameters.items():
         assert_array_equal(one.parameters[label], value)
+
+
+def test_a_prior_lifts_what_training_has_brought_to_zero() -> None:
+    sequences, pairs = ["aababbabba", "abbaab"], [("ACGTACGTAC", "ACGTACGAC"), ("ACGGTTA", "ACGTTA")]
+    fits: list[tuple[Any, Any, str]] = [
+        (ts.HMM("abc", {"s": {"s": 1.0}}, {"s": [0.4, 0.3, 0.3]}), sequences, "s"),
+        (ts.PairHMM.affine(substitution="general"), pairs, "pair"),
+    ]
+    for found, data, label in fits:
+        for acceleration in (True, False):
+            options = {"priors": {label: 0.5}, "tol": 1e-6, "acceleration": acceleration}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # gaps that nothing extends
+                expected = found.fit(data, **options).history_[-1]
+                assert (found.fit(data).parameters[label] == 0.0).any()
+                found.fit(data, warm_start=True, **options)
+            assert found.history_[0] == -np.inf and (found.parameters[label] > 0.0).all() and found.converged_
+            assert_allclose(found.history_[-1], expected, rtol=0.0, atol=1e-4)
 
 
 def test_options_of_a_call_hold_for_it_alone(sequences: list[str]) -> None:

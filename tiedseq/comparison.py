@@ -134,6 +134,7 @@ class Comparison:
             "df": self.df,
             "p_value": self.p_value,
             "method": self.method,
+            "bootstrap": list(self.bootstrap),
             "permutation": None if self.permutation is None else self.permutation._asdict(),
             "log_likelihood": list(self.log_likelihood),
             "free_parameters": [k for k, _ in self._sizes()],

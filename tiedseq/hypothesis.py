@@ -112,6 +112,7 @@ def compare(
     where: dict[str, Any] = {name: settings.pop(name) for name in ("mode", "strand") if name in settings}
     where |= {} if lengths is None else {"lengths": lengths}
     _check_models(null, alternative, settings)
+    _check_lengths(null, lengths)
     _check_resampling(null, alternative, where, bootstrap, permutation)
     n = null.n_letters(data, **_lengths(where))
     if not n:
@@ -184,6 +185,15 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
                 f"The {name} has soft={chosen.soft!r}, and such a fit is no maximum of the likelihood; compare with "
                 "strengths of inf (tied) or 0 (untied)."
             )
+
+
+def _check_lengths(null: Any, lengths: Any) -> None:
+    """Raise if lengths are given for pairs, which are sequences by themselves."""
+    if lengths is not None and hasattr(null, "swap_test"):
+        raise ArgumentError(
+            f"lengths= cuts one row of letters into sequences for an HMM; the null is a {type(null).__name__}, whose "
+            "pairs are sequences already. Leave it out."
+        )
 
 
 def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
@@ -275,7 +285,7 @@ def _errors(
     null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any], advance: Advance
 ) -> tuple[Any, list[str]]:
     """Return the standard errors of both models, and why there are none."""
-    threads = {"executor": settings["executor"]} if isinstance(settings.get("executor"), int) else {}
+    threads = {"executor": settings["executor"]} if isinstance(settings.get("executor"), int | np.integer) else {}
     found: list[dict[str, Any]] = []
     for name, model in (("null", null), ("alternative", alternative)):
         advance("standard errors", len(found), 2)

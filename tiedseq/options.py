@@ -78,9 +78,25 @@ def checked_flag(name: str, value: Any) -> bool:
     >>> checked_flag("bias", True)
     True
     """
-    if type(value).__name__ not in ("bool", "bool_"):  # NumPy's too, which is called either, and is slow to import
+    if not _is_flag(value):
         raise ArgumentError(f"{name} must be True or False, not {value!r}")
     return bool(value)
+
+
+def asks_to_stop(answer: Any) -> bool:
+    """Whether a callback's answer is True, which NumPy's comparisons of numbers have a type of their own for.
+
+    What merely counts as true, such as a list that the callback appends to, stops nothing.
+
+    >>> asks_to_stop(True), asks_to_stop([1.0]), asks_to_stop(None)
+    (True, False, False)
+    """
+    return _is_flag(answer) and bool(answer)
+
+
+def _is_flag(value: Any) -> bool:
+    """Whether it is True or False, NumPy's too, which is called either name, and is slow to import."""
+    return type(value).__name__ in ("bool", "bool_")
 
 
 def with_changes(options: OptionsT, given: Mapping[str, Any]) -> OptionsT:

@@ -100,10 +100,10 @@ class Specification:
         Labels of single values and of distributions, in the order of first use.
     held : tuple of str
         The labels that training leaves alone: fixed ones, and those that are zero by construction.
+    is_held : bool array of shape (n_values,)
+        Which entries of `free` are fixed.
     drawn : tuple of str
         The labels without a given value, which restarts draw anew or fill their rows with.
-    is_held : bool array of shape (n_values,)
-        The same for the entries of `free`.
     n_free_parameters : int
 
     Raises
@@ -467,7 +467,10 @@ class Specification:
         return self.settled(free)  # typed numbers, rounded to six digits or so
 
     def settled(self, free: Vector) -> Vector:
-        """Return values whose sums are one, next to values whose sums are so but for rounding."""
+        """Return values, float64 (n_values,), or others next to them where a sum misses one by more than 1e-12.
+
+        Such misses are rounding: of numbers as people type them, or grown in a long step.
+        """
         full = self.ties.expand(free)
         if max((abs(float(full[row.places].sum()) - 1.0) for row in self._moving), default=0.0) > 1e-12:
             free = self.simplex.maximize(free * self.ties.uses, free)

@@ -82,7 +82,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     module, attribute = _KINDS[kind]
     try:
         return getattr(import_module(module), attribute).from_dict(document)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise InputError(f"the model in the file is damaged: {error}", name) from error
 
 

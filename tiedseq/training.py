@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, rise_left, same_zeros
 from .checkpoints import Checkpoint, vector_of
 from .errors import ArgumentError, ConvergenceWarning
-from .options import checked_flag, with_changes
+from .options import asks_to_stop, checked_flag, with_changes
 from .random_state import RandomState, generators
 from .workers import spreading
 
@@ -299,8 +299,11 @@ def _judge(run: Run, now: Iteration, options: Options) -> None:
         f"Training stopped after max_iter={options.max_iter} iterations with {left} to come, more than "
         f"tol={options.tol:g}; raise max_iter, or continue with warm_start=True."
     )
-    stopped = options.callback is not None and options.callback(now) is True
-    if not math.isfinite(now.log_likelihood):
+    stopped = options.callback is not None and asks_to_stop(options.callback(now))
+    # a prior on what earlier training has brought to zero makes the beginning impossible, and the M-step possible
+    is_impossible_start = now.log_likelihood == -math.inf and len(run.history) == 1
+    is_no_number = not math.isfinite(now.log_likelihood) and not is_impossible_start
+    if is_no_number:
         run.why = f"The log-likelihood became {now.log_likelihood} at iteration {now.iteration}; training stopped."
     elif has_fallen(run.history):
         run.why = (
@@ -309,8 +312,7 @@ def _judge(run: Run, now: Iteration, options: Options) -> None:
         )
     elif stopped:
         run.why = f"The callback stopped training before iteration {now.iteration}."
-    broken = not math.isfinite(now.log_likelihood) or has_fallen(run.history)
-    run.finished = run.converged or stopped or broken
+    run.finished = run.converged or stopped or is_no_number or has_fallen(run.history)
 
 
 def has_fallen(history: Sequence[float]) -> bool:

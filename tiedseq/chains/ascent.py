@@ -17,6 +17,7 @@ import numpy as np
 
 from tiedseq.checkpoints import Checkpoint, Evaluations
 from tiedseq.errors import ConvergenceWarning
+from tiedseq.options import asks_to_stop
 from tiedseq.random_state import generators
 from tiedseq.training import Iteration, Options, Run, progress
 from tiedseq.workers import mapping
@@ -200,7 +201,7 @@ class _Climb:
         self.converged = self.options.tol > 0.0 and self._gained() < self.options.tol
         if self.converged:
             self.why = "converged"
-        elif self._is_new() and self.options.callback is not None and self.options.callback(self.now) is True:
+        elif self._is_new() and self.options.callback is not None and asks_to_stop(self.options.callback(self.now)):
             self.why = f"The callback stopped training before iteration {self.now.iteration}."
         return bool(self.why)
 

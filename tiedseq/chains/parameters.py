@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ModelError
 from tiedseq.nesting import Nesting
+from tiedseq.options import checked_order
 from tiedseq.random_state import RandomState
 from tiedseq.restating import restated
 from tiedseq.soft import Group, SoftTies, groups_of
@@ -378,7 +379,7 @@ class HMMParameters:
     def from_dict(cls, document: Mapping[str, Any], alphabet: Alphabet | None) -> HMMParameters:
         """Return the parameters that :meth:`to_dict` described, with the same bits in every value."""
         other = cls.__new__(cls)
-        other.alphabet, other.order = alphabet, int(document["order"])
+        other.alphabet, other.order = alphabet, checked_order(document["order"])
         other.specification, other.soft = SoftTies.from_dict(document, alphabet)
         other.families = FamilyParameters.from_dict(document.get("families", {}))
         other.states = other.specification.states
@@ -390,6 +391,8 @@ class HMMParameters:
                 else "an alphabet, but no state that uses it"
             )
             raise ModelError(f"The description of the model has {what}.")
+        if any(table.ndim != other.order + 1 for table in with_letters.values()):
+            raise ModelError(f"The description of the model has order={other.order}, and its tables have another.")
         other.emitting = tuple(s for s in other.states if s in with_letters or s in other.families.families)
         other._check_silent()
         return other

@@ -8,6 +8,7 @@ from typing import Any
 from tiedseq.errors import ArgumentError
 from tiedseq.information import aic, bic
 from tiedseq.nesting import Nesting
+from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generator_of
 
 from .data import encoded_pairs, pair_data
@@ -92,7 +93,11 @@ class PairAssessment(PairProbabilities):
         mode: str = "global",
         strand: str = "forward",
     ) -> tuple[float, float, int]:
-        """Return statistic, p-value and number of blocks of the permutation test of `ts.compare`; self is the null."""
+        """Return statistic, p-value and number of blocks of the permutation test of `ts.compare`; self is the null.
+
+        Raises ArgumentError unless there are one or more `permutations`, and as `ts.compare` does.
+        """
+        permutations = checked_count("permutations", permutations)
         self.check_exchangeable(mode, strand)
         encoded = encoded_pairs(pairs, self.alphabet)
         found = differences(self._parameters, alternative._parameters, encoded, mode)

@@ -15,16 +15,9 @@ from numpy.typing import NDArray
 from tiedseq.options import MODES, check_word
 
 
-def check_mode(mode: str) -> int:
-    """Return the kernels' number of a mode's name.
-
-    Raises
-    ------
-    ArgumentError
-        There is no such mode.
-    """
+def check_mode(mode: str) -> None:
+    """Raise ArgumentError if there is no such mode."""
     check_word("mode", mode, MODES)
-    return MODES.index(mode)
 
 
 def log_box_count(n: int, m: int, mode: str) -> float:

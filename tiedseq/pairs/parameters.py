@@ -25,6 +25,7 @@ from .tables import Floats, PairTables
 
 KINDS = ("xy", "x", "y")
 _LEAST = 1e-11  # of the largest count of a transition
+_STEEPEST = 1e200  # of a gradient: long steps square what they make of it, and infinity times zero would be NaN
 Vector = NDArray[np.float64]
 
 
@@ -272,11 +273,14 @@ class PairParameters:
         """d objective, without soft ties, / d value, each taken as free of the others."""
         pooled = self.specification.pool(self.counted(counts)) + self._pseudocounts(priors)
         free = self.specification.free
-        return np.divide(pooled, free, out=np.zeros_like(free), where=free > 0.0)
+        with np.errstate(over="ignore"):  # a prior on a value that begins at next to nothing
+            found = np.divide(pooled, free, out=np.zeros_like(free), where=free > 0.0)
+        return np.minimum(found, _STEEPEST)
 
-    def hardly_used(self, counts: Vector, least: float) -> list[str]:
-        """Labels of transitions that are free, and expected to be used less than `least` times."""
-        specification, pooled = self.specification, self.specification.pool(self.counted(counts))
+    def hardly_used(self, counts: Vector, priors: Mapping[str, Any], least: float) -> list[str]:
+        """Labels of transitions that are free, and expected to be used less than `least` times, priors included."""
+        specification = self.specification
+        pooled = specification.pool(self.counted(counts)) + self._pseudocounts(priors)
         names = [label for label in specification.labels if label not in specification.reading.tables]
         places = {label: specification.places(label) for label in names if label not in specification.held}
         return [label for label, place in places.items() if place.ndim == 0 and place >= 0 and pooled[place] < least]

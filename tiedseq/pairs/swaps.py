@@ -175,7 +175,7 @@ def differences(null: PairParameters, alternative: PairParameters, pairs: Pairs,
         change = straight - turned
         change[np.abs(change) <= _ROUNDING * (np.abs(straight) + np.abs(turned))] = 0.0
         found.append(0.5 * directions.T @ change)
-    return np.array(found).reshape(-1, directions.shape[1])
+    return np.array(found).reshape(len(found), directions.shape[1])
 
 
 def sign_test(differences: Floats, permutations: int, generator: np.random.Generator) -> tuple[float, float]:

@@ -85,7 +85,7 @@ class PairTrainee:
 
     def remarks(self) -> list[str]:
         """What the user should know of the values after training."""
-        if self._counts is None or not (rare := self.parameters.hardly_used(self._counts, _RARE)):
+        if self._counts is None or not (rare := self.parameters.hardly_used(self._counts, self.priors, _RARE)):
             return []
         return [
             f"The data hardly use {', '.join(map(repr, rare))} (less than {_RARE:g} times in all): what leads there is "

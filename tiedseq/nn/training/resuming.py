@@ -16,6 +16,7 @@ from tiedseq.errors import ModelError
 from tiedseq.nn import document
 from tiedseq.nn.layer import Layer
 from tiedseq.nn.network import Sequential
+from tiedseq.options import asks_to_stop
 
 from .losses import Loss
 from .minibatches import Samples
@@ -53,7 +54,7 @@ class Run:
         if len(self.history) <= self.told:
             return
         now = Epoch(len(self.history) - 1, loss, validation_loss)
-        if options.callback is not None and options.callback(now) is True:
+        if options.callback is not None and asks_to_stop(options.callback(now)):
             self.finished, self.why = True, f"The callback stopped training after epoch {now.epoch}."
 
 
