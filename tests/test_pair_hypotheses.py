@@ -20,6 +20,7 @@ from pairhmm_cases import values_of
 from tiedseq.options import HYPOTHESES
 from tiedseq.pairs.swaps import _arranged, blocks_of, differences, sign_test, swapped_states
 from tiedseq.ready import READY
+from tiedseq.resampling import bootstrapped
 
 DF = {
     "symmetric-insertion": 5,
@@ -389,6 +390,21 @@ def test_one_class_within_two_needs_a_bootstrap() -> None:
     assert two.bootstrap == one.bootstrap
     assert steps == [("bootstrap", done, 9) for done in range(10)]
     assert warnings.filters == filters
+
+
+def test_threads_that_a_model_was_made_with_work_on_the_bootstrap_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers: list[Any] = []
+
+    def watched(statistic: Any, draw: Any, count: int, generator: Any, executor: Any, *others: Any) -> list[float]:
+        workers.append(executor)
+        return bootstrapped(statistic, draw, count, generator, executor, *others)
+
+    monkeypatch.setattr("tiedseq.hypothesis.bootstrapped", watched)
+    null, alternative = (
+        ts.PairHMM(**{**model.get_params(), "executor": 2}) for model in ts.hypotheses("symmetric-gaps")
+    )
+    ts.compare(null, alternative, drawn(null, 4, 60, 5), bootstrap=2, random_state=0, errors=False)
+    assert workers == [2]
 
 
 def test_drawn_data_whose_fits_do_not_converge_are_counted() -> None:

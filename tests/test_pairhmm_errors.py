@@ -194,7 +194,7 @@ def test_samples_of_no_length() -> None:
     model = affine()
     with pytest.raises(ts.ArgumentError, match='columns must be given: the model has no "end"'):
         model.sample()
-    for columns in (-1, 2.5, "9"):
+    for columns in (-1, 2.5, "9", True):
         with pytest.raises(ts.ArgumentError, match="columns must be a whole number, 0 or more, not"):
             model.sample(columns=columns)  # type: ignore[arg-type]
     for random_state in ("x", -1):

@@ -244,8 +244,8 @@ def _bootstrap(
     """
     if not count:
         return [], 0
-    executor = settings.get("executor")
-    workers = executor if isinstance(executor, int | np.integer) else 1
+    chosen = null.options.changed(settings)
+    workers = chosen.executor if isinstance(chosen.executor, int | np.integer) else None
     abandoned = threading.Event()
     inner = {**settings, "warm_start": True, "executor": None, "progress": False, "n_init": 1}
     unsettled: list[bool] = []
@@ -268,8 +268,8 @@ def _bootstrap(
                 lambda each: null.simulated(data, each, **where),
                 count,
                 generator,
-                executor if workers > 1 else None,
-                bool(settings.get("progress")),
+                workers,
+                chosen.progress,
                 lambda done: advance("bootstrap", done, count),
             )
             return statistics, sum(unsettled)
@@ -285,7 +285,8 @@ def _errors(
     null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any], advance: Advance
 ) -> tuple[Any, list[str]]:
     """Return the standard errors of both models, and why there are none."""
-    threads = {"executor": settings["executor"]} if isinstance(settings.get("executor"), int | np.integer) else {}
+    executor = null.options.changed(settings).executor
+    threads = {"executor": executor} if isinstance(executor, int | np.integer) else {}
     found: list[dict[str, Any]] = []
     for name, model in (("null", null), ("alternative", alternative)):
         advance("standard errors", len(found), 2)

@@ -57,7 +57,8 @@ def _sample_states(
     """The states of all columns. Where the model has an end, fewer than `columns` may come."""
     if columns is None and not has_end:
         raise ArgumentError('columns must be given: the model has no "end", so nothing says how long its pairs are')
-    if columns is not None and not (isinstance(columns, int | np.integer) and columns >= 0):
+    is_number = isinstance(columns, int | np.integer) and not isinstance(columns, bool)
+    if columns is not None and not (is_number and columns >= 0):
         raise ArgumentError(f"columns must be a whole number, 0 or more, not {columns!r}")
     limit = _LONGEST if columns is None else int(columns)
     end = len(tables.start)
