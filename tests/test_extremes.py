@@ -508,6 +508,52 @@ def test_pairs_next_to_impossible_between_deletion_and_insertion(rare: float) ->
             check(case, target, query, mode)
 
 
+def two_classes(**changes: dict[str, float]) -> ts.PairHMM:
+    """Deletions of a short class D and a long one L, with an insertion on the way from the one to the other."""
+    rows = {
+        "M": {"M": 0.8, "D": 0.05, "L": 0.05, "I": 0.1},
+        "D": {"M": 0.3, "D": 0.2, "I": 0.5},
+        "L": {"M": 0.1, "L": 0.9},
+        "I": {"M": 0.5, "D": 0.2, "L": 0.2, "I": 0.1},
+        "start": {"D": 0.5, "L": 0.5},
+    } | changes
+    start, states, any_letter = rows.pop("start"), {"M": "xy", "D": "x", "L": "x", "I": "y"}, np.full(4, 0.25)
+    letters = {"M": np.full((4, 4), 1 / 16), "D": any_letter, "L": any_letter, "I": any_letter}
+    return ts.PairHMM(ts.DNA, states, rows, letters, start)
+
+
+def test_the_class_of_gaps_that_starts_is_not_lost_beside_one_that_cannot_be_reached() -> None:
+    """It takes a letter of the query to get from the short class to the long one, and there is none."""
+    model, target = two_classes(start={"D": 1.0}), "ACGT" * 500
+    assert_allclose(model.log_likelihood(target, ""), 2000 * np.log(0.25) + 1999 * np.log(0.2), rtol=1e-12)
+    counts = model.expected_counts([(target, "")])
+    assert_allclose(counts["start->D"], 1.0, rtol=1e-9)
+    assert_allclose(counts["D->D"], 1999.0, rtol=1e-9)
+
+
+def test_the_class_of_gaps_that_ends_is_not_lost_beside_one_that_cannot() -> None:
+    """Whichever sequence it is that has the gaps."""
+    model, target = two_classes(D={"M": 0.2, "D": 0.2, "I": 0.5, "end": 0.1}), "ACGT" * 500
+    expected = 2000 * np.log(0.25) + 1999 * np.log(0.2) + np.log(0.5 * 0.1)
+    assert_allclose(model.log_likelihood(target, ""), expected, rtol=1e-12)
+    kinds = {"xy": "xy", "x": "y", "y": "x"}
+    document = model.to_dict()
+    document["states"] = {state: kinds[kind] for state, kind in document["states"].items()}
+    assert_allclose(ts.PairHMM.from_dict(document).log_likelihood("", target), expected, rtol=1e-12)
+
+
+def test_a_class_of_gaps_that_takes_one_letter_sets_no_unit_for_one_that_takes_all() -> None:
+    letters = {"pair": np.full((4, 4), 1 / 16), "gap": [0.25] * 4, "gap2": [1.0, 0.0, 0.0, 0.0]}
+    model = ts.PairHMM.affine(gaps=2, gap_open=[0.05, 0.05], gap_extend=[0.9, 0.9], values=letters)
+    expected = np.log(0.05) + 2000 * np.log(0.9) + 2001 * np.log(0.25)
+    assert_allclose(model.log_likelihood("A" * 2000 + "C", ""), expected, rtol=1e-12)
+
+
+def test_two_classes_of_gaps_alike_in_edges_and_letters_keep_the_fast_recursion() -> None:
+    recursion = ts.PairHMM.affine(gaps=2).recursion
+    assert recursion.passes([(np.zeros(3000, np.uint8), np.zeros(0, np.uint8))]) is recursion._lanes
+
+
 def test_posterior_by_tiles_of_single_rows() -> None:
     """Where gaps are dear a lane holds one row, and what is unaligned is that of each tile, not the last one's."""
     case = affine_case(1e-3, 0.05, gap=np.array([0.5, 0.3, 0.2 - 1e-9, 1e-9]))

@@ -178,6 +178,27 @@ def test_what_a_prior_keeps_from_zero_is_not_on_its_way_there() -> None:
     assert model.converged_ and model.parameters["extend"] > 0.1
 
 
+@pytest.mark.parametrize("rest", [2e-8, 1e-7, 5e-7])
+def test_what_is_on_its_way_to_zero_does_not_change_the_errors_of_the_rest(rest: float) -> None:
+    """The likelihood does not bend downwards along it: its row had errors of .4, and others half as much again."""
+    truth = ts.PairHMM.affine(gap_open=0.05, gap_extend=1e-3)
+    pairs = [truth.sample(columns=150, random_state=seed)[:2] for seed in range(5)]
+    model = ts.PairHMM.affine(symmetric=False)
+    with pytest.warns(ConvergenceWarning, match="hardly use"):
+        model.fit(pairs, tol=1e-6, max_iter=5000)
+    values = values_of(model)
+    assert values["insertion_extend"] < 1e-9
+    for kind in ("insertion", "deletion"):
+        values |= {f"{kind}_extend": rest, f"{kind}_close": 1.0 - rest}
+    found, expected = (
+        each.standard_errors(pairs) for each in (ts.PairHMM.affine(symmetric=False, values=values), model)
+    )
+    for label in ("insertion_extend", "insertion_close", "deletion_extend", "deletion_close"):
+        assert found[label] is None
+    for label in ("match", "insertion_open", "deletion_open", "pair"):
+        assert_allclose(found[label], expected[label], rtol=1e-5, atol=0.0)
+
+
 @pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
 @pytest.mark.parametrize("mode", ["global", "local", "glocal", "overlap"])
 @pytest.mark.parametrize(

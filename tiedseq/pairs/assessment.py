@@ -54,7 +54,8 @@ class PairAssessment(PairProbabilities):
         -------
         dict of label to float or masked array
             None, or masked, where there is none: what is held or zero by construction, a probability that has reached
-            zero (below 1e-8), its boundary, where errors are not symmetric, and what the data never use.
+            zero (below 1e-8) or is on its way there (below 1e-6, and used less than a thousandth of a time in all the
+            data), its boundary, where errors are not symmetric, and what the data never use.
 
         Raises
         ------

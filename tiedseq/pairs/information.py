@@ -15,6 +15,8 @@ from .machine import PairMachine, sum_of
 from .parameters import PairParameters, Vector
 
 _UNUSED = 1e-6  # expected uses in all the data of what a direction moves
+# A probability as small, and used as seldom, is on its way to zero: there the log-likelihood need not bend downwards.
+_VANISHING, _SELDOM = 1e-6, 1e-3
 
 
 def standard_errors(
@@ -31,9 +33,10 @@ def standard_errors(
             parts = list(run(lambda batch: machine.derivatives(batch.pairs, batch.weights, batch.numbers)[1], batches))
             return specification.pool(other.gradient(sum_of(parts)))
 
-        directions = specification.simplex.directions(specification.free, BORDER)
-        # of letters in gaps that nothing opens the data say nothing, and yet of all else they do
         uses = specification.free * gradient(specification.free)
+        vanishes = (specification.free < _VANISHING) & (uses < _SELDOM)
+        directions = specification.simplex.directions(np.where(vanishes, 0.0, specification.free), BORDER)
+        # of letters in gaps that nothing opens the data say nothing, and yet of all else they do
         directions = directions[:, (np.abs(directions) > 0.0).T @ uses > _UNUSED]
         names = [str(name) for name in specification.ties.names]
         moves = Moves(directions, reach_of(specification.free, directions), names)

@@ -120,6 +120,45 @@ class PairTables:
         If not, the gaps go on until it does, and a long one may end where it cannot be left at all: what it gained is
         of no use, but sets the unit of the values beside it.
         """
+        return max(self._detour_by_pairs(pairs), self._detour_by_classes(pairs)) / math.log(2.0)
+
+    def _detour_by_classes(self, pairs: list[tuple[Codes, Codes]]) -> float:
+        """Nats between two classes of long gaps where the other sequence has too few letters to get from one to the
+        other: the cheaper one is of no use if the start or the end is out of its reach, but sets the unit.
+        """
+        most = 0.0
+        for kind, side in (("x", 0), ("y", 1)):
+            if self._are_interchangeable(kind):
+                continue
+            few = 2 * len(self.kinds)  # to it and from it leads a way through every state once, at most
+            length = max((pair[side].size for pair in pairs if pair[1 - side].size < few), default=0)
+            most = max(most, length * self._spread(kind)) if length else most
+        return most
+
+    def _are_interchangeable(self, kind: str) -> bool:
+        """Whether all gap states of a kind take the same letters, and the same edges lead to and from all of them, or
+        from each to all others.
+        """
+        own = np.array([of_state == kind for of_state in self.kinds])
+        edges = self.transitions > 0.0
+        rows = np.column_stack([edges[own][:, ~own], self.end[own] > 0.0])
+        columns = np.vstack([edges[~own][:, own], self.start[own] > 0.0]).T
+        takes = np.array([odds > -np.inf for odds, mine in zip(self.log_odds, own, strict=True) if mine])
+        alike = all(bool((part == part[:1]).all()) for part in (rows, columns))
+        connected = bool((edges[np.ix_(own, own)] | np.eye(int(own.sum()), dtype=bool)).all())
+        return bool((takes == takes[:1]).all()) and (alike or connected)
+
+    def _spread(self, kind: str) -> float:
+        """Nats by which one more letter in a gap of a kind may differ in worth."""
+        states = [s for s in range(len(self.kinds)) if self.kinds[s] == kind]
+        with np.errstate(divide="ignore"):
+            edges = np.log(self.transitions[np.ix_(states, states)])
+        gains = edges[:, :, None] + np.array([self.log_odds[s] for s in states])
+        gains = gains[np.isfinite(gains)]
+        return float(np.ptp(gains)) if gains.size else 0.0
+
+    def _detour_by_pairs(self, pairs: list[tuple[Codes, Codes]]) -> float:
+        """Nats that it costs to get to letters that an xy state takes, or what long gaps gain that lead to none."""
         odds, most = self._best_pairs, 0.0
         if float(odds.min()) > -_DEAR:
             return 0.0
@@ -133,7 +172,7 @@ class PairTables:
                 cost += self._way_round(x, y, letters, np.isfinite(here))
                 cost += _most_in_a_row(gains[0][x]) + _most_in_a_row(gains[1][y])
             most = max(most, cost)
-        return most / math.log(2.0)
+        return most
 
     def _way_round(self, x: Codes, y: Codes, letters: tuple[Codes, Codes], taken: NDArray[np.bool_]) -> float:
         """Nats that gaps cost until an xy state may follow: to the next of some letters in x and of some in y.
