@@ -342,7 +342,9 @@ def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[s
     if wider is None or null.nesting().is_on_boundary_of(alternative.nesting()):
         return []
     with _without_remarks():
-        wider.fit(data, **where, **{**settings, "warm_start": True, "n_init": 1})
+        # of a second class that the data do not need EM finds the last thousandths of a nat in thousands of iterations
+        roughly = {"tol": max(settings["tol"], _SETTLED), "warm_start": True, "n_init": 1}
+        wider.fit(data, **where, **{**settings, **roughly})
     gain = wider.history_[-1] - null.score(data, **where)
     more = wider.n_free_parameters - null.n_free_parameters
     if 2.0 * gain <= more * math.log(max(2, null.n_letters(data, **_lengths(where)))):
