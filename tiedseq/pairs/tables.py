@@ -126,13 +126,11 @@ class PairTables:
         """Nats between two classes of long gaps where the other sequence has too few letters to get from one to the
         other: the cheaper one is of no use if the start or the end is out of its reach, but sets the unit.
         """
-        most = 0.0
+        most, few = 0.0, 2 * len(self.kinds)  # to a class and from it leads a way through every state once, at most
         for kind, side in (("x", 0), ("y", 1)):
-            if self._are_interchangeable(kind):
-                continue
-            few = 2 * len(self.kinds)  # to it and from it leads a way through every state once, at most
             length = max((pair[side].size for pair in pairs if pair[1 - side].size < few), default=0)
-            most = max(most, length * self._spread(kind)) if length else most
+            if length and not self._are_interchangeable(kind):
+                most = max(most, length * self._spread(kind))
         return most
 
     def _are_interchangeable(self, kind: str) -> bool:
