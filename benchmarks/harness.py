@@ -101,12 +101,13 @@ def table(case: Case, measured: dict[str, Measured], skipped: dict[str, str]) ->
     """The case as text: median, spread, ratio to the first run, rate, the first rate as a share of the yardstick."""
     width = max(map(len, case.runs))
     header = f"  {'':<{width}}  {'median':>10}  {'min..max':>19}  {'ratio':>7}"
+    first = next(iter(measured.values()), None)
+    prefix, scale = ("G", 1e9) if first is None or first.work >= 1e9 * first.median else ("M", 1e6)
     if case.work_unit:
-        header += f"  {'G' + case.work_unit + '/s':>10}"
+        header += f"  {prefix + case.work_unit + '/s':>12}"
     if case.yardstick:
         header += f"  {'of ' + case.yardstick[0]}"
     lines = [case.title, header]
-    first = next(iter(measured.values()), None)
     for name in case.runs:
         if name in skipped:
             lines.append(f"  {name:<{width}}  skipped: {skipped[name]}")
@@ -118,7 +119,7 @@ def table(case: Case, measured: dict[str, Measured], skipped: dict[str, str]) ->
         line = f"  {name:<{width}}  {f'{run.median:.4g} {case.unit}':>10}  {spread:>19}  {ratio:>7.2f}"
         rate = run.work / run.median if run.median else float("nan")
         if case.work_unit:
-            line += f"  {rate / 1e9:>10.3f}"
+            line += f"  {rate / scale:>12.3f}"
         if case.yardstick and name == next(iter(case.runs)):
             line += f"  {rate / case.yardstick[1]:.0%}"
         lines.append(line)
