@@ -122,6 +122,29 @@ def test_train_goes_on_from_a_model_and_writes_json(here: Path, capsys: pytest.C
     assert shown["values"] == json.loads(Path("m.json").read_text())["values"] and "open2" in shown["values"]
 
 
+def test_the_log_likelihood_in_a_file_is_that_of_its_values(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last of so few iterations changes the values once more, after it has measured them."""
+    model = trained("both.fa.gz", "--max-iter", "2")
+    assert model.provenance is not None and not model.provenance["converged"]
+    true = model.score(PAIRS)
+    assert_allclose(model.provenance["log_likelihood"], true, rtol=1e-12)
+    assert f"12 pairs, 0 skipped, log-likelihood {true:.3f} nats, 2 iterations" in capsys.readouterr().err
+    assert cli.main(["align", "t.fa", "q.fa", "--pairs", "--train", "--max-iter", "2"]) == 0
+    assert f"trained on 12 pairs, 0 skipped, log-likelihood {true:.3f} nats" in capsys.readouterr().err
+
+
+def test_compare_forgets_where_the_values_of_its_models_came_from(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = trained("both.fa.gz", "--max-iter", "2").background
+    ts.PairHMM.affine(symmetric=False, substitution="symmetric", background=outside).save("1.json")
+    capsys.readouterr()
+    words = ["compare", "both.fa.gz", "--null", "m.json", "--alternative", "1.json", "--no-errors", "--format", "json"]
+    assert cli.main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "provenance" not in found["null"] and found["provenance"]["command"].startswith("tiedseq compare ")
+
+
 def test_an_interrupted_training_goes_on_to_the_same_bits(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,13 +40,13 @@ def train(options: argparse.Namespace) -> int:
     remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
     with interruptible(f"interrupted: no model was written{remedy}", options.quiet):
         data = Pairs(options, model)
-        estimate(model, data, options)
+        log_likelihood = estimate(model, data, options)
     model.save(options.output)
     if options.format == "json":
         print(json.dumps(model.to_dict()), file=output_of(argparse.Namespace(output=None)))
     else:
         print(model_text(model), file=output_of(argparse.Namespace(output=None)))
-    say(f"{data.tally}, {_done(model)}", options.quiet)
+    say(f"{data.tally}, {_done(model, log_likelihood)}", options.quiet)
     return 0
 
 
@@ -158,8 +158,8 @@ def _claim(options: argparse.Namespace) -> str:
     return options.hypothesis or HYPOTHESES[0]
 
 
-def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
-    """Train a model, say what it should be known of, and note where its values come from."""
+def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> float:
+    """Train a model, say what it should be known of, and note where its values come from; return their ln P."""
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", ConvergenceWarning)
         with contextlib.closing(Progress(options.quiet)) as progress:
@@ -179,17 +179,20 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
     for remark in remarks:
         written = options.output if options.command == "train" else None
         say(in_options(str(remark.message), written), options.quiet)
+    # that of the last iteration is of the values before it, if max_iter was the end
+    log_likelihood = model.score(data.codes, mode=data.mode, strand=data.strand)
     model.provenance = {
         **data.provenance(),
-        "log_likelihood": model.history_[-1],
+        "log_likelihood": log_likelihood,
         "iterations": len(model.history_),
         "converged": model.converged_,
     }
+    return log_likelihood
 
 
-def _done(model: PairHMM) -> str:
+def _done(model: PairHMM, log_likelihood: float) -> str:
     state = "converged" if model.converged_ else "not converged"
-    return f"log-likelihood {model.history_[-1]:.3f} nats, {len(model.history_)} iterations, {state}"
+    return f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
 
 
 # ---- data ----------------------------------------------------------------------------------------------------------
