@@ -563,6 +563,34 @@ def test_unwritable_output(files: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err.startswith("tiedseq: error: .: it is a directory")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["align", "none.fa", "none.fq"], ["train", "none.fa"], ["compare", "none.fa"], ["score", "none", "none.fa"]),
+        *(["fit", "none.fa", "--states", "2"], ["annotate", "none", "none.fa"], ["sample", "none"]),
+    ],
+)
+def test_unwritable_output_is_found_before_any_work(
+    words: list[str], files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The inputs do not exist, and are not even looked for."""
+    (files / "folder").mkdir()
+    (files / "folder" / "old.json").write_text("before")
+    (files / "link.json").symlink_to("nosuch/x.json")
+    missing = "No such file or directory"
+    for path, why in (("nosuch/x.json", missing), ("link.json", missing), ("t.fa/x.json", "Not a directory")):
+        assert cli.main([*words, "-o", path]) == cli.ENVIRONMENT
+        assert capsys.readouterr().err == f"tiedseq: error: {path}: cannot write: {why}\n"
+    assert cli.main([*words, "-o", "folder"]) == cli.ENVIRONMENT
+    assert capsys.readouterr().err == "tiedseq: error: folder: it is a directory: name a file to write to\n"
+    for forbidden in ("folder", "old.json"):  # permissions do not bind the superuser, whom tests may be run by
+        monkeypatch.setattr(os, "access", lambda path, mode, last=forbidden: os.path.basename(path) != last)
+        place = "folder/new.json" if forbidden == "folder" else "folder/old.json"
+        assert cli.main([*words, "-o", place]) == cli.ENVIRONMENT
+        assert capsys.readouterr().err == f"tiedseq: error: {place}: cannot write: Permission denied\n"
+    assert cli.main([*words, "-o", "/dev/null"]) != cli.ENVIRONMENT
+
+
 @pytest.mark.parametrize("words", [["align", "t.fa", "r.fq"], ["--help"]])
 def test_pipe_that_nobody_reads(words: list[str], files: Path) -> None:
     """A short output fails when it is flushed, the help page when the interpreter exits."""

@@ -93,10 +93,11 @@ def test_the_file_can_be_read_by_a_person(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["pairs", "one"])
 def test_fit_forgets_where_the_values_came_from(kind: str, tmp_path: Path) -> None:
     """Nobody but a command knows of its own data; what it wrote is of other values than those after another `fit`."""
-    model, data, impossible = {
+    cases: dict[str, Any] = {
         "pairs": (ts.PairHMM.affine(), [("ACGT", "ACT")], [("ACGT", "AC!T")]),
         "one": (ts.HMM.ergodic(2, alphabet="ab", random_state=0), ["abba"], ["ab!"]),
-    }[kind]
+    }
+    model, data, impossible = cases[kind]
     model.provenance = {"command": "tiedseq train", "converged": False}
     model.save(tmp_path / "model.json")
     loaded = ts.load(tmp_path / "model.json")

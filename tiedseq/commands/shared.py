@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import math
 import os
@@ -63,13 +64,38 @@ def output_of(options: argparse.Namespace) -> Any:
 
 
 def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> None:
-    """See to it that no name of a file is empty, and that the output replaces no input; exits with status 2."""
+    """See to it that no name of a file is empty, and that the output replaces no input; exits with status 2.
+
+    ResourceError if the output cannot be written, which after hours of work would be late to find.
+    """
     for name, path in {**inputs, "-o": options.output}.items():
         if path == "":
             options.parser.error(f"{name} is empty: give the name of a file")
     for name, path in inputs.items():
         if options.output and path and path != "-" and _is_same_file(path, options.output):
             options.parser.error(f"-o {options.output} would replace the file given as {name}: give another name")
+    if options.output not in (None, "-"):
+        _check_writable(options.output)
+
+
+def _check_writable(path: str) -> None:
+    """Raise ResourceError, as `open_sink` does, if a file cannot be written; nothing is opened or changed."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot write: {error.strerror}") from error
+    if mode is not None and stat.S_ISDIR(mode):
+        raise ResourceError(f"{path}: it is a directory: name a file to write to")
+    needed = {} if mode is None else {path: os.W_OK}
+    is_open = os.path.abspath(path).startswith(("/dev/", "/proc/"))  # perhaps; it may be written where it is
+    if not is_open and (mode is None or stat.S_ISREG(mode)):
+        needed[os.path.dirname(os.path.realpath(path))] = os.W_OK | os.X_OK
+    for place, access in needed.items():
+        if not os.access(place, access):
+            number = errno.EACCES if os.path.exists(place) else errno.ENOENT
+            raise ResourceError(f"{path}: cannot write: {os.strerror(number)}")
 
 
 def _is_same_file(path: str, other: str) -> bool:
