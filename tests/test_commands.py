@@ -254,6 +254,13 @@ def test_score_of_probability_zero_is_minus_infinity(here: Path, capsys: pytest.
         (["fit", "e.fa", "--states", "2", "-o", "m2.json"], 1, "e.fa: it holds no sequence"),
         (["fit", "x.fa", "--states", "2", "-o", "m2.json"], 1, "x.fa"),
         (["fit", "s.fa", "--states", "2", "-o", "s.fa"], 2, "would replace"),
+        (["fit", "s.fa", "--model", "m.json", "--order", "0", "-o", "m2.json"], 2, "--order is for a new model, with"),
+        (
+            ["fit", "s.fa", "--model", "m.json", "--alphabet", "dna", "-o", "m2.json"],
+            2,
+            "--alphabet is for a new model",
+        ),
+        (["fit", "s.fa", "--states", "2", "--alphabet", "", "-o", "m2.json"], 2, "letters='' must be"),
         (["annotate", "m.json", "s.fa", "--omit", "s7"], 2, "--omit s7: the model has the states s0, s1"),
         (["annotate", "m.json", "s.fa", "--format", "wig"], 2, "give --state"),
         (["annotate", "m.json", "s.fa", "-o", "x.txt"], 2, "give --format"),

@@ -261,6 +261,9 @@ def test_align_trains_first(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main([*words, "--max-iter", "2", "-o", "a.json"]) == 0
     remark = capsys.readouterr().err.splitlines()[0]
     assert remark.endswith(" more than --tol 0.01; raise --max-iter.")  # a.json is no model to go on from
+    model.save("m.json")
+    assert cli.main([*words[:-4], "--model", "m.json", "--max-iter", "2"]) == 0
+    assert "trained on 12 pairs" in capsys.readouterr().err
 
 
 def test_progress_on_a_terminal_only(
@@ -366,6 +369,13 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["train", "t.fa", "--seed", "-1", "-o", "m.json"], 2, "--seed: it must be a whole number of at least 0"),
         (["compare", "t.fa", "--null", "m.json"], 2, "belong together"),
         (["compare", "t.fa", "--null", "q.fa", "--alternative", "q.fa", "--gaps", "2"], 2, "is for a ready hypothesis"),
+        (
+            ["compare", "t.fa", "--hypothesis", "kimura", "--substitution", "symmetric"],
+            *(2, "--substitution is what --hypothesis kimura is about, and sets itself: leave it out"),
+        ),
+        (["compare", "t.fa", "--hypothesis", "one-gap-class", "--gaps", "1"], 2, "--gaps is what --hypothesis one-gap"),
+        (["compare", "t.fa", "--alphabet", ""], 2, "letters='' must be"),
+        (["train", "t.fa", "--alphabet", "", "-o", "m.json"], 2, "letters='' must be"),
         (["compare", "ref.fa", "reads.fa", "--permutation", "9"], 2, "share a target"),
         (["compare", "t.fa", "--permutation", "-1"], 2, "--permutation: it must be"),
         (["compare", "ref.fa", "reads.fa", "--mode", "local", "--permutation", "9"], 2, "the queries are reads"),

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
 from tiedseq.options import HYPOTHESES
 
 from .reports import IN_WORDS, model_text, verdict_text
-from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, say
+from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, refuse, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
@@ -116,7 +116,7 @@ def new_model(options: argparse.Namespace) -> PairHMM:
     """The model to train: one from a file, or of affine gaps as the options say."""
     if options.model is not None:
         names = ("asymmetric", "substitution", "gaps", "gap_switch", "given", "alphabet")
-        _refuse(options, names, "is for a new model; one from --model has a structure of its own")
+        refuse(options, names, "is for a new model; one from --model has a structure of its own")
         model: PairHMM = load_model(options.model, "pair-hmm")
     else:
         from tiedseq.pairhmm import PairHMM
@@ -126,7 +126,7 @@ def new_model(options: argparse.Namespace) -> PairHMM:
             **_gaps(options),
             substitution=options.substitution or ("general" if options.asymmetric else "symmetric"),
             given=options.given,
-            alphabet=options.alphabet or "dna",
+            alphabet="dna" if options.alphabet is None else options.alphabet,
         )
     return model.with_qualities() if options.qualities else model
 
@@ -136,21 +136,23 @@ def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
         options.parser.error("--null and --alternative belong together: give both, or --hypothesis")
     if options.null is not None:
         names = ("hypothesis", "gaps", "gap_switch", "substitution", "alphabet")
-        _refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
+        refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
         models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
     else:
-        from tiedseq.ready import hypotheses
+        from tiedseq.ready import about, hypotheses
 
-        chosen = {**_gaps(options), "alphabet": options.alphabet or "dna"}
-        models = hypotheses(
-            _claim(options), **chosen, **({"substitution": options.substitution} if options.substitution else {})
-        )
+        claim = _claim(options)
+        subject = [name for name in ("gaps", "substitution") if name == about(claim)]
+        refuse(options, subject, f"is what --hypothesis {claim} is about, and sets itself: leave it out")
+        chosen = {**_gaps(options), "substitution": options.substitution, "alphabet": options.alphabet}
+        models = hypotheses(claim, **{name: value for name, value in chosen.items() if value is not None})
     return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
 
 
 def _gaps(options: argparse.Namespace) -> dict[str, Any]:
     """What the options say of gaps, as `PairHMM.affine` takes it."""
-    return {"gaps": options.gaps or 1, "gap_switch": 0.01 if options.gap_switch else None}
+    classes = {} if options.gaps is None else {"gaps": options.gaps}
+    return {**classes, "gap_switch": 0.01 if options.gap_switch else None}
 
 
 def _claim(options: argparse.Namespace) -> str:
@@ -335,13 +337,6 @@ def _neighbours(records: Iterator[Record]) -> Iterator[Pair]:
 
 
 # ---- options and output --------------------------------------------------------------------------------------------
-
-
-def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    """A usage error for options that were given and would do nothing."""
-    for name in names:
-        if getattr(options, name) not in (None, False):
-            options.parser.error(f"--{name.replace('_', '-')} {why}")
 
 
 def _check_streams(options: argparse.Namespace) -> None:

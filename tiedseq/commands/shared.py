@@ -13,7 +13,7 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiedseq import __version__
@@ -76,6 +76,13 @@ def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> N
             options.parser.error(f"-o {options.output} would replace the file given as {name}: give another name")
     if options.output not in (None, "-"):
         _check_writable(options.output)
+
+
+def refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """A usage error for options that were given and would do nothing."""
+    for name in names:
+        if (value := getattr(options, name)) is not None and value is not False:
+            options.parser.error(f"--{name.replace('_', '-')} {why}")
 
 
 def _check_writable(path: str) -> None:
