@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -536,6 +537,20 @@ def test_an_error_in_a_process_of_its_own(files: Path) -> None:
     assert done.stderr.startswith("tiedseq: error: bad.fa, line 3, column 3, record 'a': ")
     assert done.stderr.count("\n") == 1
     assert not (files / "out.sam").exists()
+
+
+@pytest.mark.parametrize("words", [["train", "t.fa"], ["compare", "t.fa"], ["fit", "t.fa", "--states", "2"]])
+def test_threads_that_the_system_does_not_start(
+    words: list[str], files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert cli.main([*words, "--threads", "99999", "-o", "out.json"]) == cli.ENVIRONMENT
+    said = capsys.readouterr().err
+    assert said.startswith("tiedseq: error: --threads 99999 asks for more threads than the system starts: ")
+    assert said.count("\n") == 1 and not (files / "out.json").exists()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
 from .shared import (
     Progress,
     Tally,
+    by_option,
     check_files,
     in_options,
     interruptible,
@@ -99,6 +100,8 @@ def _train(
         for sequence, record in zip(codes, records, strict=True):
             _posterior(model, record, sequence)  # raises for the record at fault
         raise
+    except ResourceError as error:
+        raise by_option(error) from error
 
 
 def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats:

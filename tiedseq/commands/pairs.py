@@ -12,11 +12,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tiedseq.errors import ConvergenceWarning, InputError, SequenceError
+from tiedseq.errors import ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.options import HYPOTHESES
 
 from .reports import IN_WORDS, model_text, verdict_text
-from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, refuse, say
+from .shared import (
+    Progress,
+    Tally,
+    by_option,
+    check_files,
+    in_options,
+    interruptible,
+    load_model,
+    origin,
+    refuse,
+    say,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
@@ -43,9 +55,9 @@ def train(options: argparse.Namespace) -> int:
         log_likelihood = estimate(model, data, options)
     model.save(options.output)
     if options.format == "json":
-        print(json.dumps(model.to_dict()), file=output_of(argparse.Namespace(output=None)))
+        write_text(json.dumps(model.to_dict()))
     else:
-        print(model_text(model), file=output_of(argparse.Namespace(output=None)))
+        write_text(model_text(model))
     say(f"{data.tally}, {_done(model, log_likelihood)}", options.quiet)
     return 0
 
@@ -104,7 +116,7 @@ def compare(options: argparse.Namespace) -> int:
     else:
         claim = IN_WORDS[name] if name else f"{options.null} explains the pairs as well as {options.alternative}"
         text = verdict_text(result, claim)
-    _write(text, options)
+    write_text(text, options.output)
     say(str(data.tally), options.quiet)
     return 0
 
@@ -282,6 +294,8 @@ class Pairs:
             target, query = self.records[number]
             message = f"with {target.name}: {found[2] if found else error}"
             raise InputError(message, query.path, query.line, query.name) from error
+        except ResourceError as error:
+            raise by_option(error) from error
 
     def provenance(self) -> dict[str, Any]:
         """Where values come from, as model files record it."""
@@ -354,13 +368,3 @@ def _are_placed(options: argparse.Namespace) -> bool:
 def _is_json(options: argparse.Namespace) -> bool:
     suffix = (options.output or "").removesuffix(".gz")
     return (options.format or ("json" if suffix.endswith(".json") else "text")) == "json"
-
-
-def _write(text: str, options: argparse.Namespace) -> None:
-    from tiedseq.sink import open_sink
-
-    if options.output in (None, "-"):
-        print(text, file=output_of(options))
-        return
-    with open_sink(options.output) as sink:
-        sink.write(text + "\n")

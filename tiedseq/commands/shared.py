@@ -34,13 +34,14 @@ _OPTIONS = {
 }
 
 
-def load_model(path: str, kind: str) -> Any:
-    """Return the model in a file. InputError if it is of another kind."""
+def load_model(path: str, *kinds: str) -> Any:
+    """Return the model in a file. InputError if it is of none of these kinds."""
     from tiedseq.storage import load
 
     model = load(path)
-    if model.kind != kind:
-        raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {kind!r}", path)
+    if model.kind not in kinds:
+        needed = " or ".join(map(repr, kinds))
+        raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {needed}", path)
     return model
 
 
@@ -61,6 +62,14 @@ def output_of(options: argparse.Namespace) -> Any:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
     return sys.stdout
+
+
+def write_text(text: str, output: str | None = None) -> None:
+    """Write text and the end of a line to a file, or to standard output."""
+    from tiedseq.sink import open_sink
+
+    with open_sink(output_of(argparse.Namespace(output=output))) as sink:
+        sink.write(text + "\n")
 
 
 def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> None:
@@ -128,6 +137,11 @@ def in_options(remark: str, output: str | None = None) -> str:
         remark = re.sub(rf"\b{argument}=(?=\w)", f"{option} ", remark)
         remark = re.sub(rf"\b{argument}=|(?<=raise ){argument}\b|(?<=lower ){argument}\b", option, remark)
     return " ".join(remark.split())
+
+
+def by_option(error: ResourceError) -> ResourceError:
+    """The same error, with the command's option for the argument of Python."""
+    return ResourceError(str(error).replace("executor=", "--threads "))
 
 
 def origin(options: argparse.Namespace, digest: str) -> dict[str, Any]:
