@@ -421,7 +421,8 @@ def test_an_executor_that_is_shut_down_is_named() -> None:
 @pytest.mark.small
 def test_threads_that_the_system_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever works, those that were started end, and the model stays as it was."""
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def limited(self: threading.Thread) -> None:
         if len(started) == 3:

@@ -55,8 +55,8 @@ def compare(
         are expected of it, both lengths free; a model with an "end" draws its own. For pair-HMMs.
     permutation : int, default 0
         For pair-HMMs whose null is symmetric in target and query: a test besides, by this many random swaps of the two.
-        It holds whatever the law of gap lengths. 50 pairs or more are swapped whole; fewer in blocks that columns of
-        confidence above .999 separate.
+        It holds whatever the law of gap lengths. 50 pairs or more are swapped whole, and so are fewer in the modes
+        "local" and "overlap"; in mode="global" fewer are cut into blocks, at columns of confidence above .999.
     errors : bool, default True
         Standard errors for both models: two passes over the data for every free parameter.
     random_state : int, Generator or None
@@ -114,6 +114,8 @@ def compare(
     _check_models(null, alternative, settings)
     _check_lengths(null, lengths)
     _check_resampling(null, alternative, where, bootstrap, permutation)
+    if _sizes_are_known(null, alternative, settings):
+        _check_sizes(null, alternative)
     n = null.n_letters(data, **_lengths(where))
     if not n:
         raise SequenceError("the data hold no observed letter, and say nothing of two models")
@@ -122,9 +124,7 @@ def compare(
     with _without_remarks():
         (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
     logs = (fitted_null.score(data, **where), fitted.score(data, **where))
-    df = fitted.n_free_parameters - fitted_null.n_free_parameters
-    if df < 1:
-        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
+    df = _check_sizes(fitted_null, fitted)
     if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
         raise ModelError(
             f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
@@ -185,6 +185,24 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
                 f"The {name} has soft={chosen.soft!r}, and such a fit is no maximum of the likelihood; compare with "
                 "strengths of inf (tied) or 0 (untied)."
             )
+
+
+def _sizes_are_known(null: Any, alternative: Any, settings: dict[str, Any]) -> bool:
+    """Whether a fit leaves the models as large as they are: not where data give the values, or ties are undone."""
+    return not any(
+        model.options.soft
+        or model.options.changed(settings).soft
+        or any(value is None for value in model.parameters.values())
+        for model in (null, alternative)
+    )
+
+
+def _check_sizes(null: Any, alternative: Any) -> int:
+    """Return how many more free parameters the alternative has; ModelError if it has none."""
+    df: int = alternative.n_free_parameters - null.n_free_parameters
+    if df < 1:
+        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
+    return df
 
 
 def _check_lengths(null: Any, lengths: Any) -> None:
