@@ -170,6 +170,18 @@ def test_models_whose_values_come_from_data_have_their_size_after_the_fit() -> N
         ts.compare(null, null, data, errors=False, max_iter=2)
 
 
+def test_models_whose_ties_a_call_undoes_have_their_size_after_the_fit() -> None:
+    """Untied by strength 0 the null is as large as the alternative, which it would not seem to be before."""
+    rows = {state: {other: 0.8 if state == other else 0.1 for other in "abc"} for state in "abc"}
+    null, alternative = (
+        ts.HMM("xy", rows, {"a": "all", "b": "all", "c": last}, random_state=0) for last in ("all", "own")
+    )
+    data = ["xyxxyyxyxyyyyxxxxyxyx" * 3]
+    assert ts.compare(null, alternative, data, soft={"all": math.inf}, errors=False, max_iter=2).df == 1
+    with pytest.raises(ModelError, match="same free parameters"):
+        ts.compare(null, alternative, data, soft={"all": 0}, errors=False, max_iter=2)
+
+
 @pytest.mark.parametrize("executor", [2, np.int64(2)])
 def test_standard_errors_are_shared_among_the_same_threads(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
