@@ -108,14 +108,14 @@ def with_changes(options: OptionsT, given: Mapping[str, Any]) -> OptionsT:
     return replace(options, **given)
 
 
-def checked_count(name: str, value: Any) -> int:
-    """Return a whole number of any type as an int; raise ArgumentError unless it is 1 or more.
+def checked_count(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number of any type as an int; raise ArgumentError unless it is `least` or more.
 
     >>> checked_count("threads", 2)
     2
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ArgumentError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return int(value)
 
 
