@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import chain_twin as twin
 import tiedseq as ts
+from tiedseq.chains import sampling
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 
 ROWS = {"a": {"a": 0.9, "b": 0.1}, "b": {"a": 0.2, "b": 0.8}}
@@ -743,3 +744,20 @@ def test_the_strand_of_a_state() -> None:
     names = ["g+", "g-", "h+", "+", "-", "x"]
     model = ts.HMM("xy", {name: dict.fromkeys(names, 1 / 6) for name in names}, {name: [0.5, 0.5] for name in names})
     assert model.strands == ("+", "-", ".", "+", "-", ".")
+
+
+def test_values_that_were_returned_are_copies() -> None:
+    model = ts.HMM.ergodic(2, emission=ts.Poisson(), random_state=0).fit(
+        [3, 1, 9, 8, 2, 1, 7, 9, 8, 1], max_iter=2, tol=0
+    )
+    copied, before = model.copy(), model.score([3, 1, 9])
+    for value in copied.parameters.values():
+        if isinstance(value, np.ndarray):
+            value[...] = 55.0
+    assert model.copy().score([3, 1, 9]) == copied.score([3, 1, 9]) == before
+
+
+def test_more_letters_are_drawn_than_an_end_would_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_LONGEST", 100)
+    model = ts.HMM.ergodic(2, alphabet="AB", random_state=0)
+    assert len(model.sample(150, random_state=0)[0]) == 150
