@@ -140,7 +140,7 @@ def arguments_of(layer: Layer) -> dict[str, Any]:
     for key, parameter in bound.signature.parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             found.update(found.pop(key, {}))
-    return found
+    return {name: layer.restated().get(name, entry) for name, entry in found.items()}
 
 
 def signal_to_dict(signal: Signal) -> dict[str, Any]:
