@@ -44,6 +44,18 @@ def table(count: int = 60, columns: int = 4, classes: int = 2) -> tuple[Any, Any
 EXACT: dict[str, Any] = {"optimiser": "lbfgs", "max_epochs": 500, "random_state": 0}
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("made", [nn.Classifier, nn.Labeller, nn.Regressor, nn.Siamese])
+def test_fit_takes_the_options_of_the_constructor_and_no_others(made: Any) -> None:
+    model = made(net_of() if made is not nn.Labeller else nn.Sequential(nn.Conv1D(1, 3)))
+    of_network = {"net", "comparison", "margin"}
+    expected = ", ".join(name for name in inspect.signature(made).parameters if name not in of_network)
+    other = "class_weight" if made is nn.Regressor else "margin"
+    with pytest.raises(ts.ArgumentError) as caught:
+        model.fit(["ACGT", "GGCC"], [1.0, 2.0], **{other: 2.0})
+    assert str(caught.value) == f"fit() has no option {other!r}; there are {expected}."
+
+
 # ---- against scikit-learn ------------------------------------------------------------------------------------------
 
 

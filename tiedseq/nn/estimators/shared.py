@@ -103,7 +103,7 @@ class NetworkEstimator(Arguments, ABC):
         self._meaning = meaning
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, given: Mapping[str, Any]) -> None:
-        options = self.options.changed(given)
+        options = self.options.changed(given, self._arguments)
         self._check_network()
         if not self.net.n_parameters:
             raise ModelError("The network has no weights, so that there is nothing to learn: add an nn.Dense layer.")

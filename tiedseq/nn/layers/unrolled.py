@@ -139,7 +139,7 @@ class UnrolledRNN(Layer):
 
 
 def _plain(labels: Iterable[Any]) -> list[Any]:
-    """Labels as they are if they are texts or whole numbers, which files can hold; of other types, a number for each."""
+    """Labels as they are if all are texts or whole numbers, which files can hold; else a number for each."""
     found = [label.item() if isinstance(label, np.generic) else label for label in labels]
     return found if all(type(label) in (str, int) for label in found) else _numbered(found)
 
