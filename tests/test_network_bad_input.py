@@ -226,6 +226,13 @@ def test_what_is_missing_among_sequences_is_named(missing: Any) -> None:
         ts.HMM.ergodic(2, alphabet=ts.DNA).score(["ACGT", missing])
 
 
+@pytest.mark.parametrize("layer", [nn.Flatten(), nn.UnrolledRNN(2), nn.LocallyConnected1D(2, 3)])
+def test_layers_of_one_length_ask_for_it(layer: nn.Layer) -> None:
+    with pytest.raises(ts.ModelError) as caught:
+        of_numbers(layer)
+    assert str(caught.value) == f"{layer!r} needs sequences of one length: give length= to the network."
+
+
 BEYOND = 10**400  # of Python, and no float
 
 

@@ -144,10 +144,7 @@ class Signal:
     def need_length(self, layer: str) -> int:
         """Return the length that all sequences have; ModelError where they may differ."""
         if self.length is None:
-            raise ModelError(
-                f"{layer} has weights for every position, so all sequences must be as long: give length= to the "
-                "network."
-            )
+            raise ModelError(f"{layer} needs sequences of one length: give length= to the network.")
         return self.length
 
 
