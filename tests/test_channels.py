@@ -452,7 +452,7 @@ def test_samples_can_be_handed_back() -> None:
         (np.array([[0.0, 0.0, math.nan, 1.0]]), "Channel 'level': X holds nan at position 0, dimension 1"),
         (np.zeros((3, 5)), r"an array of shape \(3, 5\); a sequence of channels is a mapping with the keys 'read', "),
         (np.zeros(3), r"an array of shape \(3,\); .* or an array of shape \(length, 4\)"),
-        ("ACGT", "Sequence 0: X is 'A'; a sequence of channels is a mapping"),
+        ("ACGT", "Sequence 0: it is 'A'; a sequence of channels is a mapping"),
         ({"read": "", "level": np.zeros((0, 2)), "count": []}, "X is empty"),
         ([], "holds no sequence"),
         (5, "must be a sequence or many"),

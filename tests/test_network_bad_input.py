@@ -226,6 +226,74 @@ def test_what_is_missing_among_sequences_is_named(missing: Any) -> None:
         ts.HMM.ergodic(2, alphabet=ts.DNA).score(["ACGT", missing])
 
 
+def hmm_of(network: nn.Sequential) -> ts.HMM:
+    row = {"a": 0.5, "b": 0.5}
+    return ts.HMM(transitions={"a": row, "b": row}, emissions=nn.Emissions(network))
+
+
+@pytest.mark.parametrize("of_hmm", [False, True])
+@pytest.mark.parametrize(
+    ("sequence", "message"),
+    [
+        (np.full((4, 3), np.nan), "holds numbers that are not finite in float32; replace or scale them"),
+        (np.ones((4, 2)), r"has the shape \(4, 2\); the network takes \(length, 3\)"),
+        (np.ones((4, 3), complex), r"is of dtype complex128; the network takes real numbers, \(length, 3\)"),
+        (np.array([[{}, 1, 2]], object), r"is of dtype object; the network takes real numbers, \(length, 3\)"),
+    ],
+)
+def test_a_sequence_of_numbers_that_does_not_fit_is_named(of_hmm: bool, sequence: Any, message: str) -> None:
+    net = of_numbers(nn.Dense(2))
+    read: Callable[[Any], Any] = hmm_of(net).predict if of_hmm else net
+    with pytest.raises(ts.SequenceError, match=f"^X {message}"):
+        read(sequence)
+    with pytest.raises(ts.SequenceError, match=f"^Sequence 1: it {message}"):
+        read([np.ones((2, 3)), sequence])
+
+
+def test_the_length_of_a_single_sequence_is_named() -> None:
+    with pytest.raises(ts.SequenceError, match=r"^X has 4 positions, and the network takes length=3: cut or pad"):
+        nn.Sequential(nn.Dense(2), input=2, length=3)(np.ones((4, 2)))
+    with pytest.raises(ts.SequenceError, match=r"^X has 4 positions, and the network takes length=3: cut or pad"):
+        nn.Sequential(nn.Conv1D(2, 3), length=3)("ACGT")
+
+
+def test_what_a_graph_does_not_fit_has_a_remedy() -> None:
+    with pytest.raises(ts.SequenceError, match=r"has 4 positions, .* 3 nodes: give one position for each node"):
+        of_numbers(nn.MultiHop(2, 1, np.eye(3)))(np.ones((4, 3)))
+    with pytest.raises(ts.ModelError, match=r"have the length 4: .* length=3, or an adjacency= of 4 nodes"):
+        nn.Sequential(nn.MultiHop(2, 1, np.eye(3)), input=3, length=4)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({}, "^state= lacks '0.weight', '0.bias'; give the weights of a module with the same layers, and nothing else"),
+        ({"0.weight": 0, "0.bias": 0, "1.bias": 0}, "^state= has '1.bias', which the network lacks; give"),
+        ({"0.weight": 0, "bias": 0}, "^state= lacks '0.bias' and has 'bias', which the network lacks; give"),
+        (
+            {"0.weight": np.full((2, 3), 1e300), "0.bias": [0, 0]},
+            r"^state\['0.weight'\] holds numbers that are not finite in float32; replace them, or make .*float64",
+        ),
+        ({"0.weight": np.ones((2, 3)), "0.bias": [0, np.nan]}, r"^state\['0.bias'\] holds .* not finite in float32"),
+    ],
+)
+def test_weights_of_pytorch_that_do_not_fit_are_named(state: Any, message: str) -> None:
+    with pytest.raises(ts.ArgumentError, match=message):
+        nn.from_state_dict(of_numbers(nn.Dense(2)), state)
+
+
+@pytest.mark.parametrize("options", [{}, {"alphabet": "DNA"}, {"alphabet": "DNA", "symmetry": "reverse-complement"}])
+@pytest.mark.parametrize("as_value", [False, True])
+def test_one_network_stands_for_all_states_of_an_hmm(options: dict[str, Any], as_value: bool) -> None:
+    emissions = nn.Emissions(nn.Sequential(nn.Conv1D(2, 3, padding="same")))
+    row = {"a": 0.5, "b": 0.5}
+    given: Any = {"a": "x", "b": "x"} if as_value else {"a": emissions, "b": emissions}
+    values = {"x": emissions} if as_value else {}
+    where = r"values\['x'\]" if as_value else r"emissions\['a'\]"
+    with pytest.raises(ts.ModelError, match=f"^{where} is a network, .*: give emissions=nn.Emissions.* outputs="):
+        ts.HMM(transitions={"a": row, "b": row}, emissions=given, values=values, **options)
+
+
 @pytest.mark.parametrize("layer", [nn.Flatten(), nn.UnrolledRNN(2), nn.LocallyConnected1D(2, 3)])
 def test_layers_of_one_length_ask_for_it(layer: nn.Layer) -> None:
     with pytest.raises(ts.ModelError) as caught:
@@ -269,10 +337,7 @@ def rows() -> nn.Sequential:
 
 @pytest.mark.parametrize("ragged", [[[1, 2, 3], [1, 2]], [[1, 2, 3], None]])
 def test_a_ragged_sequence_of_numbers_is_named(ragged: Any) -> None:
-    transitions = {"a": {"a": 0.5, "b": 0.5}, "b": {"a": 0.5, "b": 0.5}}
-    emissions = nn.Emissions(of_numbers(nn.Dense(2)))
-    model: Callable[[Any], Any] = ts.HMM(transitions=transitions, emissions=emissions).predict
-    for read in (model, of_numbers(nn.Dense(2))):
+    for read in (hmm_of(of_numbers(nn.Dense(2))).predict, of_numbers(nn.Dense(2))):
         with pytest.raises(ts.SequenceError, match=r"^Sequence 1: it is "):
             read([[[1, 2, 3]], ragged])
 

@@ -173,10 +173,10 @@ class NetworkPotentials:
         try:
             array = np.asarray(X)
         except (RuntimeError, TypeError, ValueError) as error:
-            raise SequenceError(f"it is ragged, or no array of numbers (length, {self.n_channels})") from error
+            raise SequenceError(f"X is ragged, or no array of numbers (length, {self.n_channels})") from error
         if array.ndim > 2:
             raise SequenceError(
-                f"it has the shape {array.shape}; a sequence is (length, {self.n_channels}), and many are a list"
+                f"X has the shape {array.shape}; a sequence is (length, {self.n_channels}), and many are a list"
             )
         return sequences_of(array, self.network.input, self.network.dtype)[0][0]
 

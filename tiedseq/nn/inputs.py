@@ -41,7 +41,7 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
         array = _numbers(entry, signal, dtype) if signal.letters is None else signal.letters.encode(entry)
         if signal.length is not None and len(array) != signal.length:
             raise SequenceError(
-                f"it has {len(array)} positions, and the network takes length={signal.length}: cut or pad the "
+                f"X has {len(array)} positions, and the network takes length={signal.length}: cut or pad the "
                 "sequences, or make the network without length="
             )
         return array
@@ -112,16 +112,15 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
     try:
         array = as_real(entry, dtype)
     except (TypeError, ValueError) as error:
-        raise SequenceError(
-            f"it is a {type(entry).__name__}; the network takes numbers of the shape (length, {signal.channels})"
-        ) from error
+        kind = f"dtype {entry.dtype}" if isinstance(entry, np.ndarray) else f"type {type(entry).__name__}"
+        raise SequenceError(f"X is of {kind}; the network takes real numbers, (length, {signal.channels})") from error
     if array.ndim == 1 and signal.channels == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] != signal.channels:
-        raise SequenceError(f"it has the shape {array.shape}; the network takes (length, {signal.channels})")
+        raise SequenceError(f"X has the shape {array.shape}; the network takes (length, {signal.channels})")
     if not np.isfinite(array).all():
         raise SequenceError(
-            f"it holds numbers that are not finite in {np.dtype(dtype).name}; replace or scale them, or leave the "
+            f"X holds numbers that are not finite in {np.dtype(dtype).name}; replace or scale them, or leave the "
             "sequence out"
         )
     return array
