@@ -442,7 +442,7 @@ def test_samples_can_be_handed_back() -> None:
         ({"read": "A", "level": [[0, 0]], "count": [0.5]}, "Channel 'count': X holds 0.5 at position 0; Poisson"),
         ({"read": "A", "level": [0], "count": [1]}, r"Channel 'level': X has the shape \(1,\)"),
         ({"read": "AX", "level": [[0, 0], [0, 0]], "count": [1, 2]}, "Channel 'read': letter 'X'"),
-        ({"read": 5, "level": [[0, 0]], "count": [1]}, "Channel 'read': a int cannot be read as a sequence"),
+        ({"read": 5, "level": [[0, 0]], "count": [1]}, "Channel 'read': a value of type int cannot be read as"),
         ({"read": ["AC"], "level": [[0, 0]], "count": [1]}, r"Channel 'read': X=\['AC'\] is no sequence of letters"),
         ({"read": ["A", math.nan], "level": [[0, 0]] * 2, "count": [1, 1]}, "Channel 'read': X=.* is no sequence of l"),
         ({"read": [15], "level": [[0, 0]], "count": [1]}, "Channel 'read': X holds 15 at position 0; .* from 0 to 14"),

@@ -220,9 +220,9 @@ def test_nothing_to_exchange_with_pytorch_is_no_error() -> None:
 
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_what_is_missing_among_sequences_is_named(missing: Any) -> None:
-    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a value of type \w+ cannot be read as a sequence"):
         nn.Sequential(nn.Conv1D(2, 3))(["ACGT", missing])
-    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a value of type \w+ cannot be read as a sequence"):
         ts.HMM.ergodic(2, alphabet=ts.DNA).score(["ACGT", missing])
 
 
@@ -299,6 +299,72 @@ def test_layers_of_one_length_ask_for_it(layer: nn.Layer) -> None:
     with pytest.raises(ts.ModelError) as caught:
         of_numbers(layer)
     assert str(caught.value) == f"{layer!r} needs sequences of one length: give length= to the network."
+
+
+def of_one(*layers: nn.Layer) -> nn.Sequential:
+    return nn.Sequential(*layers, input=1, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Sequential(nn.Conv1D(2, 3))(5), "^a value of type int cannot be read as a sequence: pass one"),
+        (lambda: of_numbers(nn.Dense(2))([{}]), r"^Sequence 0: it is of type dict; .* real numbers, \(length, 3\)"),
+        (
+            lambda: nn.Classifier(of_numbers(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((3, 2, 3)), [0, 1, 2]),
+            "last layer has 1 output, and y has 3 classes",
+        ),
+        (
+            lambda: nn.Regressor(of_numbers(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((2, 2, 3)), np.eye(2)),
+            "last layer has 1 output, and y has 2 numbers each: end the network with",
+        ),
+        (
+            lambda: nn.Regressor(of_numbers(nn.GlobalMeanPool(), nn.Dense(2))).fit(np.ones((2, 2, 3)), [1, 2]),
+            "last layer has 2 outputs, and y has 1 number each: end the network with",
+        ),
+        (
+            lambda: nn.Labeller(of_numbers(nn.Conv1D(1, 2))).fit(np.ones((2, 2, 3)), [[1], [0, 1]]),
+            r"y\[1\] has 2 labels, and the network leaves 1 position of sequence 1: give one each",
+        ),
+        (
+            lambda: nn.Sequential(nn.Conv1D(2, 4, padding="same", symmetry="palindrome"), input=1),
+            "pads 1 zero before and 2 after, so both ends differ",
+        ),
+        (lambda: of_one(nn.Conv1D(2, 3))(np.ones(1)), "a sequence of 1 position is shorter than the reach"),
+        (
+            lambda: of_one(nn.Conv1D(2, 2, stride=2, padding=1, symmetry="palindrome"))(np.ones(1)),
+            "a sequence of 1 position leaves 1 over under stride 2",
+        ),
+        (
+            lambda: nn.Sequential(nn.Conv1D(1, 3, symmetry="reverse-complement")),
+            "has 1 channel; with the reverse complement",
+        ),
+        (
+            lambda: nn.Sequential(nn.UnrolledRNN(2, ties=[0]), length=2),
+            "ties= has 1 label, and the sequences have 2 st",
+        ),
+        (
+            lambda: nn.Sequential(nn.Dense(2), input=2, length=3)(np.ones((1, 2))),
+            "X has 1 position, and the network takes length=3",
+        ),
+        (
+            lambda: nn.Sequential(nn.Dense(1), input=nn.Signal(1, positions=False))("ACGT"),
+            r"X must be a table of numbers with 1 column\.",
+        ),
+        (
+            lambda: nn.Classifier(of_one(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((2, 2, 1)), [0]),
+            "y has 1 entry,",
+        ),
+        (
+            lambda: nn.Classifier(of_one(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((1, 2, 1)), [0, 1]),
+            "X has 1 seq.*e;",
+        ),
+        (lambda: of_one(nn.MultiHop(1, 1, np.eye(2)))(np.ones(1)), "a sequence has 1 position, and the graph of"),
+    ],
+)
+def test_one_is_no_plural(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ts.TiedseqError, match=message):
+        call()
 
 
 BEYOND = 10**400  # of Python, and no float

@@ -361,7 +361,7 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     X, y = examples(9)
     with pytest.raises(ts.ModelError, match=r"3 outputs, and y has 2 classes \('with', 'without'\): .*Dense\(1\) or"):
         nn.Classifier(net_of(3)).fit(X, y)
-    with pytest.raises(ts.ModelError, match=r"1 outputs, and y has 3 classes \(0, 1, 2\): end .* nn\.Dense\(3\)"):
+    with pytest.raises(ts.ModelError, match=r"1 output, and y has 3 classes \(0, 1, 2\): end .* nn\.Dense\(3\)"):
         nn.Classifier(net_of(1)).fit(X, [0, 1, 2] * 3)
     with pytest.raises(ts.ModelError, match=r"leaves positions: put an nn\.GlobalMaxPool"):
         nn.Classifier(position_net()).fit(X, y)
@@ -369,7 +369,7 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         nn.Classifier(nn.Sequential(nn.OneHot(), nn.GlobalMeanPool())).fit(X, y)
     with pytest.raises(ts.ModelError, match=r"leaves none: .* nn\.Classifier"):
         nn.Labeller(net_of()).fit(X, X)
-    with pytest.raises(ts.ModelError, match=r"1 outputs, and y has 2 numbers each: .* nn\.Dense\(2\)"):
+    with pytest.raises(ts.ModelError, match=r"1 output, and y has 2 numbers each: .* nn\.Dense\(2\)"):
         nn.Regressor(net_of()).fit(X, np.zeros((9, 2)))
 
 

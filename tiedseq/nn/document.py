@@ -77,7 +77,7 @@ class Writer:
             raise ModelError(
                 f"{where} is a function, and model files hold no code; {remedy}, or use a symmetry by name."
             )
-        raise ModelError(f"{where} is a {type(entry).__name__}, which no model file can hold; {remedy}.")
+        raise ModelError(f"{where} is of type {type(entry).__name__}, which no model file can hold; {remedy}.")
 
 
 class Reader:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, counted
 from tiedseq.nn.inputs import as_real
 from tiedseq.options import as_float
 
@@ -175,7 +175,9 @@ def check_length(given: Any, count: int, name: str) -> None:
     """ArgumentError unless there is one for each sequence."""
     n = len(given) if isinstance(given, list) or np.ndim(given) else 0
     if n != count:
-        raise ArgumentError(f"{name} has {n} entries, and X has {count} sequences; give one for each.")
+        raise ArgumentError(
+            f"{name} has {counted(n, 'entry', 'entries')}, and X has {counted(count, 'sequence')}; give one for each."
+        )
 
 
 def shown(classes: Array) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
 from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Batch, Signal
 from tiedseq.nn.weights import Weight, bias, of_bias, of_fan_in, untied
@@ -69,7 +69,7 @@ class MultiHop(Layer):
         if signal.length not in (None, self.nodes):
             raise ModelError(
                 f"{self!r} takes a position a node, and the sequences have the length {signal.length}: give the "
-                f"network length={self.nodes}, or an adjacency= of {signal.length} nodes."
+                f"network length={self.nodes}, or an adjacency= of {counted(signal.length, 'node')}."
             )
         self._matrix = self.adjacency.astype(signal.dtype)
         self._transposed = self._matrix.T.tocsr()
@@ -87,8 +87,8 @@ class MultiHop(Layer):
         if (batch.lengths != self.nodes).any():
             wrong = int(batch.lengths[batch.lengths != self.nodes][0])
             raise SequenceError(
-                f"a sequence has {wrong} positions, and the graph of {self!r} {self.nodes} nodes: give one position "
-                "for each node, in their order"
+                f"a sequence has {counted(wrong, 'position')}, and the graph of {self!r} "
+                f"{counted(self.nodes, 'node')}: give one position for each node, in their order"
             )
         # W comes first: it acts on channels and A on nodes, so their order does not matter, and units are few.
         reached = [_by_node(batch.values @ weights[0])]
@@ -111,7 +111,7 @@ class MultiHop(Layer):
         return projected @ weights[0].T, gradients
 
     def _described(self) -> str:
-        always = f"{self.units}", f"hops={self.hops}", f"adjacency=<{self.nodes} nodes>"
+        always = f"{self.units}", f"hops={self.hops}", f"adjacency=<{counted(self.nodes, 'node')}>"
         return shown(*always, bias=(self.has_bias, True))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Batch, Signal, letter_table
 from tiedseq.nn.weights import Weight
@@ -93,7 +93,8 @@ class UnrolledRNN(Layer):
             return np.arange(length)
         if len(self.ties) != length:
             raise ArgumentError(
-                f"ties= has {len(self.ties)} labels, and the sequences have {length} steps; give each one."
+                f"ties= has {counted(len(self.ties), 'label')}, and the sequences have {counted(length, 'step')}; "
+                "give each one."
             )
         return np.array(_numbered(self.ties), np.intp)
 
