@@ -186,6 +186,51 @@ def test_matrices_beyond_all_memory() -> None:
         nn.tied_subspace(ts.Ties(np.arange(10**6)))
 
 
+class Wasteful(nn.Layer):
+    """Takes more memory than there are addresses, forward or backward."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def _place(self, signal: nn.Signal) -> nn.Signal:
+        return signal
+
+    def forward(self, weights: Any, batch: nn.Batch, random: Any = None) -> tuple[nn.Batch, Any]:
+        if self.where == "forward":
+            np.empty(2**59)
+        return batch, None
+
+    def backward(self, weights: Any, memory: Any, gradient: Any) -> tuple[Any, list[Any]]:
+        np.empty(2**59)
+        return gradient, []
+
+    def _described(self) -> str:
+        return self.where
+
+
+@pytest.mark.small
+def test_sequences_beyond_all_memory() -> None:
+    padded = nn.Sequential(nn.Tanh(), nn.Conv1D(1, 3, padding=2**31), input=2**18)  # 4 PiB of zeros
+    with pytest.raises(
+        ResourceError, match=r"^What nn\.Conv1D\(1, .* 1 sequence of 2 positions .*PiB.*: use less padding"
+    ):
+        padded(np.zeros((2, 2**18)))
+    X, y, why = np.zeros((2, 4, 3)), [0, 1], r"does not fit in memory \(.*EiB.*\): use less padding, .* smaller layer"
+    for where, what in (
+        ("forward", r"What nn\.Wasteful\(forward\) makes of 2 sequences of 4 positions"),
+        ("backward", r"The gradient of nn\.Wasteful\(backward\) for 2 sequences"),
+    ):
+        wasteful = (nn.Dense(3), nn.Residual([Wasteful(where)]))
+        with pytest.raises(ResourceError, match=f"^{what} {why}"):
+            nn.Classifier(of_numbers(*wasteful, nn.GlobalMeanPool(), nn.Dense(1)), max_epochs=1).fit(X, y)
+        each = of_numbers(nn.Dense(3), Wasteful(where), nn.Dense(2))
+        with pytest.raises(ResourceError, match=f"^{what} {why}"):
+            hmm_of(each).fit(list(X), paths=[np.zeros(4, int), np.ones(4, int)])
+    row = nn.Signal(3, positions=False)
+    with pytest.raises(ResourceError, match=r"2 sequences of 3 numbers does not fit"):
+        nn.Sequential(Wasteful("forward"), input=row)(np.zeros((2, 3)))
+
+
 def test_what_is_learnt_is_real() -> None:
     net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1), random_state=0)
     X = ["ACGT", "GGCC"]
