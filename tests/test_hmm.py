@@ -436,7 +436,7 @@ def test_letters_that_are_none(x: Any, lengths: Any, message: str) -> None:
     ("x", "message"),
     [
         ([0.0, np.nan], "nan at position 1"),
-        ([[0.0, 1.0], [2.0, np.inf]], "Sequence 1: X holds inf at position 1"),
+        ([[0.0, 1.0], [2.0, np.inf]], "Sequence 1: it holds inf at position 1"),
         ([0.0, -np.inf], "-inf at position 1"),
         ([1e101], r"1e\+101"),
         ("ab", "numbers, not letters"),

@@ -83,7 +83,7 @@ def test_reverse_without_complement_is_another_sequence() -> None:
 
 @pytest.mark.small
 def test_what_breaks_the_symmetry_is_refused() -> None:
-    with pytest.raises(ts.ModelError, match="pads 1 zeros before and 2 after"):
+    with pytest.raises(ts.ModelError, match="pads 1 zero before and 2 after"):
         nn.Sequential(nn.Conv1D(4, width=4, padding="same", symmetry="reverse-complement"))
     with pytest.raises(ts.ModelError, match="even number"):
         nn.Sequential(nn.Conv1D(5, width=3, symmetry="reverse-complement"))

@@ -155,7 +155,7 @@ def test_what_does_not_fit_is_refused() -> None:
         made(nn.LocallyConnected1D(2, 3, ties="place"))
     with pytest.raises(ts.SequenceError, match="shorter than the reach"):
         made(nn.LocallyConnected1D(2, 13))
-    with pytest.raises(ts.SequenceError, match="it has 5 positions"):
+    with pytest.raises(ts.SequenceError, match="X has 5 positions"):
         made(nn.LocallyConnected1D(2, 3))("ACGTA")
     with pytest.raises(ts.ModelError, match="do not tie the weights at mirrored positions"):
         made(symmetric, nn.LocallyConnected1D(2, 3, ties=labels_of_positions(8, 3, 4, 2)))

@@ -303,7 +303,7 @@ def test_layers_that_cannot_keep_the_symmetry_are_refused() -> None:
         nn.Sequential(first(), nn.Conv1D(4, 3, symmetry="palindrome"))
     with pytest.raises(ts.ModelError, match="even number"):
         nn.Sequential(first(), nn.Conv1D(3, 3))
-    with pytest.raises(ts.ModelError, match="pads 1 zeros before and 2 after"):
+    with pytest.raises(ts.ModelError, match="pads 1 zero before and 2 after"):
         nn.Sequential(first(), nn.Conv1D(4, 4, padding="same"))
     with pytest.raises(ts.SequenceError, match="leaves 1 over under stride 2"):
         nn.Sequential(first(), nn.MaxPool(2), length=9)

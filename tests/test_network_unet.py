@@ -160,7 +160,7 @@ def test_symmetry_halves_the_free_values() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ts.SequenceError, match="10 positions is no multiple of 4"):
         made(symmetry="reverse-complement")("ACGTACGTAC")
-    with pytest.raises(ts.ModelError, match="pads 1 zeros before and 2 after"):
+    with pytest.raises(ts.ModelError, match="pads 1 zero before and 2 after"):
         made(symmetry="reverse-complement", width=4)
     with pytest.raises(ts.ModelError, match="even number"):
         made(symmetry="reverse-complement", filters=3)

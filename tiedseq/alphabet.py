@@ -325,7 +325,7 @@ class Alphabet:
             except Exception:  # Bio.Seq.UndefinedSequenceError, which is no reason to import Bio
                 raise SequenceError("the sequence has a length but no letters: its content is undefined") from None
         kinds = "one sequence as str, bytes, Bio.Seq.Seq, SeqRecord, Record or a numpy array of integer codes"
-        raise ArgumentError(f"a {type(sequence).__name__} cannot be read as a sequence: pass {kinds}")
+        raise ArgumentError(f"a value of type {type(sequence).__name__} cannot be read as a sequence: pass {kinds}")
 
     def _unknown(self, letter: str, position: int, data: bytes) -> SequenceError:
         advice = _advice(self, letter, position, data)

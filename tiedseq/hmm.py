@@ -146,6 +146,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
             )
         if values is not None and not isinstance(values, Mapping):
             raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
+        _check_networks(emissions, values)
         self.alphabet = _alphabet_of(alphabet, emissions)
         if symmetry is not None and symmetry not in SYMMETRIES:
             raise ArgumentError(f'symmetry={symmetry!r} is unknown; it is None or "reverse-complement".')
@@ -445,6 +446,17 @@ def _kind_of(emissions: Any, symmetry: str | None) -> type[Parameters]:
             "the symmetry."
         )
     return ConditionalParameters
+
+
+def _check_networks(emissions: Any, values: Mapping[str, Any] | None) -> None:
+    """ModelError for a network in the place of one state's emissions."""
+    for name, given in (("emissions", emissions), ("values", values)):
+        for key, entry in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(entry, PotentialSource):
+                raise ModelError(
+                    f"{name}[{key!r}] is a network, and one network stands for all states: give "
+                    "emissions=nn.Emissions(network), and by its outputs= say which output each state has."
+                )
 
 
 def _alphabet_of(alphabet: Any, emissions: Any) -> Alphabet | None:

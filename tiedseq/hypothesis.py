@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .comparison import Comparison, Permutation
-from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError
+from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError, counted
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
 
@@ -331,8 +331,8 @@ def _too_few(blocks: int, df: int) -> list[str]:
     if blocks > df and 2.0 ** (1 - blocks) < _REJECTED:
         return []
     return [
-        f"the permutation test has {blocks} block{'' if blocks == 1 else 's'} to swap, too few to reject anything that "
-        f"has {df} degree{'' if df == 1 else 's'} of freedom: its p-value says nothing"
+        f"the permutation test has {counted(blocks, 'block')} to swap, too few to reject anything that has "
+        f"{counted(df, 'degree')} of freedom: its p-value says nothing"
     ]
 
 

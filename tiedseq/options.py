@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -99,9 +99,12 @@ def _is_flag(value: Any) -> bool:
     return type(value).__name__ in ("bool", "bool_")
 
 
-def with_changes(options: OptionsT, given: Mapping[str, Any]) -> OptionsT:
-    """Return the options, a dataclass, with those of one call of `fit`; ArgumentError for one that does not exist."""
-    known = [option.name for option in fields(options)]
+def with_changes(options: OptionsT, given: Mapping[str, Any], among: Collection[str] | None = None) -> OptionsT:
+    """Return the options, a dataclass, with those of one call of `fit`; ArgumentError for one that does not exist.
+
+    `among` are the names of those that the model has; None: all.
+    """
+    known = [option.name for option in fields(options) if among is None or option.name in among]
     for name in given:
         if name not in known:
             raise ArgumentError(f"fit() has no option {name!r}; there are {', '.join(known)}.")
