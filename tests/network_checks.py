@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from tiedseq import nn
-from tiedseq.nn.inputs import batch_of
+from tiedseq.nn.inputs import gathered, sequences_of
 
 STEP = 1e-5  # of central differences in float64: their error is of the order of its square
+
+
+def batch_of(X: Any, net: nn.Sequential) -> nn.Batch:
+    """Return all sequences as one batch of the network, padded at the end."""
+    return gathered(sequences_of(X, net.input, net.dtype)[0], net.input)
 
 
 def check_gradients(net: nn.Sequential, X: Any, seed: int = 0, most: int = 200) -> None:
@@ -21,7 +26,7 @@ def check_gradients(net: nn.Sequential, X: Any, seed: int = 0, most: int = 200) 
     penalties. At most `most` values are tried, drawn at random.
     """
     generator = np.random.default_rng(seed)
-    batch, _ = batch_of(X, net.input, net.dtype)
+    batch = batch_of(X, net)
     outgoing, memory = net.forward(batch)
     weights = generator.normal(size=outgoing.values.shape)
     if outgoing.lengths is not None:

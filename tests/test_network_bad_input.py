@@ -160,6 +160,37 @@ def test_switches_of_training_are_true_or_false(name: str) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("made", [nn.Classifier, nn.Labeller, nn.Regressor, nn.Siamese])
+def test_truth_values_are_no_numbers(made: Any) -> None:
+    net = of_numbers(nn.Dense(2), *(() if made is nn.Labeller else (nn.GlobalMeanPool(),)))
+    numbers = ["max_epochs", "batch_size", "learning_rate", "weight_decay", "validation", "patience", "random_state"]
+    for name in [*numbers, "executor", *(["margin"] if made is nn.Siamese else [])]:
+        X = [(np.ones((3, 3)),) * 2] * 2 if made is nn.Siamese else np.ones((2, 3, 3))
+        y = [[0, 1, 0], [0, 1, 0]] if made is nn.Labeller else [[0, 1], [1, 2]] if made is nn.Regressor else [0, 1]
+        for value in (True, False, np.True_):
+            with pytest.raises(ts.ArgumentError, match=f"^{name}"):
+                made(net, **{name: value}).fit(X, y)
+
+
+@pytest.mark.small
+def test_truth_values_are_no_numbers_elsewhere() -> None:
+    net = of_numbers(nn.GlobalMeanPool(), nn.Dense(2))
+    calls: list[tuple[Callable[[], Any], str]] = [
+        (lambda: nn.UnrolledRNN(2, tie=True), "tie must be a finite number of at least 0, not True"),
+        (lambda: nn.Weight("w", ts.Ties([0]), True), "scale must be a finite number"),
+        (lambda: nn.hessian_of(lambda v: v, [1.0], step=True), "step must be a finite number"),
+        (lambda: nn.Sequential(nn.Dense(2), input=2, random_state=True), "random_state=True is no whole number"),
+        (
+            lambda: nn.Classifier(net, class_weight={0: True}).fit(np.ones((2, 3, 3)), [0, 1]),
+            r"class_weight\[0\] is True; it must be a finite number",
+        ),
+    ]
+    for call, message in calls:
+        with pytest.raises(ts.ArgumentError, match=message):
+            call()
+
+
+@pytest.mark.small
 def test_weights_beyond_all_memory() -> None:
     convolution = nn.Conv1D(3, 3)
     with pytest.raises(ResourceError, match=r"The weights of layer 2, nn\.Dense\(1000000000000.*do not fit.*TiB"):

@@ -48,7 +48,7 @@ def checked_probability(name: str, value: Any) -> float:
     >>> checked_probability("threshold", 1)
     1.0
     """
-    if not isinstance(value, numbers.Real) or not 0.0 <= as_float(value) <= 1.0:
+    if not _is_real(value) or not 0.0 <= as_float(value) <= 1.0:
         raise ArgumentError(f"{name} must be a probability from 0 to 1, not {value!r}")
     return float(value)
 
@@ -59,9 +59,14 @@ def checked_weight(name: str, value: Any) -> float:
     >>> checked_weight("gap_weight", 2)
     2.0
     """
-    if not isinstance(value, numbers.Real) or not 0.0 <= as_float(value) < math.inf:
+    if not _is_real(value) or not 0.0 <= as_float(value) < math.inf:
         raise ArgumentError(f"{name} must be a finite number of at least 0, not {value!r}")
     return float(value)
+
+
+def _is_real(value: Any) -> bool:
+    """Whether it is a number of any type; to Python True is one too."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def as_float(number: Any) -> float:

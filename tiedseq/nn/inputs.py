@@ -50,12 +50,6 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
     return np.split(found.values, found.ends[1:-1]), found.form == "one"
 
 
-def batch_of(X: Any, signal: Signal, dtype: Any) -> tuple[Batch, bool]:
-    """Return all sequences as one batch, padded at the end, and whether X is a single one."""
-    sequences, one = sequences_of(X, signal, dtype)
-    return gathered(sequences, signal), one
-
-
 def gathered(sequences: Sequence[Array], signal: Signal) -> Batch:
     """Return sequences side by side, padded at the end."""
     if not signal.positions:

@@ -163,7 +163,8 @@ def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
     for label, weight in given.items():
         if label not in names:
             raise ArgumentError(f"class_weight= names {label!r}; the classes are {shown(classes)}.")
-        if not isinstance(weight, int | float | np.number) or not 0.0 <= as_float(weight) < np.inf:
+        is_number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
+        if not (is_number and 0.0 <= as_float(weight) < np.inf):
             raise ArgumentError(f"class_weight[{label!r}] is {weight!r}; it must be a finite number of 0 or more.")
     found = np.array([float(given.get(label, 1.0)) for label in names])
     if not found.any():

@@ -102,13 +102,8 @@ def mirrored_filters(incoming: Action, outgoing: Action) -> Callable[[Any], Any]
     return mirrored
 
 
-def mirrored_channels(action: Action) -> Callable[[Any], Any]:
-    """What every channel holds, seen in the mirror image: for biases, and for weights of layers without positions."""
-    return action.on_channels
-
-
 def bias_ties(channels: int, outgoing: Action | None) -> Ties:
-    return untied((channels,)) if outgoing is None else Ties.orbits(channels, mirrored_channels(outgoing))
+    return untied((channels,)) if outgoing is None else Ties.orbits(channels, outgoing.on_channels)
 
 
 def refuse_signs(layer: str, signal: Signal) -> None:
