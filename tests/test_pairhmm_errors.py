@@ -195,7 +195,7 @@ def test_samples_of_no_length() -> None:
     with pytest.raises(ts.ArgumentError, match='columns must be given: the model has no "end"'):
         model.sample()
     for columns in (-1, 2.5, "9", True):
-        with pytest.raises(ts.ArgumentError, match="columns must be a whole number, 0 or more, not"):
+        with pytest.raises(ts.ArgumentError, match="columns must be a whole number of at least 0, not"):
             model.sample(columns=columns)  # type: ignore[arg-type]
     for random_state in ("x", -1):
         with pytest.raises(ts.ArgumentError, match="random_state="):
