@@ -122,6 +122,25 @@ def test_float32_is_near_float64_for_many_sequences(name: str) -> None:
     np.testing.assert_allclose(nets[0](X), nets[1](X), rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("incoming", ["letters", "numbers", "many sequences"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_long_sums_of_equal_derivatives_keep_their_digits(name: str, incoming: str) -> None:
+    """Of one sequence or of many: a single sum in float32 is wrong by a thousandth or more."""
+    count = 600 if incoming == "many sequences" else 1
+    codes = np.zeros((count, 262_144 // count), np.uint8)
+    x: Any = np.eye(4)[codes] if incoming == "numbers" else codes
+    found = []
+    for dtype in ("float32", "float64"):
+        layer = LAYERS[name](4, sequences=True)
+        net = nn.Sequential(layer, input=4 if incoming == "numbers" else ts.DNA, dtype=dtype, random_state=0)
+        batch = nn.Batch(x.astype(dtype) if incoming == "numbers" else x, np.full(count, codes.shape[1]))
+        outgoing, memory = net.forward(batch)
+        gradient = net.backward(memory, np.full(outgoing.values.shape, 0.1))[1]
+        found.append([array.astype(float) for array in net.expanded(gradient)])
+    for ours, exact in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=2e-4 * np.abs(exact).max())
+
+
 # ---- the same in any company ---------------------------------------------------------------------
 
 
