@@ -637,20 +637,3 @@ def test_numbers_of_numpy_are_numbers(sequences: list[str], tmp_path: Path) -> N
             fitted = model.copy().fit(data, **options)
             assert type(fitted.converged_) is bool
             assert fitted.history_ == model.copy().fit(data, **plain).history_
-
-
-def test_more_threads_than_the_system_starts(sequences: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    start, begun = threading.Thread.start, list[threading.Thread]()
-
-    def limited(thread: threading.Thread) -> None:
-        if len(begun) == 2:
-            raise RuntimeError("can't start new thread")
-        begun.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", limited)
-    with pytest.raises(ResourceError, match="9 threads are too many: the system starts 3; ask for fewer"):
-        ts.HMM.ergodic(2, alphabet="xyz", random_state=0).fit(sequences, executor=9)
-    for thread in begun:
-        thread.join(10.0)
-        assert not thread.is_alive()

@@ -275,7 +275,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         except BaseException:
             self._parameters = before  # with the history that belongs to it
             raise
-        self.history_, self.converged_, self.provenance = run.history, run.converged, None
+        self.history_, self.converged_ = run.history, run.converged
         return self
 
     def _with_soft_ties(self, chosen: Options) -> Parameters:

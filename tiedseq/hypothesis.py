@@ -14,7 +14,6 @@ import numpy as np
 
 from .comparison import Comparison, Permutation
 from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError, counted
-from .options import checked_count
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
 
@@ -56,8 +55,8 @@ def compare(
         are expected of it, both lengths free; a model with an "end" draws its own. For pair-HMMs.
     permutation : int, default 0
         For pair-HMMs whose null is symmetric in target and query: a test besides, by this many random swaps of the two.
-        It holds whatever the law of gap lengths. 50 pairs or more are swapped whole; fewer, in mode="global", in blocks
-        that columns of confidence above .999 separate.
+        It holds whatever the law of gap lengths. 50 pairs or more are swapped whole; fewer in blocks that columns of
+        confidence above .999 separate.
     errors : bool, default True
         Standard errors for both models: two passes over the data for every free parameter.
     random_state : int, Generator or None
@@ -115,9 +114,6 @@ def compare(
     _check_models(null, alternative, settings)
     _check_lengths(null, lengths)
     _check_resampling(null, alternative, where, bootstrap, permutation)
-    df = alternative.n_free_parameters - null.n_free_parameters
-    if df < 1:
-        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
     n = null.n_letters(data, **_lengths(where))
     if not n:
         raise SequenceError("the data hold no observed letter, and say nothing of two models")
@@ -126,6 +122,9 @@ def compare(
     with _without_remarks():
         (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
     logs = (fitted_null.score(data, **where), fitted.score(data, **where))
+    df = fitted.n_free_parameters - fitted_null.n_free_parameters
+    if df < 1:
+        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
     if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
         raise ModelError(
             f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
@@ -200,7 +199,8 @@ def _check_lengths(null: Any, lengths: Any) -> None:
 def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
     """Raise unless the null can be drawn from and swapped as often as is asked for."""
     for name, count, needed in (("bootstrap", bootstrap, "simulated"), ("permutation", permutation, "swap_test")):
-        checked_count(name, count, least=0)
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+            raise ArgumentError(f"{name}={count!r} must be a whole number, 0 or more.")
         if count and not hasattr(null, needed):
             raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
     if permutation:

@@ -328,7 +328,7 @@ class PairHMM(PairAssessment, Estimator):
                 trainee.snapshot().recursion.check_memory(batch.pairs, batch.numbers)
         run = train(trainee, batches, chosen)
         self._adopt(parameters)
-        self.history_, self.converged_, self.provenance = run.history, run.converged, None
+        self.history_, self.converged_ = run.history, run.converged
         return self
 
     def _with_soft_ties(self, chosen: Options) -> PairParameters:

@@ -71,13 +71,6 @@ READY: dict[str, Callable[..., Models]] = {
 }
 
 
-def options_of(name: str) -> tuple[str, ...]:
-    """What a ready hypothesis sets itself, as it is about it."""
-    if name.startswith("symmetric-"):
-        return ("symmetric",)
-    return ("gaps",) if name == "one-gap-class" else ("substitution",)
-
-
 def hypotheses(name: str, **options: Any) -> Models:
     """Return the null and the alternative of a ready hypothesis, for `ts.compare`.
 
@@ -95,9 +88,8 @@ def hypotheses(name: str, **options: Any) -> Models:
           p-value needs `bootstrap=`.
     **options
         As :meth:`tiedseq.PairHMM.affine` takes them, for both models: gaps, substitution, alphabet, ... What a
-        hypothesis is about it sets itself, and refuses: a symmetry of insertion `symmetric`, "one-gap-class" `gaps`,
-        those of the pair table `substitution`. `values` go by the labels of the null; where the alternative has two
-        labels in the place of one, both begin with its value.
+        hypothesis is about it sets itself: a symmetry of insertion `symmetric`, "kimura" `substitution`. `values` go
+        by the labels of the null; where the alternative has two labels in the place of one, both begin with its value.
 
     Raises
     ------
@@ -112,7 +104,6 @@ def hypotheses(name: str, **options: Any) -> Models:
     """
     if not isinstance(name, str) or name not in READY:
         raise ArgumentError(f"hypotheses({name!r}) is unknown; there are {', '.join(map(repr, READY))}.")
-    for option in options_of(name):
-        if option in options:
-            raise ArgumentError(f"hypotheses({name!r}) takes no {option}=: this is what it sets itself.")
+    if "symmetric" in options and name.startswith("symmetric-"):
+        raise ArgumentError(f"hypotheses({name!r}) takes no symmetric=: this is what it sets itself.")
     return READY[name](**options)

@@ -58,9 +58,10 @@ def open_sink(target: str | os.PathLike[str] | Any) -> Iterator[Sink]:
         sink.flush()
         return
     path = _path(target)
-    check_place(path)
     with _blame(path):
         mode = _mode(path)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise ResourceError(f"{path}: it is a directory: name a file to write to")
     descriptor = _descriptor(path)
     if descriptor is None and (mode is None or stat.S_ISREG(mode)):
         with _Replacement(path, mode) as handle, _encoded(handle, path) as sink:
@@ -71,21 +72,6 @@ def open_sink(target: str | os.PathLike[str] | Any) -> Iterator[Sink]:
             handle = open(place, "wb")  # noqa: SIM115 - closed below, where a failure to close is ours
         with _closing(handle, path), _encoded(handle, path) as sink:
             yield sink
-
-
-def check_place(path: str) -> None:
-    """Raise ResourceError if `open_sink` could not write there, before the work that it is for."""
-    with _blame(path):
-        mode = _mode(path)
-        if mode is not None and stat.S_ISDIR(mode):
-            raise ResourceError(f"{path}: it is a directory: name a file to write to")
-        if _descriptor(path) is None and (mode is None or stat.S_ISREG(mode)):
-            place = os.path.realpath(path)
-            folder = os.path.dirname(place)
-            if not os.path.isdir(folder):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            if not os.access(folder, os.W_OK) or (mode is not None and not os.access(place, os.W_OK)):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 class _Replacement:
@@ -99,6 +85,8 @@ class _Replacement:
 
     def __enter__(self) -> io.BufferedWriter:
         with _blame(self._path):
+            if self._mode is not None and not os.access(self._place, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._handle = open(self._temporary, "xb")
         return self._handle
 

@@ -128,13 +128,9 @@ class _Crew:
         self.gone = False  # whether the thread that asked has left: nothing more is begun, what it had has no outcome
 
     def gather(self) -> None:
-        """Start the others. ResourceError where the system starts no more."""
-        for number, other in enumerate(self.others, 1):
-            try:
-                other.start()
-            except RuntimeError as error:
-                message = f"{len(self.others) + 1:,} threads are too many: the system starts {number:,}; ask for fewer"
-                raise ResourceError(message) from error
+        """Start the others."""
+        for other in self.others:
+            other.start()
 
     def dismiss(self) -> None:
         """Let the others finish what they are at, and end."""

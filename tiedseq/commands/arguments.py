@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from tiedseq import __version__
@@ -348,6 +347,7 @@ def _add_fit(commands: Any) -> None:
         "--order",
         type=int,
         choices=range(LARGEST_ORDER + 1),
+        default=0,
         metavar="K",
         help=f"letters before it that a letter depends on, {LARGEST_ORDER} at most ({LARGEST_SYMMETRIC_ORDER} with "
         "--symmetry); default: 0",
@@ -357,7 +357,7 @@ def _add_fit(commands: Any) -> None:
         choices=SYMMETRIES,
         help="both strands alike: a sequence is as likely as its reverse complement; for --states",
     )
-    add("--alphabet", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
+    add("--alphabet", default="dna", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
     add("--model", metavar="FILE", help="start from this model instead: its structure, ties and values")
     add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: letters in lower case are missing")
     _add_convergence(add, max_iter=500, tol=0.01)
@@ -458,5 +458,11 @@ def _value(read: Callable[[str], Any], check: Callable[[str, Any], Any]) -> Call
     return value
 
 
+def _checked_number(name: str, value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ArgumentError(f"{name} must be a whole number of at least 0, not {value!r}")
+    return value
+
+
 _COUNT = _value(int, checked_count)
-_NUMBER = _value(int, partial(checked_count, least=0))
+_NUMBER = _value(int, _checked_number)

@@ -22,7 +22,6 @@ from .shared import (
     load_model,
     origin,
     output_of,
-    refuse,
     say,
 )
 
@@ -40,9 +39,8 @@ def fit(options: argparse.Namespace) -> int:
     check_files(options, {"SEQUENCES": options.sequences, "--model": options.model})
     if (options.states is None) == (options.model is None):
         options.parser.error("give --states N for a new model, or --model FILE for one to start from")
-    if options.model is not None:
-        names = ("order", "symmetry", "alphabet")
-        refuse(options, names, "is for a new model, with --states; a model from a file has its own")
+    if options.model is not None and options.symmetry is not None:
+        options.parser.error("--symmetry is for a new model, with --states; a model from a file has its own")
     from tiedseq.records import encode, read
 
     model = load_model(options.model, "hmm") if options.model else _new_model(options)
@@ -120,11 +118,11 @@ def _new_model(options: argparse.Namespace) -> HMM:
     from tiedseq.hmm import HMM
     from tiedseq.options import LARGEST_SYMMETRIC_ORDER
 
-    order, letters = options.order or 0, options.alphabet or "dna"
-    if options.symmetry is not None and order > LARGEST_SYMMETRIC_ORDER:
-        options.parser.error(f"--order {order}: with --symmetry it is {LARGEST_SYMMETRIC_ORDER} at most")
+    if options.symmetry is not None and options.order > LARGEST_SYMMETRIC_ORDER:
+        options.parser.error(f"--order {options.order}: with --symmetry it is {LARGEST_SYMMETRIC_ORDER} at most")
     named = {"dna": DNA, "rna": RNA, "protein": PROTEIN}
-    wanted = {"alphabet": named.get(letters.lower(), letters), "order": order, "symmetry": options.symmetry}
+    alphabet = named.get(options.alphabet.lower(), options.alphabet)
+    wanted = {"alphabet": alphabet, "order": options.order, "symmetry": options.symmetry}
     return HMM.ergodic(options.states, **wanted, random_state=options.seed)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ArgumentError
 
-from .shared import Tally, check_files, letters_of, load_model, output_of, say, standard_output
+from .shared import Tally, check_files, letters_of, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.pairhmm import PairHMM
@@ -18,9 +18,10 @@ def score(options: argparse.Namespace) -> int:
     """Print a line for every sequence or pair."""
     from tiedseq.records import read
     from tiedseq.sink import open_sink
+    from tiedseq.storage import load
 
     check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences, "QUERIES": options.queries})
-    model = load_model(options.model, "hmm", "pair-hmm")
+    model = load(options.model)
     if (model.kind == "pair-hmm") != (options.queries is not None):
         options.parser.error(
             f"{options.model} holds a {model.kind}: it takes {'two files' if options.queries is None else 'one file'}"
@@ -52,9 +53,10 @@ def sample(options: argparse.Namespace) -> int:
     """Write FASTA."""
     from tiedseq.random_state import generator_of
     from tiedseq.sink import open_sink
+    from tiedseq.storage import load
 
     check_files(options, {"MODEL": options.model})
-    model, generator = load_model(options.model, "hmm", "pair-hmm"), generator_of(options.seed)
+    model, generator = load(options.model), generator_of(options.seed)
 
     def draw() -> Any:
         try:
@@ -78,12 +80,10 @@ def sample(options: argparse.Namespace) -> int:
 
 def info(options: argparse.Namespace) -> int:
     """Print the model as Python shows it."""
-    from tiedseq.sink import open_sink
     from tiedseq.storage import load
 
     model = load(options.model)
-    with open_sink(standard_output()) as sink:
-        sink.write(f"{model}\n")
-        for key, value in (getattr(model, "provenance", None) or {}).items():
-            sink.write(f"{key}: {value}\n")
+    print(model)
+    for key, value in (getattr(model, "provenance", None) or {}).items():
+        print(f"{key}: {value}")
     return 0

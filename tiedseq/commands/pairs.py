@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from tiedseq.errors import ConvergenceWarning, InputError, SequenceError, counte
 from tiedseq.options import HYPOTHESES
 
 from .reports import IN_WORDS, model_text, verdict_text
-from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, refuse, say
+from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
@@ -116,7 +116,7 @@ def new_model(options: argparse.Namespace) -> PairHMM:
     """The model to train: one from a file, or of affine gaps as the options say."""
     if options.model is not None:
         names = ("asymmetric", "substitution", "gaps", "gap_switch", "given", "alphabet")
-        refuse(options, names, "is for a new model; one from --model has a structure of its own")
+        _refuse(options, names, "is for a new model; one from --model has a structure of its own")
         model: PairHMM = load_model(options.model, "pair-hmm")
     else:
         from tiedseq.pairhmm import PairHMM
@@ -136,19 +136,15 @@ def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
         options.parser.error("--null and --alternative belong together: give both, or --hypothesis")
     if options.null is not None:
         names = ("hypothesis", "gaps", "gap_switch", "substitution", "alphabet")
-        refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
+        _refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
         models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
     else:
-        from tiedseq.ready import hypotheses, options_of
+        from tiedseq.ready import hypotheses
 
-        name = _claim(options)
-        set_by_it = options_of(name)
-        given = [option for option in ("gaps", "substitution") if option in set_by_it]
-        refuse(options, given, f"is what --hypothesis {name} sets itself: leave it out")
         chosen = {**_gaps(options), "alphabet": options.alphabet or "dna"}
-        if options.substitution:
-            chosen["substitution"] = options.substitution
-        models = hypotheses(name, **{key: value for key, value in chosen.items() if key not in set_by_it})
+        models = hypotheses(
+            _claim(options), **chosen, **({"substitution": options.substitution} if options.substitution else {})
+        )
     return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
 
 
@@ -185,15 +181,15 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
         say(in_options(str(remark.message), written), options.quiet)
     model.provenance = {
         **data.provenance(),
-        "log_likelihood": model.score(data.codes, mode=data.mode, strand=data.strand),
+        "log_likelihood": model.history_[-1],
         "iterations": len(model.history_),
         "converged": model.converged_,
     }
 
 
 def _done(model: PairHMM) -> str:
-    known, state = model.provenance or {}, "converged" if model.converged_ else "not converged"
-    return f"log-likelihood {known['log_likelihood']:.3f} nats, {len(model.history_)} iterations, {state}"
+    state = "converged" if model.converged_ else "not converged"
+    return f"log-likelihood {model.history_[-1]:.3f} nats, {len(model.history_)} iterations, {state}"
 
 
 # ---- data ----------------------------------------------------------------------------------------------------------
@@ -336,6 +332,13 @@ def _neighbours(records: Iterator[Record]) -> Iterator[Pair]:
 
 
 # ---- options and output --------------------------------------------------------------------------------------------
+
+
+def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """A usage error for options that were given and would do nothing."""
+    for name in names:
+        if getattr(options, name) not in (None, False):
+            options.parser.error(f"--{name.replace('_', '-')} {why}")
 
 
 def _check_streams(options: argparse.Namespace) -> None:

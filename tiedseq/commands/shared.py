@@ -12,7 +12,7 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tiedseq import __version__
@@ -33,14 +33,13 @@ _OPTIONS = {
 }
 
 
-def load_model(path: str, *kinds: str) -> Any:
-    """Return the model in a file. InputError if it is of none of these kinds."""
+def load_model(path: str, kind: str) -> Any:
+    """Return the model in a file. InputError if it is of another kind."""
     from tiedseq.storage import load
 
     model = load(path)
-    if model.kind not in kinds:
-        needed = " or ".join(map(repr, kinds))
-        raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {needed}", path)
+    if model.kind != kind:
+        raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {kind!r}", path)
     return model
 
 
@@ -54,11 +53,8 @@ def letters_of(model: Any, path: str, command: str) -> Alphabet:
 
 def output_of(options: argparse.Namespace) -> Any:
     """Return where the output goes: a path, or standard output as UTF-8, whatever the locale."""
-    return options.output if options.output not in (None, "-") else standard_output()
-
-
-def standard_output() -> Any:
-    """Return standard output, as UTF-8 whatever the locale. ResourceError if it is closed."""
+    if options.output not in (None, "-"):
+        return options.output
     if sys.stdout is None:
         raise ResourceError("standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -67,28 +63,13 @@ def standard_output() -> Any:
 
 
 def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> None:
-    """See to it that no name of a file is empty, and that the output replaces no input; exits with status 2.
-
-    Raises ResourceError if the output cannot be written: nobody wants to know that after the work.
-    """
+    """See to it that no name of a file is empty, and that the output replaces no input; exits with status 2."""
     for name, path in {**inputs, "-o": options.output}.items():
         if path == "":
             options.parser.error(f"{name} is empty: give the name of a file")
     for name, path in inputs.items():
         if options.output and path and path != "-" and _is_same_file(path, options.output):
             options.parser.error(f"-o {options.output} would replace the file given as {name}: give another name")
-    if options.output not in (None, "-"):
-        from tiedseq.sink import check_place
-
-        check_place(options.output)
-
-
-def refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    """A usage error for options that were given and would do nothing."""
-    for name in names:
-        given = getattr(options, name)
-        if given is not None and given is not False:
-            options.parser.error(f"--{name.replace('_', '-')} {why}")
 
 
 def _is_same_file(path: str, other: str) -> bool:

@@ -71,7 +71,7 @@ class Sam(Writer):
         read, target = result.query, result.target
         reference = target_name(target.name, target.path, target.line)
         self._add(reference, len(target))
-        name, quality = _read_name(read), _qualities(read)
+        name, quality = _read_name(read), read.quality
         if not _is_mapped(result):
             if not result.is_primary:
                 return ""
@@ -230,14 +230,6 @@ def check_alphabet(alphabet: Alphabet) -> None:
         others = ", ".join(name for name in FORMATS if name != "sam")
         message = f"SAM holds nucleotides, not the letters of {alphabet!r}: choose another format, one of {others}"
         raise ArgumentError(message)
-
-
-def _qualities(read: Record) -> Any:
-    """The qualities of a read, or None. InputError unless there is one for each letter."""
-    if read.quality is not None and len(read.quality) != len(read):
-        message = f"there are {len(read.quality):,} qualities for {len(read):,} letters; give one for each"
-        raise InputError(message, read.path, read.line, read.name)
-    return read.quality
 
 
 def _bases(record: Record, text: str) -> str:
