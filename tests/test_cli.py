@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -538,6 +539,20 @@ def test_an_error_in_a_process_of_its_own(files: Path) -> None:
     assert not (files / "out.sam").exists()
 
 
+@pytest.mark.parametrize("words", [["train", "t.fa"], ["compare", "t.fa"], ["fit", "t.fa", "--states", "2"]])
+def test_threads_that_the_system_does_not_start(
+    words: list[str], files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert cli.main([*words, "--threads", "99999", "-o", "out.json"]) == cli.ENVIRONMENT
+    said = capsys.readouterr().err
+    assert said.startswith("tiedseq: error: --threads 99999 asks for more threads than the system starts: ")
+    assert said.count("\n") == 1 and not (files / "out.json").exists()
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_full_disk(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for format in formats.FORMATS:
@@ -561,6 +576,34 @@ def test_unwritable_output(files: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err == "tiedseq: error: none/out.sam: cannot write: No such file or directory\n"
     assert cli.main(["align", "t.fa", "r.fq", "-o", ".", "--format", "maf"]) == 3
     assert capsys.readouterr().err.startswith("tiedseq: error: .: it is a directory")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["align", "none.fa", "none.fq"], ["train", "none.fa"], ["compare", "none.fa"], ["score", "none", "none.fa"]),
+        *(["fit", "none.fa", "--states", "2"], ["annotate", "none", "none.fa"], ["sample", "none"]),
+    ],
+)
+def test_unwritable_output_is_found_before_any_work(
+    words: list[str], files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The inputs do not exist, and are not even looked for."""
+    (files / "folder").mkdir()
+    (files / "folder" / "old.json").write_text("before")
+    (files / "link.json").symlink_to("nosuch/x.json")
+    missing = "No such file or directory"
+    for path, why in (("nosuch/x.json", missing), ("link.json", missing), ("t.fa/x.json", "Not a directory")):
+        assert cli.main([*words, "-o", path]) == cli.ENVIRONMENT
+        assert capsys.readouterr().err == f"tiedseq: error: {path}: cannot write: {why}\n"
+    assert cli.main([*words, "-o", "folder"]) == cli.ENVIRONMENT
+    assert capsys.readouterr().err == "tiedseq: error: folder: it is a directory: name a file to write to\n"
+    for forbidden in ("folder", "old.json"):  # permissions do not bind the superuser, whom tests may be run by
+        monkeypatch.setattr(os, "access", lambda path, mode, last=forbidden: os.path.basename(path) != last)
+        place = "folder/new.json" if forbidden == "folder" else "folder/old.json"
+        assert cli.main([*words, "-o", place]) == cli.ENVIRONMENT
+        assert capsys.readouterr().err == f"tiedseq: error: {place}: cannot write: Permission denied\n"
+    assert cli.main([*words, "-o", "/dev/null"]) != cli.ENVIRONMENT
 
 
 @pytest.mark.parametrize("words", [["align", "t.fa", "r.fq"], ["--help"]])

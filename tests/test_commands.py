@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from Bio.Seq import reverse_complement
+from commands import ENVIRONMENT, run
 from numpy.testing import assert_allclose
 
 import tiedseq as ts
-from tiedseq import cli
+from tiedseq import cli, nn
 from tiedseq.commands.shared import Progress
 
 DATA = Path(__file__).parent.parent / "data"
@@ -254,6 +257,13 @@ def test_score_of_probability_zero_is_minus_infinity(here: Path, capsys: pytest.
         (["fit", "e.fa", "--states", "2", "-o", "m2.json"], 1, "e.fa: it holds no sequence"),
         (["fit", "x.fa", "--states", "2", "-o", "m2.json"], 1, "x.fa"),
         (["fit", "s.fa", "--states", "2", "-o", "s.fa"], 2, "would replace"),
+        (["fit", "s.fa", "--model", "m.json", "--order", "0", "-o", "m2.json"], 2, "--order is for a new model, with"),
+        (
+            ["fit", "s.fa", "--model", "m.json", "--alphabet", "dna", "-o", "m2.json"],
+            2,
+            "--alphabet is for a new model",
+        ),
+        (["fit", "s.fa", "--states", "2", "--alphabet", "", "-o", "m2.json"], 2, "letters='' must be"),
         (["annotate", "m.json", "s.fa", "--omit", "s7"], 2, "--omit s7: the model has the states s0, s1"),
         (["annotate", "m.json", "s.fa", "--format", "wig"], 2, "give --state"),
         (["annotate", "m.json", "s.fa", "-o", "x.txt"], 2, "give --format"),
@@ -273,6 +283,11 @@ def test_score_of_probability_zero_is_minus_infinity(here: Path, capsys: pytest.
             "--order 5: with --symmetry it is 4 at most",
         ),
         (["info", "s.fa"], 1, "not a model file"),
+        (
+            ["score", "c.json", "s.fa"],
+            *(1, "c.json: it holds a model of the kind 'classifier'; this command needs one of 'pair-hmm' or 'hmm'"),
+        ),
+        (["sample", "c.json"], 1, "c.json: it holds a model of the kind 'classifier'; this command needs one of"),
     ],
 )
 def test_mistakes(
@@ -281,12 +296,37 @@ def test_mistakes(
     ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0).save("m.json")
     ts.default_model().save("p.json")
     ts.HMM(None, {"u": {"u": 1.0}}, {"u": ts.Gaussian(mean=[0.0], covariance=[[1.0]])}).save("g.json")
+    if "c.json" in words:
+        net = nn.Sequential(nn.Conv1D(2, width=3), nn.GlobalMaxPool(), nn.Dense(1))
+        nn.Classifier(net, max_epochs=1, random_state=0).fit(["ACGT", "TTTT"], [0, 1]).save("c.json")
     (here / "e.fa").write_text(">a\n")
     (here / "x.fa").write_text(">a\nACGTJ\n")
     assert cli.main(words) == status
     shown = capsys.readouterr()
     assert complaint in shown.err and shown.out == ""
     assert not (here / "m2.json").exists() and (here / "s.fa").read_text().startswith(">seq0")
+
+
+@pytest.mark.parametrize("words", [["info", "m.json"], ["train", "s.fa", "--format", "text", "-o", "n.json"]])
+def test_standard_output_is_text_whatever_the_locale(here: Path, words: list[str]) -> None:
+    model = ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0)
+    model.provenance = {"command": "tiedseq fit é.fa"}
+    model.save("m.json")
+    (here / "s.fa").write_text(">a\nACGTACGT\n>b\nACGACGT\n")
+    done = run(*words, env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}, encoding="utf-8")
+    assert done.returncode == 0
+    assert words[0] == "train" or "command: tiedseq fit é.fa" in done.stdout.splitlines()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_behind_standard_output_is_seen(here: Path) -> None:
+    ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0).save("m.json")
+    with open("/dev/full", "w") as full:
+        done = run("info", "m.json", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (
+        cli.ENVIRONMENT,
+        "tiedseq: error: standard output: cannot write: No space left on device\n",
+    )
 
 
 def test_model_files_say_where_values_come_from(here: Path) -> None:

@@ -122,6 +122,29 @@ def test_train_goes_on_from_a_model_and_writes_json(here: Path, capsys: pytest.C
     assert shown["values"] == json.loads(Path("m.json").read_text())["values"] and "open2" in shown["values"]
 
 
+def test_the_log_likelihood_in_a_file_is_that_of_its_values(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last of so few iterations changes the values once more, after it has measured them."""
+    model = trained("both.fa.gz", "--max-iter", "2")
+    assert model.provenance is not None and not model.provenance["converged"]
+    true = model.score(PAIRS)
+    assert_allclose(model.provenance["log_likelihood"], true, rtol=1e-12)
+    assert f"12 pairs, 0 skipped, log-likelihood {true:.3f} nats, 2 iterations" in capsys.readouterr().err
+    assert cli.main(["align", "t.fa", "q.fa", "--pairs", "--train", "--max-iter", "2"]) == 0
+    assert f"trained on 12 pairs, 0 skipped, log-likelihood {true:.3f} nats" in capsys.readouterr().err
+
+
+def test_compare_forgets_where_the_values_of_its_models_came_from(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = trained("both.fa.gz", "--max-iter", "2").background
+    ts.PairHMM.affine(symmetric=False, substitution="symmetric", background=outside).save("1.json")
+    capsys.readouterr()
+    words = ["compare", "both.fa.gz", "--null", "m.json", "--alternative", "1.json", "--no-errors", "--format", "json"]
+    assert cli.main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "provenance" not in found["null"] and found["provenance"]["command"].startswith("tiedseq compare ")
+
+
 def test_an_interrupted_training_goes_on_to_the_same_bits(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,6 +261,9 @@ def test_align_trains_first(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main([*words, "--max-iter", "2", "-o", "a.json"]) == 0
     remark = capsys.readouterr().err.splitlines()[0]
     assert remark.endswith(" more than --tol 0.01; raise --max-iter.")  # a.json is no model to go on from
+    model.save("m.json")
+    assert cli.main([*words[:-4], "--model", "m.json", "--max-iter", "2"]) == 0
+    assert "trained on 12 pairs" in capsys.readouterr().err
 
 
 def test_progress_on_a_terminal_only(
@@ -343,6 +369,13 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["train", "t.fa", "--seed", "-1", "-o", "m.json"], 2, "--seed: it must be a whole number of at least 0"),
         (["compare", "t.fa", "--null", "m.json"], 2, "belong together"),
         (["compare", "t.fa", "--null", "q.fa", "--alternative", "q.fa", "--gaps", "2"], 2, "is for a ready hypothesis"),
+        (
+            ["compare", "t.fa", "--hypothesis", "kimura", "--substitution", "symmetric"],
+            *(2, "--substitution is what --hypothesis kimura is about, and sets itself: leave it out"),
+        ),
+        (["compare", "t.fa", "--hypothesis", "one-gap-class", "--gaps", "1"], 2, "--gaps is what --hypothesis one-gap"),
+        (["compare", "t.fa", "--alphabet", ""], 2, "letters='' must be"),
+        (["train", "t.fa", "--alphabet", "", "-o", "m.json"], 2, "letters='' must be"),
         (["compare", "ref.fa", "reads.fa", "--permutation", "9"], 2, "share a target"),
         (["compare", "t.fa", "--permutation", "-1"], 2, "--permutation: it must be"),
         (["compare", "ref.fa", "reads.fa", "--mode", "local", "--permutation", "9"], 2, "the queries are reads"),

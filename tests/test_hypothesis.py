@@ -140,6 +140,36 @@ def test_what_compare_refuses() -> None:
         ts.compare(tied(), free(), data, weights=[1.0, 2.0])
 
 
+@pytest.mark.parametrize("models", ["pairs", "letters"])
+def test_equal_models_are_refused_before_they_are_fitted(models: str) -> None:
+    seen: list[Any] = []
+    model, data = (ts.PairHMM.affine(), [("ACGT", "ACT")]) if models == "pairs" else (free(), ["xyxyxx"])
+    with pytest.raises(ModelError, match="same free parameters"):
+        ts.compare(model, model.copy(), data, callback=seen.append)
+    assert not seen
+
+
+def test_models_whose_values_come_from_data_have_their_size_after_the_fit() -> None:
+    """Before it none of the numbers has a value, and both models seem to have as many: those of their rows."""
+    means = [[0.0], [6.0]]
+    null, alternative = (
+        ts.HMM(
+            None,
+            ROWS,
+            {"a": ts.Gaussian("low", "spread"), "b": ts.Gaussian("high", other)},
+            random_state=0,
+        )
+        for other in ("spread", "other")
+    )
+    rng = np.random.default_rng(4)
+    data = np.concatenate([rng.normal(means[k % 2], 1.0 + 2.0 * (k % 2), (30, 1)) for k in range(8)])
+    assert null.parameters["spread"] is None
+    found = ts.compare(null, alternative, data, errors=False)
+    assert found.df == 1 and found.p_value is not None and found.p_value < 1e-6
+    with pytest.raises(ModelError, match="same free parameters"):
+        ts.compare(null, null, data, errors=False, max_iter=2)
+
+
 @pytest.mark.parametrize("executor", [2, np.int64(2)])
 def test_standard_errors_are_shared_among_the_same_threads(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []

@@ -19,7 +19,7 @@ import tiedseq as ts
 from pairhmm_cases import values_of
 from tiedseq.options import HYPOTHESES
 from tiedseq.pairs.swaps import _arranged, blocks_of, differences, sign_test, swapped_states
-from tiedseq.ready import READY
+from tiedseq.ready import READY, about
 from tiedseq.resampling import bootstrapped
 
 DF = {
@@ -561,8 +561,8 @@ def test_swaps_are_counted_in_whole_numbers(permutations: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"bootstrap": -1}, "bootstrap=-1 must be a whole number"),
-        ({"permutation": 1.5}, "permutation=1.5 must be a whole number"),
+        ({"bootstrap": -1}, "bootstrap must be a whole number of at least 0, not -1"),
+        ({"permutation": 1.5}, "permutation must be a whole number of at least 0, not 1.5"),
         ({"priors": {"open": 1.0}}, "has priors="),
         ({"lengths": [4]}, "pairs are sequences already. Leave it out"),
     ],
@@ -612,13 +612,35 @@ def test_strand_symmetry_with_insertion_that_is_not_symmetric() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "match"),
     [
-        ("symmetric-gaps", {"symmetric": False}, "takes no symmetric="),
+        ("symmetric-gaps", {"symmetric": False}, "takes no symmetric=False: this is what it sets itself; leave it out"),
+        ("kimura", {"substitution": "symmetric"}, "takes no substitution='symmetric': this is what it sets itself"),
+        ("jukes-cantor", {"substitution": "jukes-cantor"}, "takes no substitution='jukes-cantor'"),
+        ("reversibility", {"substitution": "kimura"}, "takes no substitution='kimura'"),
+        ("strand-symmetry", {"substitution": "general"}, "takes no substitution='general'"),
+        ("one-gap-class", {"gaps": 2}, "takes no gaps=2"),
         ("strand-symmetry", {"gaps": "x"}, "gaps must be 1 or 2"),
     ],
 )
 def test_options_that_a_hypothesis_cannot_take(name: str, options: dict[str, Any], match: str) -> None:
     with pytest.raises(ts.ArgumentError, match=match):
         ts.hypotheses(name, **options)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", READY)
+def test_options_that_a_hypothesis_is_not_about_are_those_of_both_models(name: str) -> None:
+    """Whatever is not refused has an effect, on either model."""
+    given: dict[str, Any] = {"symmetric": ["letters"], "substitution": "kimura", "gaps": 2}
+    refused = []
+    for option, value in given.items():
+        try:
+            chosen = ts.hypotheses(name, **{option: value})
+        except ts.ArgumentError:
+            refused.append(option)
+            continue
+        for model, usual in zip(chosen, ts.hypotheses(name), strict=True):
+            assert model.n_free_parameters != usual.n_free_parameters
+    assert refused == [about(name)]
 
 
 @pytest.mark.small

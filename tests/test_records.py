@@ -357,6 +357,16 @@ def test_gzip_that_is_cut_or_damaged(tmp_path: Path) -> None:
         list(read(path))
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("n_qualities", [0, 2, 31])
+def test_a_record_has_a_quality_for_each_letter_or_none(n_qualities: int) -> None:
+    """Or SAM had lines that no program reads, and Biopython an error of its own."""
+    message = f"record 'read': there are {n_qualities} qualities for 30 letters; give one for each"
+    with pytest.raises(InputError, match=message):
+        Record("read", "A" * 30, quality=np.full(n_qualities, 30, np.uint8))
+    assert Record("read", "", quality=np.array([], np.uint8)).quality is not None
+
+
 def test_records_before_the_fault_are_given() -> None:
     found = read(io.BytesIO(b">a\nAC\n>b\nA C\n"))
     assert next(found).name == "a"

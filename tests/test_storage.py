@@ -89,6 +89,28 @@ def test_the_file_can_be_read_by_a_person(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
 
 
+@pytest.mark.filterwarnings("ignore::tiedseq.errors.ConvergenceWarning")
+@pytest.mark.parametrize("kind", ["pairs", "one"])
+def test_fit_forgets_where_the_values_came_from(kind: str, tmp_path: Path) -> None:
+    """Nobody but a command knows of its own data; what it wrote is of other values than those after another `fit`."""
+    cases: dict[str, Any] = {
+        "pairs": (ts.PairHMM.affine(), [("ACGT", "ACT")], [("ACGT", "AC!T")]),
+        "one": (ts.HMM.ergodic(2, alphabet="ab", random_state=0), ["abba"], ["ab!"]),
+    }
+    model, data, impossible = cases[kind]
+    model.provenance = {"command": "tiedseq train", "converged": False}
+    model.save(tmp_path / "model.json")
+    loaded = ts.load(tmp_path / "model.json")
+    with pytest.raises(ts.SequenceError):
+        loaded.fit(impossible)
+    assert loaded.provenance == model.provenance  # values stay as they were, and so does this
+    assert loaded.copy().fit(data, max_iter=2).provenance is None and loaded.provenance is not None
+    loaded.copy().fit(data, max_iter=2).save(tmp_path / "fitted.json")
+    assert "provenance" not in json.loads((tmp_path / "fitted.json").read_text())
+    loaded.start_from(loaded.copy())
+    assert loaded.provenance is None
+
+
 def test_saving_replaces_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     ts.PairHMM.affine().save(str(path))

@@ -27,7 +27,7 @@ from tiedseq import workers
 from tiedseq.chains import batches
 from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.training import Iteration, Options, Statistics, gain_to_come, train
-from tiedseq.workers import spreading
+from tiedseq.workers import mapping, spreading
 
 TWO = {"a": {"a": 0.8, "b": 0.2}, "b": {"a": 0.3, "b": 0.7}}
 
@@ -416,6 +416,34 @@ def test_an_executor_that_is_shut_down_is_named() -> None:
         fitted.fit(["xyz"], executor=executor)
     with pytest.raises(ArgumentError, match="has been shut down"):
         fitted.standard_errors(["xyz"], executor=executor)
+
+
+@pytest.mark.small
+def test_threads_that_the_system_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever works, those that were started end, and the model stays as it was."""
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def limited(self: threading.Thread) -> None:
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        start(self)
+        started.append(self)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    fitted = model().fit(["xyzzy", "zyx"], max_iter=2, tol=0.0)
+    before = fitted.history_
+    message = r"executor=99999 asks for more threads than the system starts: .* Give a smaller number"
+    with pytest.raises(ResourceError, match=message):
+        fitted.fit(["xyz"], executor=99999)
+    assert fitted.history_ is before and len(started) == 3
+    for thread in started:
+        thread.join(10.0)
+        assert not thread.is_alive()
+    with pytest.raises(ResourceError, match=message), mapping(99999) as run:
+        list(run(time.sleep, [0.01] * 9))
+    with ThreadPoolExecutor(9) as executor, pytest.raises(ResourceError, match=r"executor=<.* asks for more threads"):
+        fitted.fit(["xyz"], executor=executor)
 
 
 @pytest.mark.small

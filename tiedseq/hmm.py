@@ -158,7 +158,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         self._parameters = self._made.copy()
         self.history_: list[float] = []
         self.converged_ = False
-        self.provenance: dict[str, Any] | None = None  # where the values come from, as model files record it
+        self.provenance: dict[str, Any] | None = None  # of the values, for model files; `fit` forgets it
 
     # ---- parameters -----------------------------------------------------------------------------------------------
 
@@ -184,6 +184,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
     def start_from(self, other: HMM) -> None:
         """Take over the values of a model that is a special case of this one."""
         self._parameters.start_from(other._parameters)
+        self.provenance = None
 
     def copy(self) -> HMM:
         """Return an independent model with the same structure and values."""
@@ -243,7 +244,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         Returns
         -------
         HMM
-            The model itself, with `history_` and `converged_`.
+            The model itself, with `history_` and `converged_`; its `provenance` is forgotten.
 
         Raises
         ------
@@ -275,7 +276,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         except BaseException:
             self._parameters = before  # with the history that belongs to it
             raise
-        self.history_, self.converged_ = run.history, run.converged
+        self.history_, self.converged_, self.provenance = run.history, run.converged, None
         return self
 
     def _with_soft_ties(self, chosen: Options) -> Parameters:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .comparison import Comparison, Permutation
 from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError, counted
+from .options import checked_count
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
 
@@ -55,8 +56,8 @@ def compare(
         are expected of it, both lengths free; a model with an "end" draws its own. For pair-HMMs.
     permutation : int, default 0
         For pair-HMMs whose null is symmetric in target and query: a test besides, by this many random swaps of the two.
-        It holds whatever the law of gap lengths. 50 pairs or more are swapped whole; fewer in blocks that columns of
-        confidence above .999 separate.
+        It holds whatever the law of gap lengths. 50 pairs or more are swapped whole, and so are fewer in the modes
+        "local" and "overlap"; in mode="global" fewer are cut into blocks, at columns of confidence above .999.
     errors : bool, default True
         Standard errors for both models: two passes over the data for every free parameter.
     random_state : int, Generator or None
@@ -114,6 +115,8 @@ def compare(
     _check_models(null, alternative, settings)
     _check_lengths(null, lengths)
     _check_resampling(null, alternative, where, bootstrap, permutation)
+    if _sizes_are_known(null, alternative, settings):
+        _check_sizes(null, alternative)
     n = null.n_letters(data, **_lengths(where))
     if not n:
         raise SequenceError("the data hold no observed letter, and say nothing of two models")
@@ -122,9 +125,7 @@ def compare(
     with _without_remarks():
         (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
     logs = (fitted_null.score(data, **where), fitted.score(data, **where))
-    df = fitted.n_free_parameters - fitted_null.n_free_parameters
-    if df < 1:
-        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
+    df = _check_sizes(fitted_null, fitted)
     if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
         raise ModelError(
             f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
@@ -187,6 +188,24 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
             )
 
 
+def _sizes_are_known(null: Any, alternative: Any, settings: dict[str, Any]) -> bool:
+    """Whether a fit leaves the models as large as they are: not where data give the values, or ties are undone."""
+    return not any(
+        model.options.soft
+        or model.options.changed(settings).soft
+        or any(value is None for value in model.parameters.values())
+        for model in (null, alternative)
+    )
+
+
+def _check_sizes(null: Any, alternative: Any) -> int:
+    """Return how many more free parameters the alternative has; ModelError if it has none."""
+    df: int = alternative.n_free_parameters - null.n_free_parameters
+    if df < 1:
+        raise ModelError("The two models have the same free parameters; a test needs ties that only the null has.")
+    return df
+
+
 def _check_lengths(null: Any, lengths: Any) -> None:
     """Raise if lengths are given for pairs, which are sequences by themselves."""
     if lengths is not None and hasattr(null, "swap_test"):
@@ -199,8 +218,7 @@ def _check_lengths(null: Any, lengths: Any) -> None:
 def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
     """Raise unless the null can be drawn from and swapped as often as is asked for."""
     for name, count, needed in (("bootstrap", bootstrap, "simulated"), ("permutation", permutation, "swap_test")):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise ArgumentError(f"{name}={count!r} must be a whole number, 0 or more.")
+        checked_count(name, count, least=0)
         if count and not hasattr(null, needed):
             raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
     if permutation:

@@ -132,7 +132,7 @@ class PairHMM(PairAssessment, Estimator):
         self._adopt(self._made.copy())
         self.history_: list[float] = []
         self.converged_ = False
-        self.provenance: dict[str, Any] | None = None  # where the values come from, as model files record it
+        self.provenance: dict[str, Any] | None = None  # of the values, for model files; `fit` forgets it
 
     @classmethod
     def affine(
@@ -219,6 +219,7 @@ class PairHMM(PairAssessment, Estimator):
         parameters = self._parameters.copy()
         parameters.start_from(other._parameters)
         self._adopt(parameters)
+        self.provenance = None
 
     def with_qualities(self) -> PairHMM:
         """Return a copy that reads the qualities of records: see `Alphabet.with_qualities`."""
@@ -234,7 +235,7 @@ class PairHMM(PairAssessment, Estimator):
         if wider is None:
             return None
         other = self.copy()
-        other._made, other.history_, other.converged_ = wider, [], False
+        other._made, other.history_, other.converged_, other.provenance = wider, [], False, None
         other._adopt(wider.copy())
         made_from = PairHMM.from_dict(other.to_dict())._arguments
         structure = ("states", "transitions", "emissions", "start", "values", "background")
@@ -294,7 +295,7 @@ class PairHMM(PairAssessment, Estimator):
         Returns
         -------
         PairHMM
-            The model itself, with `history_` and `converged_`.
+            The model itself, with `history_` and `converged_`; its `provenance` is forgotten.
 
         Raises
         ------
@@ -328,7 +329,7 @@ class PairHMM(PairAssessment, Estimator):
                 trainee.snapshot().recursion.check_memory(batch.pairs, batch.numbers)
         run = train(trainee, batches, chosen)
         self._adopt(parameters)
-        self.history_, self.converged_ = run.history, run.converged
+        self.history_, self.converged_, self.provenance = run.history, run.converged, None
         return self
 
     def _with_soft_ties(self, chosen: Options) -> PairParameters:

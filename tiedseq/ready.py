@@ -71,6 +71,17 @@ READY: dict[str, Callable[..., Models]] = {
 }
 
 
+def about(name: str) -> str:
+    """The option of `PairHMM.affine` that a ready hypothesis is about, and sets in both models itself.
+
+    >>> about("kimura")
+    'substitution'
+    """
+    if name == "one-gap-class":
+        return "gaps"
+    return "symmetric" if name.startswith("symmetric-") else "substitution"
+
+
 def hypotheses(name: str, **options: Any) -> Models:
     """Return the null and the alternative of a ready hypothesis, for `ts.compare`.
 
@@ -88,8 +99,9 @@ def hypotheses(name: str, **options: Any) -> Models:
           p-value needs `bootstrap=`.
     **options
         As :meth:`tiedseq.PairHMM.affine` takes them, for both models: gaps, substitution, alphabet, ... What a
-        hypothesis is about it sets itself: a symmetry of insertion `symmetric`, "kimura" `substitution`. `values` go
-        by the labels of the null; where the alternative has two labels in the place of one, both begin with its value.
+        hypothesis is about it sets itself: a symmetry of insertion `symmetric`, "one-gap-class" `gaps`, all others
+        `substitution`. `values` go by the labels of the null; where the alternative has two labels in the place of one,
+        both begin with its value.
 
     Raises
     ------
@@ -104,6 +116,9 @@ def hypotheses(name: str, **options: Any) -> Models:
     """
     if not isinstance(name, str) or name not in READY:
         raise ArgumentError(f"hypotheses({name!r}) is unknown; there are {', '.join(map(repr, READY))}.")
-    if "symmetric" in options and name.startswith("symmetric-"):
-        raise ArgumentError(f"hypotheses({name!r}) takes no symmetric=: this is what it sets itself.")
+    if about(name) in options:
+        raise ArgumentError(
+            f"hypotheses({name!r}) takes no {about(name)}={options[about(name)]!r}: this is what it sets itself; leave "
+            "it out."
+        )
     return READY[name](**options)

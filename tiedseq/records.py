@@ -54,6 +54,8 @@ class Record:
     the Phred score of each letter. `path` and `line` (1-based, of the header) say where the record was read; None for
     one made in memory. `len(record)` is the length of the sequence; an empty record is true nonetheless.
 
+    Raises InputError if there are more or fewer qualities than letters.
+
     >>> record = Record("read1", "ACGT")
     >>> len(record), record.quality is None
     (4, True)
@@ -67,6 +69,12 @@ class Record:
     line: int | None = None
     _wrapping: int | npt.NDArray[np.int64] = field(default=0, repr=False)
     """Letters a line, 0 if they are on one line; for irregular lines, the index of the letter that each begins with."""
+
+    def __post_init__(self) -> None:
+        if self.quality is not None and np.shape(self.quality) != (len(self.sequence),):
+            n_qualities, n_letters = np.size(self.quality), len(self.sequence)
+            message = f"there are {n_qualities:,} qualities for {n_letters:,} letters; give one for each"
+            raise InputError(message, self.path, self.line, self.name)
 
     def __len__(self) -> int:
         return len(self.sequence)

@@ -14,9 +14,14 @@ import numpy as np
 
 from .errors import ArgumentError, ResourceError
 
+_NO_THREAD = "can't start new thread"  # in the words of CPython
 
-def submitting(executor: Executor) -> Callable[..., Iterator[Any]]:
-    """Return an executor's `map`, which raises ArgumentError if the executor has been shut down."""
+
+def submitting(executor: Executor, given: Any = None) -> Callable[..., Iterator[Any]]:
+    """Return an executor's `map`, which raises ArgumentError if the executor has been shut down.
+
+    ResourceError if there can be no thread for it. `given` is what was asked for, if not the executor itself.
+    """
 
     def submit(function: Callable[..., Any], *iterables: Any) -> Iterator[Any]:
         try:
@@ -24,6 +29,8 @@ def submitting(executor: Executor) -> Callable[..., Iterator[Any]]:
         except BrokenExecutor:
             raise
         except RuntimeError as error:
+            if _NO_THREAD in str(error):
+                raise _too_many(executor if given is None else given, error) from error
             if "shutdown" not in str(error):
                 raise
             raise ArgumentError(
@@ -32,6 +39,14 @@ def submitting(executor: Executor) -> Callable[..., Iterator[Any]]:
             ) from error
 
     return submit
+
+
+def _too_many(executor: Any, error: RuntimeError) -> ResourceError:
+    """The error for threads that the system does not start."""
+    return ResourceError(
+        f"executor={executor!r} asks for more threads than the system starts: {threading.active_count()} run already "
+        f"({error}). Give a smaller number; more than there are processors make nothing faster."
+    )
 
 
 def _threads_in(executor: Any) -> int | None:
@@ -46,7 +61,7 @@ def _threads_in(executor: Any) -> int | None:
 def mapping(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     """Yield the built-in `map`, or that of threads: of a number of them, or of a ThreadPoolExecutor.
 
-    Raises ArgumentError for anything else.
+    Raises ArgumentError for anything else, and ResourceError where a thread cannot be started.
     """
     count = _threads_in(executor)
     if isinstance(executor, ThreadPoolExecutor):
@@ -56,7 +71,7 @@ def mapping(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     elif count is not None:
         threads = ThreadPoolExecutor(count)
         try:
-            yield threads.map
+            yield submitting(threads, count)
         except BaseException:  # an error, or Ctrl-C: nobody waits for what has begun, and nothing more begins
             threads.shutdown(wait=False, cancel_futures=True)
             raise
@@ -73,7 +88,7 @@ def spreading(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     """Yield (expect, snapshot, batches) -> statistics in the order of the batches.
 
     `executor` is a number of threads, a concurrent.futures executor, a Dask client or None. Raises ArgumentError for
-    anything else, and ResourceError where a worker dies.
+    anything else, and ResourceError where a worker dies, or cannot be started.
     """
     count = _threads_in(executor)
     try:
@@ -123,14 +138,19 @@ class _Crew:
     """
 
     def __init__(self, n_others: int) -> None:
-        self.others = [threading.Thread(target=self._serve, daemon=True) for _ in range(n_others)]
+        self.n_others = n_others
+        self.others: list[threading.Thread] = []
         self.offered: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # None: no more will come
         self.gone = False  # whether the thread that asked has left: nothing more is begun, what it had has no outcome
 
     def gather(self) -> None:
-        """Start the others."""
-        for other in self.others:
-            other.start()
+        """Start the others. ResourceError if the system has no room for them."""
+        for _ in range(self.n_others):
+            self.others.append(threading.Thread(target=self._serve, daemon=True))
+            try:
+                self.others[-1].start()
+            except RuntimeError as error:
+                raise _too_many(self.n_others + 1, error) from error
 
     def dismiss(self) -> None:
         """Let the others finish what they are at, and end."""

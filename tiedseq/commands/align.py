@@ -85,8 +85,8 @@ def _model(options: argparse.Namespace, format: str) -> Any:
 
     model = new_model(options)
     data = Pairs(options, model)
-    estimate(model, data, options)
-    say(f"trained on {data.tally}, log-likelihood {model.history_[-1]:.3f} nats", options.quiet)
+    log_likelihood = estimate(model, data, options)
+    say(f"trained on {data.tally}, log-likelihood {log_likelihood:.3f} nats", options.quiet)
     return model
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tiedseq import __version__
@@ -129,7 +130,7 @@ def _add_align(commands: Any) -> None:
     _add_structure(add)
     _add_training(add)
     _add_output(align.add_argument_group("what is written").add_argument)
-    align.set_defaults(given=None, alphabet="dna", qualities=False, checkpoint=None)
+    align.set_defaults(given=None, alphabet=None, qualities=False, checkpoint=None)
 
 
 def _add_train(commands: Any) -> None:
@@ -169,7 +170,7 @@ def _add_compare(commands: Any) -> None:
         "--hypothesis",
         choices=HYPOTHESES,
         metavar="H",
-        help=f"{', '.join(HYPOTHESES)}; default: symmetric-insertion",
+        help=f"{', '.join(HYPOTHESES)}; default: symmetric-insertion; no --gaps or --substitution where H is about it",
     )
     _add_gaps(add)
     add("--substitution", choices=SUBSTITUTIONS, help="the pair table of both models; default: symmetric")
@@ -347,7 +348,6 @@ def _add_fit(commands: Any) -> None:
         "--order",
         type=int,
         choices=range(LARGEST_ORDER + 1),
-        default=0,
         metavar="K",
         help=f"letters before it that a letter depends on, {LARGEST_ORDER} at most ({LARGEST_SYMMETRIC_ORDER} with "
         "--symmetry); default: 0",
@@ -357,7 +357,7 @@ def _add_fit(commands: Any) -> None:
         choices=SYMMETRIES,
         help="both strands alike: a sequence is as likely as its reverse complement; for --states",
     )
-    add("--alphabet", default="dna", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
+    add("--alphabet", metavar="A", help="dna, rna, protein, or the letters themselves; default: dna")
     add("--model", metavar="FILE", help="start from this model instead: its structure, ties and values")
     add("--mask", choices=("keep", "lowercase"), default="keep", help="lowercase: letters in lower case are missing")
     _add_convergence(add, max_iter=500, tol=0.01)
@@ -458,11 +458,5 @@ def _value(read: Callable[[str], Any], check: Callable[[str, Any], Any]) -> Call
     return value
 
 
-def _checked_number(name: str, value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ArgumentError(f"{name} must be a whole number of at least 0, not {value!r}")
-    return value
-
-
 _COUNT = _value(int, checked_count)
-_NUMBER = _value(int, _checked_number)
+_NUMBER = _value(int, partial(checked_count, least=0))

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, SequenceError
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
 from .shared import (
     Progress,
     Tally,
+    by_option,
     check_files,
     in_options,
     interruptible,
@@ -22,6 +23,7 @@ from .shared import (
     load_model,
     origin,
     output_of,
+    refuse,
     say,
 )
 
@@ -39,8 +41,9 @@ def fit(options: argparse.Namespace) -> int:
     check_files(options, {"SEQUENCES": options.sequences, "--model": options.model})
     if (options.states is None) == (options.model is None):
         options.parser.error("give --states N for a new model, or --model FILE for one to start from")
-    if options.model is not None and options.symmetry is not None:
-        options.parser.error("--symmetry is for a new model, with --states; a model from a file has its own")
+    if options.model is not None:
+        why = "is for a new model, with --states; one from --model has a structure of its own"
+        refuse(options, ("symmetry", "order", "alphabet"), why)
     from tiedseq.records import encode, read
 
     model = load_model(options.model, "hmm") if options.model else _new_model(options)
@@ -97,6 +100,8 @@ def _train(
         for sequence, record in zip(codes, records, strict=True):
             _posterior(model, record, sequence)  # raises for the record at fault
         raise
+    except ResourceError as error:
+        raise by_option(error) from error
 
 
 def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats:
@@ -118,11 +123,12 @@ def _new_model(options: argparse.Namespace) -> HMM:
     from tiedseq.hmm import HMM
     from tiedseq.options import LARGEST_SYMMETRIC_ORDER
 
-    if options.symmetry is not None and options.order > LARGEST_SYMMETRIC_ORDER:
-        options.parser.error(f"--order {options.order}: with --symmetry it is {LARGEST_SYMMETRIC_ORDER} at most")
+    order = options.order or 0
+    if options.symmetry is not None and order > LARGEST_SYMMETRIC_ORDER:
+        options.parser.error(f"--order {order}: with --symmetry it is {LARGEST_SYMMETRIC_ORDER} at most")
     named = {"dna": DNA, "rna": RNA, "protein": PROTEIN}
-    alphabet = named.get(options.alphabet.lower(), options.alphabet)
-    wanted = {"alphabet": alphabet, "order": options.order, "symmetry": options.symmetry}
+    letters = "dna" if options.alphabet is None else options.alphabet
+    wanted = {"alphabet": named.get(letters.lower(), letters), "order": order, "symmetry": options.symmetry}
     return HMM.ergodic(options.states, **wanted, random_state=options.seed)
 
 

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from tiedseq.errors import ArgumentError
 
-from .shared import Tally, check_files, letters_of, output_of, say
+from .shared import Tally, check_files, letters_of, load_model, output_of, say, write_text
 
 if TYPE_CHECKING:
     from tiedseq.pairhmm import PairHMM
     from tiedseq.sink import Sink
+
+_SEQUENCE_MODELS = ("pair-hmm", "hmm")  # the kinds of model that sequences have a probability under
 
 
 def score(options: argparse.Namespace) -> int:
     """Print a line for every sequence or pair."""
     from tiedseq.records import read
     from tiedseq.sink import open_sink
-    from tiedseq.storage import load
 
     check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences, "QUERIES": options.queries})
-    model = load(options.model)
+    model = load_model(options.model, *_SEQUENCE_MODELS)
     if (model.kind == "pair-hmm") != (options.queries is not None):
         options.parser.error(
             f"{options.model} holds a {model.kind}: it takes {'two files' if options.queries is None else 'one file'}"
@@ -53,10 +54,9 @@ def sample(options: argparse.Namespace) -> int:
     """Write FASTA."""
     from tiedseq.random_state import generator_of
     from tiedseq.sink import open_sink
-    from tiedseq.storage import load
 
     check_files(options, {"MODEL": options.model})
-    model, generator = load(options.model), generator_of(options.seed)
+    model, generator = load_model(options.model, *_SEQUENCE_MODELS), generator_of(options.seed)
 
     def draw() -> Any:
         try:
@@ -83,7 +83,6 @@ def info(options: argparse.Namespace) -> int:
     from tiedseq.storage import load
 
     model = load(options.model)
-    print(model)
-    for key, value in (getattr(model, "provenance", None) or {}).items():
-        print(f"{key}: {value}")
+    origin = getattr(model, "provenance", None) or {}
+    write_text("\n".join([str(model), *(f"{key}: {value}" for key, value in origin.items())]))
     return 0

@@ -8,15 +8,27 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tiedseq.errors import ConvergenceWarning, InputError, SequenceError, counted
+from tiedseq.errors import ConvergenceWarning, InputError, ResourceError, SequenceError, counted
 from tiedseq.options import HYPOTHESES
 
 from .reports import IN_WORDS, model_text, verdict_text
-from .shared import Progress, Tally, check_files, in_options, interruptible, load_model, origin, output_of, say
+from .shared import (
+    Progress,
+    Tally,
+    by_option,
+    check_files,
+    in_options,
+    interruptible,
+    load_model,
+    origin,
+    refuse,
+    say,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
@@ -40,13 +52,13 @@ def train(options: argparse.Namespace) -> int:
     remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
     with interruptible(f"interrupted: no model was written{remedy}", options.quiet):
         data = Pairs(options, model)
-        estimate(model, data, options)
+        log_likelihood = estimate(model, data, options)
     model.save(options.output)
     if options.format == "json":
-        print(json.dumps(model.to_dict()), file=output_of(argparse.Namespace(output=None)))
+        write_text(json.dumps(model.to_dict()))
     else:
-        print(model_text(model), file=output_of(argparse.Namespace(output=None)))
-    say(f"{data.tally}, {_done(model)}", options.quiet)
+        write_text(model_text(model))
+    say(f"{data.tally}, {_done(model, log_likelihood)}", options.quiet)
     return 0
 
 
@@ -104,7 +116,7 @@ def compare(options: argparse.Namespace) -> int:
     else:
         claim = IN_WORDS[name] if name else f"{options.null} explains the pairs as well as {options.alternative}"
         text = verdict_text(result, claim)
-    _write(text, options)
+    write_text(text, options.output)
     say(str(data.tally), options.quiet)
     return 0
 
@@ -116,7 +128,7 @@ def new_model(options: argparse.Namespace) -> PairHMM:
     """The model to train: one from a file, or of affine gaps as the options say."""
     if options.model is not None:
         names = ("asymmetric", "substitution", "gaps", "gap_switch", "given", "alphabet")
-        _refuse(options, names, "is for a new model; one from --model has a structure of its own")
+        refuse(options, names, "is for a new model; one from --model has a structure of its own")
         model: PairHMM = load_model(options.model, "pair-hmm")
     else:
         from tiedseq.pairhmm import PairHMM
@@ -126,7 +138,7 @@ def new_model(options: argparse.Namespace) -> PairHMM:
             **_gaps(options),
             substitution=options.substitution or ("general" if options.asymmetric else "symmetric"),
             given=options.given,
-            alphabet=options.alphabet or "dna",
+            alphabet="dna" if options.alphabet is None else options.alphabet,
         )
     return model.with_qualities() if options.qualities else model
 
@@ -136,21 +148,23 @@ def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
         options.parser.error("--null and --alternative belong together: give both, or --hypothesis")
     if options.null is not None:
         names = ("hypothesis", "gaps", "gap_switch", "substitution", "alphabet")
-        _refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
+        refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
         models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
     else:
-        from tiedseq.ready import hypotheses
+        from tiedseq.ready import about, hypotheses
 
-        chosen = {**_gaps(options), "alphabet": options.alphabet or "dna"}
-        models = hypotheses(
-            _claim(options), **chosen, **({"substitution": options.substitution} if options.substitution else {})
-        )
+        claim = _claim(options)
+        subject = [name for name in ("gaps", "substitution") if name == about(claim)]
+        refuse(options, subject, f"is what --hypothesis {claim} is about, and sets itself: leave it out")
+        chosen = {**_gaps(options), "substitution": options.substitution, "alphabet": options.alphabet}
+        models = hypotheses(claim, **{name: value for name, value in chosen.items() if value is not None})
     return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
 
 
 def _gaps(options: argparse.Namespace) -> dict[str, Any]:
     """What the options say of gaps, as `PairHMM.affine` takes it."""
-    return {"gaps": options.gaps or 1, "gap_switch": 0.01 if options.gap_switch else None}
+    classes = {} if options.gaps is None else {"gaps": options.gaps}
+    return {**classes, "gap_switch": 0.01 if options.gap_switch else None}
 
 
 def _claim(options: argparse.Namespace) -> str:
@@ -158,8 +172,8 @@ def _claim(options: argparse.Namespace) -> str:
     return options.hypothesis or HYPOTHESES[0]
 
 
-def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
-    """Train a model, say what it should be known of, and note where its values come from."""
+def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> float:
+    """Train a model, say what it should be known of, and note where its values come from; return their ln P."""
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", ConvergenceWarning)
         with contextlib.closing(Progress(options.quiet)) as progress:
@@ -179,17 +193,20 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> None:
     for remark in remarks:
         written = options.output if options.command == "train" else None
         say(in_options(str(remark.message), written), options.quiet)
+    # that of the last iteration is of the values before it, if max_iter was the end
+    log_likelihood = model.score(data.codes, mode=data.mode, strand=data.strand)
     model.provenance = {
         **data.provenance(),
-        "log_likelihood": model.history_[-1],
+        "log_likelihood": log_likelihood,
         "iterations": len(model.history_),
         "converged": model.converged_,
     }
+    return log_likelihood
 
 
-def _done(model: PairHMM) -> str:
+def _done(model: PairHMM, log_likelihood: float) -> str:
     state = "converged" if model.converged_ else "not converged"
-    return f"log-likelihood {model.history_[-1]:.3f} nats, {len(model.history_)} iterations, {state}"
+    return f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
 
 
 # ---- data ----------------------------------------------------------------------------------------------------------
@@ -277,6 +294,8 @@ class Pairs:
             target, query = self.records[number]
             message = f"with {target.name}: {found[2] if found else error}"
             raise InputError(message, query.path, query.line, query.name) from error
+        except ResourceError as error:
+            raise by_option(error) from error
 
     def provenance(self) -> dict[str, Any]:
         """Where values come from, as model files record it."""
@@ -334,13 +353,6 @@ def _neighbours(records: Iterator[Record]) -> Iterator[Pair]:
 # ---- options and output --------------------------------------------------------------------------------------------
 
 
-def _refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    """A usage error for options that were given and would do nothing."""
-    for name in names:
-        if getattr(options, name) not in (None, False):
-            options.parser.error(f"--{name.replace('_', '-')} {why}")
-
-
 def _check_streams(options: argparse.Namespace) -> None:
     if options.target == options.query == "-":
         options.parser.error("standard input (-) can be read once: give a file for TARGET or for QUERY")
@@ -356,13 +368,3 @@ def _are_placed(options: argparse.Namespace) -> bool:
 def _is_json(options: argparse.Namespace) -> bool:
     suffix = (options.output or "").removesuffix(".gz")
     return (options.format or ("json" if suffix.endswith(".json") else "text")) == "json"
-
-
-def _write(text: str, options: argparse.Namespace) -> None:
-    from tiedseq.sink import open_sink
-
-    if options.output in (None, "-"):
-        print(text, file=output_of(options))
-        return
-    with open_sink(options.output) as sink:
-        sink.write(text + "\n")

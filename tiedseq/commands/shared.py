@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import math
 import os
@@ -12,7 +13,7 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiedseq import __version__
@@ -33,13 +34,14 @@ _OPTIONS = {
 }
 
 
-def load_model(path: str, kind: str) -> Any:
-    """Return the model in a file. InputError if it is of another kind."""
+def load_model(path: str, *kinds: str) -> Any:
+    """Return the model in a file. InputError if it is of none of these kinds."""
     from tiedseq.storage import load
 
     model = load(path)
-    if model.kind != kind:
-        raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {kind!r}", path)
+    if model.kind not in kinds:
+        needed = " or ".join(map(repr, kinds))
+        raise InputError(f"it holds a model of the kind {model.kind!r}; this command needs one of {needed}", path)
     return model
 
 
@@ -62,14 +64,54 @@ def output_of(options: argparse.Namespace) -> Any:
     return sys.stdout
 
 
+def write_text(text: str, output: str | None = None) -> None:
+    """Write text and the end of a line to a file, or to standard output."""
+    from tiedseq.sink import open_sink
+
+    with open_sink(output_of(argparse.Namespace(output=output))) as sink:
+        sink.write(text + "\n")
+
+
 def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> None:
-    """See to it that no name of a file is empty, and that the output replaces no input; exits with status 2."""
+    """See to it that no name of a file is empty, and that the output replaces no input; exits with status 2.
+
+    ResourceError if the output cannot be written, which after hours of work would be late to find.
+    """
     for name, path in {**inputs, "-o": options.output}.items():
         if path == "":
             options.parser.error(f"{name} is empty: give the name of a file")
     for name, path in inputs.items():
         if options.output and path and path != "-" and _is_same_file(path, options.output):
             options.parser.error(f"-o {options.output} would replace the file given as {name}: give another name")
+    if options.output not in (None, "-"):
+        _check_writable(options.output)
+
+
+def refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """A usage error for options that were given and would do nothing."""
+    for name in names:
+        if (value := getattr(options, name)) is not None and value is not False:
+            options.parser.error(f"--{name.replace('_', '-')} {why}")
+
+
+def _check_writable(path: str) -> None:
+    """Raise ResourceError, as `open_sink` does, if a file cannot be written; nothing is opened or changed."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot write: {error.strerror}") from error
+    if mode is not None and stat.S_ISDIR(mode):
+        raise ResourceError(f"{path}: it is a directory: name a file to write to")
+    needed = {} if mode is None else {path: os.W_OK}
+    is_open = os.path.abspath(path).startswith(("/dev/", "/proc/"))  # perhaps; it may be written where it is
+    if not is_open and (mode is None or stat.S_ISREG(mode)):
+        needed[os.path.dirname(os.path.realpath(path))] = os.W_OK | os.X_OK
+    for place, access in needed.items():
+        if not os.access(place, access):
+            number = errno.EACCES if os.path.exists(place) else errno.ENOENT
+            raise ResourceError(f"{path}: cannot write: {os.strerror(number)}")
 
 
 def _is_same_file(path: str, other: str) -> bool:
@@ -95,6 +137,11 @@ def in_options(remark: str, output: str | None = None) -> str:
         remark = re.sub(rf"\b{argument}=(?=\w)", f"{option} ", remark)
         remark = re.sub(rf"\b{argument}=|(?<=raise ){argument}\b|(?<=lower ){argument}\b", option, remark)
     return " ".join(remark.split())
+
+
+def by_option(error: ResourceError) -> ResourceError:
+    """The same error, with the command's option for the argument of Python."""
+    return ResourceError(str(error).replace("executor=", "--threads "))
 
 
 def origin(options: argparse.Namespace, digest: str) -> dict[str, Any]:
