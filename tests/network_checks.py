@@ -9,27 +9,37 @@ from typing import Any
 import numpy as np
 
 from tiedseq import nn
-from tiedseq.nn.inputs import batch_of
+from tiedseq.nn.inputs import gathered, sequences_of
 
 STEP = 1e-5  # of central differences in float64: their error is of the order of its square
 
 
-def check_gradients(net: nn.Sequential, X: Any, seed: int = 0, most: int = 200) -> None:
+def batch_of(X: Any, net: nn.Sequential) -> nn.Batch:
+    """Return all sequences as one batch of the network, padded at the end."""
+    return gathered(sequences_of(X, net.input, net.dtype)[0], net.input)
+
+
+def check_gradients(net: nn.Sequential, X: Any, seed: int = 0, most: int = 200, draws: int | None = None) -> None:
     """Compare d loss / d free value, and d loss / d input of numbers, with central differences.
 
     The loss is a random weighted sum of all outputs, so that no direction of the output is left out, and the layers'
-    penalties. At most `most` values are tried, drawn at random.
+    penalties. At most `most` values are tried, drawn at random. With `draws`, a seed, layers draw as in training, the
+    same each time.
     """
     generator = np.random.default_rng(seed)
-    batch, _ = batch_of(X, net.input, net.dtype)
-    outgoing, memory = net.forward(batch)
+    batch = batch_of(X, net)
+
+    def forward(incoming: nn.Batch, values: Any = None) -> Any:
+        return net.forward(incoming, values, None if draws is None else np.random.default_rng(draws))
+
+    outgoing, memory = forward(batch)
     weights = generator.normal(size=outgoing.values.shape)
     if outgoing.lengths is not None:
         for row, length in zip(weights, outgoing.lengths, strict=True):
             row[length:] = 0
 
     def loss(values: Any, incoming: nn.Batch) -> float:
-        return float((net.forward(incoming, values)[0].values * weights).sum()) + net.penalty(values)[0]
+        return float((forward(incoming, values)[0].values * weights).sum()) + net.penalty(values)[0]
 
     back, gradient = net.backward(memory, weights)
     gradient = gradient + net.penalty()[1]

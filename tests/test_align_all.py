@@ -240,7 +240,11 @@ def test_seq_records_pair_by_their_id() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("pairs", [False, True])
 def test_items_that_are_no_sequence(threads: int, pairs: bool) -> None:
-    for wrong, complaint in ((7, "a int cannot"), (None, "a NoneType cannot"), (["ACGT"], "a list cannot")):
+    for wrong, complaint in (
+        (7, "a value of type int cannot"),
+        (None, "a value of type NoneType cannot"),
+        (["ACGT"], "a value of type list cannot"),
+    ):
         results = ts.align_all(["ACGT"] * 3, ["ACGT", "ACGT", wrong], pairs=pairs, threads=threads)
         assert [next(results).query_name, next(results).query_name] == ["query1", "query2"]
         with pytest.raises(ts.ArgumentError, match=rf"^queries\[2\]: {complaint} be read as a sequence"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -567,3 +568,8 @@ def test_sequences_that_the_model_cannot_explain(decode: str) -> None:
         ts.align("ACGT", "ACG", model=model, decode=decode)
     assert ts.align("ACGT", "ACCG", model=model, decode=decode).n_columns == 4
     assert ts.align("ACGT", "ACG", model=model, decode=decode, mode="local").log_odds <= 0
+
+
+def test_the_gap_weight_is_any_real_number() -> None:
+    half = ts.align("ACGTTA", "ACTTA", gap_weight=Fraction(1, 2))  # type: ignore[arg-type]
+    assert half.cigar == ts.align("ACGTTA", "ACTTA", gap_weight=0.5).cigar

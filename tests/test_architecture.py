@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nesting": {"errors", "specification"},
     "resampling": {"errors", "workers"},
     "comparison": {"specification", "display", "information"},
-    "hypothesis": {"errors", "random_state", "comparison", "resampling"},
+    "hypothesis": {"errors", "options", "random_state", "comparison", "resampling"},
     "chains": {
         *("errors", "alphabet", "distributions", "families", "random_state", "specification", "training", "kernels"),
         *(

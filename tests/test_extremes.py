@@ -167,7 +167,7 @@ def test_derivatives_of_emissions_that_are_zero(path: str, mode: str, monkeypatc
     assert case.model.recursion.is_moderate == (path == "lanes")
     target, query = "ACGTTGCATAGAC", "ACGTGTATAC"
     x, y, h = case.codes(target), case.codes(query), 1e-6
-    found = case.model.recursion.gradient(x.astype(np.uint8), y.astype(np.uint8), mode).emissions
+    found = case.model.recursion.derivatives([(x.astype(np.uint8), y.astype(np.uint8))], mode)[1].emissions
     for label, derivative in {"pair": found[0], "gap": found[1] + found[2]}.items():
         for cell in np.ndindex(derivative.shape):
             logs = [twin.log_likelihood(stepped(case, label, cell, k * h), x, y, mode) for k in (0, 1, 2)]
@@ -273,7 +273,7 @@ def test_derivatives_beyond_float64_are_finite() -> None:
     """With a T in a gap the pair would be 1e+600 times likelier: the derivative is large, and nothing is NaN."""
     case = affine_case(0.1, 0.5, pair=pair_table(1e-300), gap=np.array([1e-300, 0.6, 0.4, 0.0]))
     x, y = (case.codes(text).astype(np.uint8) for text in ("TTA", "TA"))
-    found = case.model.recursion.gradient(x, y, "global")
+    found = case.model.recursion.derivatives([(x, y)], "global")[1]
     assert found.emissions[1][3] > 1e290
     for part in (found.start, found.transitions, found.end, *found.emissions, found.background):
         assert np.isfinite(part).all()

@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import chain_twin as twin
 import tiedseq as ts
+from tiedseq.chains import sampling
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 
 ROWS = {"a": {"a": 0.9, "b": 0.1}, "b": {"a": 0.2, "b": 0.8}}
@@ -245,7 +246,11 @@ def test_constructors() -> None:
     for options, message in wrong:
         with pytest.raises(ArgumentError, match=message):
             ts.HMM.ergodic(2, **options)
-    wrong = [({"skip": -1}, "skip=-1"), ({"skip": "a"}, "skip='a'"), ({"stay": 1.0}, "stay=1.0")]
+    wrong = [
+        ({"skip": -1}, "skip must be .* not -1"),
+        ({"skip": "a"}, "skip must be .* not 'a'"),
+        ({"stay": 1.0}, "stay=1.0"),
+    ]
     for options, message in wrong:
         with pytest.raises(ArgumentError, match=message):
             ts.HMM.left_to_right(2, alphabet="xy", **options)
@@ -435,7 +440,7 @@ def test_letters_that_are_none(x: Any, lengths: Any, message: str) -> None:
     ("x", "message"),
     [
         ([0.0, np.nan], "nan at position 1"),
-        ([[0.0, 1.0], [2.0, np.inf]], "Sequence 1: X holds inf at position 1"),
+        ([[0.0, 1.0], [2.0, np.inf]], "Sequence 1: it holds inf at position 1"),
         ([0.0, -np.inf], "-inf at position 1"),
         ([1e101], r"1e\+101"),
         ("ab", "numbers, not letters"),
@@ -489,10 +494,10 @@ ONE = {"a": {"a": 1.0}}
         ({"values": [1.0]}, "values= must map"),
         ({"order": 9}, "order=9"),
         ({"order": 1}, r"shape \(2, 2\)"),
-        ({"max_iter": 0}, "max_iter=0"),
+        ({"max_iter": 0}, "max_iter must be a whole number of at least 1, not 0"),
         ({"tol": -1.0}, "tol=-1.0"),
         ({"tol": math.nan}, "tol=nan"),
-        ({"n_init": 1.5}, "n_init=1.5"),
+        ({"n_init": 1.5}, "n_init must be .* not 1.5"),
         ({"priors": [1]}, r"priors=\[1\]"),
         ({"callback": 3}, "callback=3"),
     ],
@@ -527,14 +532,14 @@ def test_families_with_contradictory_labels() -> None:
     [
         (lambda m: m.decode("xy", algorithm="map2"), "algorithm='map2'"),
         (lambda m: m.sample(), "n= is left out"),
-        (lambda m: m.sample(0), "n=0"),
-        (lambda m: m.sample("a"), "n='a'"),
-        (lambda m: m.best_paths("xy", 0), "k=0"),
+        (lambda m: m.sample(0), "n must be a whole number of at least 1, not 0"),
+        (lambda m: m.sample("a"), "n must be .* not 'a'"),
+        (lambda m: m.best_paths("xy", 0), "k must be .* not 0"),
         (lambda m: m.best_paths(["xy", "xy"], 1), "X holds 2 sequences"),
-        (lambda m: m.sample_paths("xy", -1), "n=-1"),
-        (lambda m: m.sample_paths("xy", "a"), "n='a'"),
+        (lambda m: m.sample_paths("xy", -1), "n must be .* not -1"),
+        (lambda m: m.sample_paths("xy", "a"), "n must be .* not 'a'"),
         (lambda m: m.sample_paths("xy", 1, "a"), "random_state='a'"),
-        (lambda m: ts.HMM.ergodic(0, alphabet="xy"), "n_states=0"),
+        (lambda m: ts.HMM.ergodic(0, alphabet="xy"), "n_states must be .* not 0"),
     ],
 )
 def test_calls_that_cannot_be(use: Any, message: str) -> None:
@@ -743,3 +748,20 @@ def test_the_strand_of_a_state() -> None:
     names = ["g+", "g-", "h+", "+", "-", "x"]
     model = ts.HMM("xy", {name: dict.fromkeys(names, 1 / 6) for name in names}, {name: [0.5, 0.5] for name in names})
     assert model.strands == ("+", "-", ".", "+", "-", ".")
+
+
+def test_values_that_were_returned_are_copies() -> None:
+    model = ts.HMM.ergodic(2, emission=ts.Poisson(), random_state=0).fit(
+        [3, 1, 9, 8, 2, 1, 7, 9, 8, 1], max_iter=2, tol=0
+    )
+    copied, before = model.copy(), model.score([3, 1, 9])
+    for value in copied.parameters.values():
+        if isinstance(value, np.ndarray):
+            value[...] = 55.0
+    assert model.copy().score([3, 1, 9]) == copied.score([3, 1, 9]) == before
+
+
+def test_more_letters_are_drawn_than_an_end_would_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "_LONGEST", 100)
+    model = ts.HMM.ergodic(2, alphabet="AB", random_state=0)
+    assert len(model.sample(150, random_state=0)[0]) == 150

@@ -160,6 +160,37 @@ def test_switches_of_training_are_true_or_false(name: str) -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("made", [nn.Classifier, nn.Labeller, nn.Regressor, nn.Siamese])
+def test_truth_values_are_no_numbers(made: Any) -> None:
+    net = of_numbers(nn.Dense(2), *(() if made is nn.Labeller else (nn.GlobalMeanPool(),)))
+    numbers = ["max_epochs", "batch_size", "learning_rate", "weight_decay", "validation", "patience", "random_state"]
+    for name in [*numbers, "executor", *(["margin"] if made is nn.Siamese else [])]:
+        X = [(np.ones((3, 3)),) * 2] * 2 if made is nn.Siamese else np.ones((2, 3, 3))
+        y = [[0, 1, 0], [0, 1, 0]] if made is nn.Labeller else [[0, 1], [1, 2]] if made is nn.Regressor else [0, 1]
+        for value in (True, False, np.True_):
+            with pytest.raises(ts.ArgumentError, match=f"^{name}"):
+                made(net, **{name: value}).fit(X, y)
+
+
+@pytest.mark.small
+def test_truth_values_are_no_numbers_elsewhere() -> None:
+    net = of_numbers(nn.GlobalMeanPool(), nn.Dense(2))
+    calls: list[tuple[Callable[[], Any], str]] = [
+        (lambda: nn.UnrolledRNN(2, tie=True), "tie must be a finite number of at least 0, not True"),
+        (lambda: nn.Weight("w", ts.Ties([0]), True), "scale must be a finite number"),
+        (lambda: nn.hessian_of(lambda v: v, [1.0], step=True), "step must be a finite number"),
+        (lambda: nn.Sequential(nn.Dense(2), input=2, random_state=True), "random_state=True is no whole number"),
+        (
+            lambda: nn.Classifier(net, class_weight={0: True}).fit(np.ones((2, 3, 3)), [0, 1]),
+            r"class_weight\[0\] is True; it must be a finite number",
+        ),
+    ]
+    for call, message in calls:
+        with pytest.raises(ts.ArgumentError, match=message):
+            call()
+
+
+@pytest.mark.small
 def test_weights_beyond_all_memory() -> None:
     convolution = nn.Conv1D(3, 3)
     with pytest.raises(ResourceError, match=r"The weights of layer 2, nn\.Dense\(1000000000000.*do not fit.*TiB"):
@@ -184,6 +215,51 @@ def test_matrices_beyond_all_memory() -> None:
         nn.Conv1D(2, 3).as_matrix(np.ones((3, 4, 2)), 10**9)
     with pytest.raises(ResourceError, match=r"1000000 entries and 1000000 free values does not fit.*Ties\.expand"):
         nn.tied_subspace(ts.Ties(np.arange(10**6)))
+
+
+class Wasteful(nn.Layer):
+    """Takes more memory than there are addresses, forward or backward."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def _place(self, signal: nn.Signal) -> nn.Signal:
+        return signal
+
+    def forward(self, weights: Any, batch: nn.Batch, random: Any = None) -> tuple[nn.Batch, Any]:
+        if self.where == "forward":
+            np.empty(2**59)
+        return batch, None
+
+    def backward(self, weights: Any, memory: Any, gradient: Any) -> tuple[Any, list[Any]]:
+        np.empty(2**59)
+        return gradient, []
+
+    def _described(self) -> str:
+        return self.where
+
+
+@pytest.mark.small
+def test_sequences_beyond_all_memory() -> None:
+    padded = nn.Sequential(nn.Tanh(), nn.Conv1D(1, 3, padding=2**31), input=2**18)  # 4 PiB of zeros
+    with pytest.raises(
+        ResourceError, match=r"^What nn\.Conv1D\(1, .* 1 sequence of 2 positions .*PiB.*: use less padding"
+    ):
+        padded(np.zeros((2, 2**18)))
+    X, y, why = np.zeros((2, 4, 3)), [0, 1], r"does not fit in memory \(.*EiB.*\): use less padding, .* smaller layer"
+    for where, what in (
+        ("forward", r"What nn\.Wasteful\(forward\) makes of 2 sequences of 4 positions"),
+        ("backward", r"The gradient of nn\.Wasteful\(backward\) for 2 sequences"),
+    ):
+        wasteful = (nn.Dense(3), nn.Residual([Wasteful(where)]))
+        with pytest.raises(ResourceError, match=f"^{what} {why}"):
+            nn.Classifier(of_numbers(*wasteful, nn.GlobalMeanPool(), nn.Dense(1)), max_epochs=1).fit(X, y)
+        each = of_numbers(nn.Dense(3), Wasteful(where), nn.Dense(2))
+        with pytest.raises(ResourceError, match=f"^{what} {why}"):
+            hmm_of(each).fit(list(X), paths=[np.zeros(4, int), np.ones(4, int)])
+    row = nn.Signal(3, positions=False)
+    with pytest.raises(ResourceError, match=r"2 sequences of 3 numbers does not fit"):
+        nn.Sequential(Wasteful("forward"), input=row)(np.zeros((2, 3)))
 
 
 def test_what_is_learnt_is_real() -> None:
@@ -220,10 +296,151 @@ def test_nothing_to_exchange_with_pytorch_is_no_error() -> None:
 
 @pytest.mark.parametrize("missing", [None, np.nan])
 def test_what_is_missing_among_sequences_is_named(missing: Any) -> None:
-    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a value of type \w+ cannot be read as a sequence"):
         nn.Sequential(nn.Conv1D(2, 3))(["ACGT", missing])
-    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a \w+ cannot be read as a sequence"):
+    with pytest.raises(ts.ArgumentError, match=r"^Sequence 1: a value of type \w+ cannot be read as a sequence"):
         ts.HMM.ergodic(2, alphabet=ts.DNA).score(["ACGT", missing])
+
+
+def hmm_of(network: nn.Sequential) -> ts.HMM:
+    row = {"a": 0.5, "b": 0.5}
+    return ts.HMM(transitions={"a": row, "b": row}, emissions=nn.Emissions(network))
+
+
+@pytest.mark.parametrize("of_hmm", [False, True])
+@pytest.mark.parametrize(
+    ("sequence", "message"),
+    [
+        (np.full((4, 3), np.nan), "holds numbers that are not finite in float32; replace or scale them"),
+        (np.ones((4, 2)), r"has the shape \(4, 2\); the network takes \(length, 3\)"),
+        (np.ones((4, 3), complex), r"is of dtype complex128; the network takes real numbers, \(length, 3\)"),
+        (np.array([[{}, 1, 2]], object), r"is of dtype object; the network takes real numbers, \(length, 3\)"),
+    ],
+)
+def test_a_sequence_of_numbers_that_does_not_fit_is_named(of_hmm: bool, sequence: Any, message: str) -> None:
+    net = of_numbers(nn.Dense(2))
+    read: Callable[[Any], Any] = hmm_of(net).predict if of_hmm else net
+    with pytest.raises(ts.SequenceError, match=f"^X {message}"):
+        read(sequence)
+    with pytest.raises(ts.SequenceError, match=f"^Sequence 1: it {message}"):
+        read([np.ones((2, 3)), sequence])
+
+
+def test_the_length_of_a_single_sequence_is_named() -> None:
+    with pytest.raises(ts.SequenceError, match=r"^X has 4 positions, and the network takes length=3: cut or pad"):
+        nn.Sequential(nn.Dense(2), input=2, length=3)(np.ones((4, 2)))
+    with pytest.raises(ts.SequenceError, match=r"^X has 4 positions, and the network takes length=3: cut or pad"):
+        nn.Sequential(nn.Conv1D(2, 3), length=3)("ACGT")
+
+
+def test_what_a_graph_does_not_fit_has_a_remedy() -> None:
+    with pytest.raises(ts.SequenceError, match=r"has 4 positions, .* 3 nodes: give one position for each node"):
+        of_numbers(nn.MultiHop(2, 1, np.eye(3)))(np.ones((4, 3)))
+    with pytest.raises(ts.ModelError, match=r"have the length 4: .* length=3, or an adjacency= of 4 nodes"):
+        nn.Sequential(nn.MultiHop(2, 1, np.eye(3)), input=3, length=4)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({}, "^state= lacks '0.weight', '0.bias'; give the weights of a module with the same layers, and nothing else"),
+        ({"0.weight": 0, "0.bias": 0, "1.bias": 0}, "^state= has '1.bias', which the network lacks; give"),
+        ({"0.weight": 0, "bias": 0}, "^state= lacks '0.bias' and has 'bias', which the network lacks; give"),
+        (
+            {"0.weight": np.full((2, 3), 1e300), "0.bias": [0, 0]},
+            r"^state\['0.weight'\] holds numbers that are not finite in float32; replace them, or make .*float64",
+        ),
+        ({"0.weight": np.ones((2, 3)), "0.bias": [0, np.nan]}, r"^state\['0.bias'\] holds .* not finite in float32"),
+    ],
+)
+def test_weights_of_pytorch_that_do_not_fit_are_named(state: Any, message: str) -> None:
+    with pytest.raises(ts.ArgumentError, match=message):
+        nn.from_state_dict(of_numbers(nn.Dense(2)), state)
+
+
+@pytest.mark.parametrize("options", [{}, {"alphabet": "DNA"}, {"alphabet": "DNA", "symmetry": "reverse-complement"}])
+@pytest.mark.parametrize("as_value", [False, True])
+def test_one_network_stands_for_all_states_of_an_hmm(options: dict[str, Any], as_value: bool) -> None:
+    emissions = nn.Emissions(nn.Sequential(nn.Conv1D(2, 3, padding="same")))
+    row = {"a": 0.5, "b": 0.5}
+    given: Any = {"a": "x", "b": "x"} if as_value else {"a": emissions, "b": emissions}
+    values = {"x": emissions} if as_value else {}
+    where = r"values\['x'\]" if as_value else r"emissions\['a'\]"
+    with pytest.raises(ts.ModelError, match=f"^{where} is a network, .*: give emissions=nn.Emissions.* outputs="):
+        ts.HMM(transitions={"a": row, "b": row}, emissions=given, values=values, **options)
+
+
+@pytest.mark.parametrize("layer", [nn.Flatten(), nn.UnrolledRNN(2), nn.LocallyConnected1D(2, 3)])
+def test_layers_of_one_length_ask_for_it(layer: nn.Layer) -> None:
+    with pytest.raises(ts.ModelError) as caught:
+        of_numbers(layer)
+    assert str(caught.value) == f"{layer!r} needs sequences of one length: give length= to the network."
+
+
+def of_one(*layers: nn.Layer) -> nn.Sequential:
+    return nn.Sequential(*layers, input=1, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Sequential(nn.Conv1D(2, 3))(5), "^a value of type int cannot be read as a sequence: pass one"),
+        (lambda: of_numbers(nn.Dense(2))([{}]), r"^Sequence 0: it is of type dict; .* real numbers, \(length, 3\)"),
+        (
+            lambda: nn.Classifier(of_numbers(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((3, 2, 3)), [0, 1, 2]),
+            "last layer has 1 output, and y has 3 classes",
+        ),
+        (
+            lambda: nn.Regressor(of_numbers(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((2, 2, 3)), np.eye(2)),
+            "last layer has 1 output, and y has 2 numbers each: end the network with",
+        ),
+        (
+            lambda: nn.Regressor(of_numbers(nn.GlobalMeanPool(), nn.Dense(2))).fit(np.ones((2, 2, 3)), [1, 2]),
+            "last layer has 2 outputs, and y has 1 number each: end the network with",
+        ),
+        (
+            lambda: nn.Labeller(of_numbers(nn.Conv1D(1, 2))).fit(np.ones((2, 2, 3)), [[1], [0, 1]]),
+            r"y\[1\] has 2 labels, and the network leaves 1 position of sequence 1: give one each",
+        ),
+        (
+            lambda: nn.Sequential(nn.Conv1D(2, 4, padding="same", symmetry="palindrome"), input=1),
+            "pads 1 zero before and 2 after, so both ends differ",
+        ),
+        (lambda: of_one(nn.Conv1D(2, 3))(np.ones(1)), "a sequence of 1 position is shorter than the reach"),
+        (
+            lambda: of_one(nn.Conv1D(2, 2, stride=2, padding=1, symmetry="palindrome"))(np.ones(1)),
+            "a sequence of 1 position leaves 1 over under stride 2",
+        ),
+        (
+            lambda: nn.Sequential(nn.Conv1D(1, 3, symmetry="reverse-complement")),
+            "has 1 channel; with the reverse complement",
+        ),
+        (
+            lambda: nn.Sequential(nn.UnrolledRNN(2, ties=[0]), length=2),
+            "ties= has 1 label, and the sequences have 2 st",
+        ),
+        (
+            lambda: nn.Sequential(nn.Dense(2), input=2, length=3)(np.ones((1, 2))),
+            "X has 1 position, and the network takes length=3",
+        ),
+        (
+            lambda: nn.Sequential(nn.Dense(1), input=nn.Signal(1, positions=False))("ACGT"),
+            r"X must be a table of numbers with 1 column\.",
+        ),
+        (
+            lambda: nn.Classifier(of_one(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((2, 2, 1)), [0]),
+            "y has 1 entry,",
+        ),
+        (
+            lambda: nn.Classifier(of_one(nn.GlobalMeanPool(), nn.Dense(1))).fit(np.ones((1, 2, 1)), [0, 1]),
+            "X has 1 seq.*e;",
+        ),
+        (lambda: of_one(nn.MultiHop(1, 1, np.eye(2)))(np.ones(1)), "a sequence has 1 position, and the graph of"),
+    ],
+)
+def test_one_is_no_plural(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ts.TiedseqError, match=message):
+        call()
 
 
 BEYOND = 10**400  # of Python, and no float
@@ -262,10 +479,7 @@ def rows() -> nn.Sequential:
 
 @pytest.mark.parametrize("ragged", [[[1, 2, 3], [1, 2]], [[1, 2, 3], None]])
 def test_a_ragged_sequence_of_numbers_is_named(ragged: Any) -> None:
-    transitions = {"a": {"a": 0.5, "b": 0.5}, "b": {"a": 0.5, "b": 0.5}}
-    emissions = nn.Emissions(of_numbers(nn.Dense(2)))
-    model: Callable[[Any], Any] = ts.HMM(transitions=transitions, emissions=emissions).predict
-    for read in (model, of_numbers(nn.Dense(2))):
+    for read in (hmm_of(of_numbers(nn.Dense(2))).predict, of_numbers(nn.Dense(2))):
         with pytest.raises(ts.SequenceError, match=r"^Sequence 1: it is "):
             read([[[1, 2, 3]], ragged])
 

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from make_convolution_fixtures import CASES
-from network_checks import check_gradients, random_letters
+from network_checks import batch_of, check_gradients, random_letters
 from network_twin import convolution, convolution_backward, first_maximum, one_hot
 
 import tiedseq as ts
 from tiedseq import nn
 from tiedseq.kernels.memory import _KEPT_BYTES, _waiting, recycled
-from tiedseq.nn.inputs import batch_of
 from tiedseq.nn.layers import lookup
 from tiedseq.nn.layers.fusion import MaximumOfConvolution
 from tiedseq.nn.layers.lookup import Reading
@@ -53,7 +52,7 @@ def test_letters_equal_plain_loops(name: str, letters: str) -> None:
     window, (before, after) = WINDOWS[name]
     net = random_net(nn.Conv1D(3, **window))
     X = random_letters(np.random.default_rng(1), 21, 14, 30, letters=letters)
-    batch, _ = batch_of(X, net.input, net.dtype)
+    batch = batch_of(X, net)
     outgoing, memory = net.forward(batch)
     assert outgoing.lengths is not None
     weight, bias = net.expanded()
@@ -77,7 +76,7 @@ def test_derivatives_are_summed_in_parts(name: str, monkeypatch: pytest.MonkeyPa
     """Whatever the parts, they add up to the same."""
     net = random_net(nn.Conv1D(3, **WINDOWS[name][0]))
     X = random_letters(np.random.default_rng(2), 40, 31, 22)
-    outgoing, memory = net.forward(batch_of(X, net.input, net.dtype)[0])
+    outgoing, memory = net.forward(batch_of(X, net))
     gradient = np.random.default_rng(3).normal(size=outgoing.values.shape)
     whole = net.backward(memory, gradient)[1]
     monkeypatch.setattr(lookup, "_SUMMED", 12)
@@ -87,7 +86,7 @@ def test_derivatives_are_summed_in_parts(name: str, monkeypatch: pytest.MonkeyPa
 def test_a_long_sum_of_equal_derivatives_keeps_its_digits() -> None:
     """All letters alike and all derivatives: a single sum in float32 is wrong by a five-hundredth."""
     net = nn.Sequential(nn.Conv1D(8, 5), random_state=0)
-    outgoing, memory = net.forward(batch_of("A" * 262_144, net.input, net.dtype)[0])
+    outgoing, memory = net.forward(batch_of("A" * 262_144, net))
     found = net.backward(memory, np.full(outgoing.values.shape, 0.1))[1]
     np.testing.assert_allclose(found[found != 0.0], np.float32(0.1) * np.float64(262_140), rtol=1e-3, atol=0.0)
 
@@ -99,7 +98,7 @@ def test_numbers_equal_plain_loops(name: str) -> None:
     net = random_net(nn.Conv1D(3, **window), input=2)
     generator = np.random.default_rng(1)
     X = [generator.normal(size=(length, 2)) for length in (21, 14, 30)]
-    batch, _ = batch_of(X, net.input, net.dtype)
+    batch = batch_of(X, net)
     outgoing, memory = net.forward(batch)
     assert outgoing.lengths is not None
     weight, bias = net.expanded()
@@ -125,7 +124,7 @@ def test_numbers_in_several_products(sequences: int, length: int) -> None:
     net = random_net(nn.Conv1D(3, 4, stride=2, padding=1, dilation=2), input=2)
     weight, bias = net.expanded()
     X = generator.normal(size=(sequences, length, 2))
-    outgoing, memory = net.forward(batch_of(X, net.input, net.dtype)[0])
+    outgoing, memory = net.forward(batch_of(X, net))
     gradient = generator.normal(size=outgoing.values.shape)
     back, found = net.backward(memory, gradient)
     assert back is not None
@@ -298,7 +297,7 @@ def test_fused_equals_unfused(name: str, rectified: bool, dtype: str, atol: floa
     one, other = fused_and_not(WINDOWS[name][0], rectified, dtype=dtype)
     X = random_letters(np.random.default_rng(1), *lengths)
     np.testing.assert_allclose(one(X), other(X), rtol=0, atol=0)
-    batch, _ = batch_of(X, one.input, one.dtype)
+    batch = batch_of(X, one)
     gradient = np.random.default_rng(2).normal(size=(len(X), 2))
     found, expected = (net.backward(net.forward(batch)[1], gradient)[1] for net in (one, other))
     np.testing.assert_allclose(found, expected, rtol=10 * atol, atol=10 * atol)
@@ -310,7 +309,7 @@ def test_fused_equals_unfused(name: str, rectified: bool, dtype: str, atol: floa
 def test_the_first_of_equal_places_gets_the_gradient() -> None:
     net = random_net(nn.Conv1D(3, 2), nn.GlobalMaxPool())
     x = "ACGTACGTACGT"  # every window but those at the end is there several times
-    outgoing, memory = net.forward(batch_of([x], net.input, net.dtype)[0])
+    outgoing, memory = net.forward(batch_of([x], net))
     weight, bias = net.expanded()
     outputs = convolution(one_hot(x), weight, bias)
     best, where = first_maximum(outputs)
@@ -327,7 +326,7 @@ def test_the_first_of_equal_places_gets_the_gradient() -> None:
 def test_where_relu_leaves_zero_no_gradient_passes() -> None:
     net = nn.Sequential(nn.Conv1D(2, 2), nn.ReLU(), nn.GlobalMaxPool(), dtype="float64")
     net.values = np.concatenate([np.zeros(16), [-1.0, 1.0]])
-    outgoing, memory = net.forward(batch_of(["ACGT"], net.input, net.dtype)[0])
+    outgoing, memory = net.forward(batch_of(["ACGT"], net))
     assert outgoing.values.tolist() == [[0.0, 1.0]]
     assert net.backward(memory, np.ones((1, 2)))[1][-2:].tolist() == [0.0, 1.0]
 
@@ -349,7 +348,8 @@ def test_groups_of_taps_follow_the_symbols_that_are_there() -> None:
     sizes = {}
     for letters in ("ACGT", "ACGTN", "ACGTRYSWKMN"):
         X = random_letters(np.random.default_rng(1), 900, 1000, letters=letters)
-        memory = nn.Sequential(nn.Conv1D(4, 12)).forward(batch_of(X, nn.Signal.of("DNA"), np.float32)[0])[1][0]
+        net = nn.Sequential(nn.Conv1D(4, 12))
+        memory = net.forward(batch_of(X, net))[1][0]
         assert isinstance(memory, Reading)
         sizes[letters] = len(memory.shares), memory.group
     assert sizes == {"ACGT": (4, 4), "ACGTN": (5, 3), "ACGTRYSWKMN": (11, 2)}

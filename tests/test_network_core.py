@@ -44,6 +44,31 @@ def test_gradients_equal_central_differences_over_numbers(lengths: tuple[int, ..
 
 
 @pytest.mark.small
+def test_gradients_go_through_the_numbers_that_dropout_keeps() -> None:
+    """Those of weights before and after it, and of numbers that come in, with the same draws each time."""
+    layers = (nn.Conv1D(4, 3), nn.Tanh(), nn.Dropout(0.3), nn.GlobalMeanPool(), nn.Dense(2))
+    letters = nn.Sequential(*layers, dtype="float64", random_state=1)
+    check_gradients(letters, random_letters(np.random.default_rng(2), 12, 9), draws=7)
+    numbers = nn.Sequential(nn.Dropout(0.3), nn.Conv1D(4, 3), input=2, dtype="float64", random_state=1)
+    check_gradients(numbers, [np.random.default_rng(3).normal(size=(length, 2)) for length in (12, 9)], draws=7)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.7])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(rate: float) -> None:
+    """Within five standard deviations of 40,000 draws; what is kept is divided by 1 - rate."""
+    count = 40_000
+    net = nn.Sequential(nn.Dropout(rate), input=nn.Signal(count, positions=False))
+    batch = nn.Batch(np.full((1, count), 3.0, np.float32))
+    found = net.forward(batch, random=np.random.default_rng(5))[0].values[0]
+    deviation = np.sqrt(rate * (1 - rate) / count)
+    assert_allclose((found == 0).mean(), rate, rtol=0, atol=5 * deviation)
+    assert_allclose(found[found != 0], 3.0 / (1 - rate), rtol=1e-6, atol=0)
+    assert_allclose(found.mean(dtype=float), 3.0, rtol=5 * deviation / (1 - rate) + 1e-6, atol=0)
+    assert np.array_equal(net.forward(batch)[0].values, batch.values)
+
+
+@pytest.mark.small
 @pytest.mark.parametrize("name", ["plain", "padded", "strides", "deep", "symmetric"])
 def test_padding_of_a_batch_changes_nothing(name: str) -> None:
     net = nn.Sequential(*DNA_NETS[name](), dtype="float64", random_state=1)
@@ -83,7 +108,7 @@ def test_reverse_without_complement_is_another_sequence() -> None:
 
 @pytest.mark.small
 def test_what_breaks_the_symmetry_is_refused() -> None:
-    with pytest.raises(ts.ModelError, match="pads 1 zeros before and 2 after"):
+    with pytest.raises(ts.ModelError, match="pads 1 zero before and 2 after"):
         nn.Sequential(nn.Conv1D(4, width=4, padding="same", symmetry="reverse-complement"))
     with pytest.raises(ts.ModelError, match="even number"):
         nn.Sequential(nn.Conv1D(5, width=3, symmetry="reverse-complement"))

@@ -44,6 +44,18 @@ def table(count: int = 60, columns: int = 4, classes: int = 2) -> tuple[Any, Any
 EXACT: dict[str, Any] = {"optimiser": "lbfgs", "max_epochs": 500, "random_state": 0}
 
 
+@pytest.mark.small
+@pytest.mark.parametrize("made", [nn.Classifier, nn.Labeller, nn.Regressor, nn.Siamese])
+def test_fit_takes_the_options_of_the_constructor_and_no_others(made: Any) -> None:
+    model = made(net_of() if made is not nn.Labeller else nn.Sequential(nn.Conv1D(1, 3)))
+    of_network = {"net", "comparison", "margin"}
+    expected = ", ".join(name for name in inspect.signature(made).parameters if name not in of_network)
+    other = "class_weight" if made is nn.Regressor else "margin"
+    with pytest.raises(ts.ArgumentError) as caught:
+        model.fit(["ACGT", "GGCC"], [1.0, 2.0], **{other: 2.0})
+    assert str(caught.value) == f"fit() has no option {other!r}; there are {expected}."
+
+
 # ---- against scikit-learn ------------------------------------------------------------------------------------------
 
 
@@ -184,7 +196,7 @@ def test_labels_and_sequences_in_many_forms() -> None:
     whole = pandas.Series([0, 1] * 10, dtype="Int64")
     assert nn.Classifier(net_of(), max_epochs=1).fit(X, whole).classes_.tolist() == [0, 1]
     for missing in (pandas.Series(["a", pandas.NA] * 10), pandas.Series([0, pandas.NA] * 10, dtype="Int64")):
-        with pytest.raises(ts.ArgumentError, match=r"y\[1\] is None|y holds nan"):
+        with pytest.raises(ts.ArgumentError, match=r"y\[1\] is None|y\[1\] is nan"):
             clf.fit(X, missing)
     categories = frame["label"].astype("category")
     assert nn.Classifier(net_of(), max_epochs=1).fit(X, categories).classes_.tolist() == ["with", "without"]
@@ -297,8 +309,11 @@ def test_a_regressor_learns_numbers_at_positions() -> None:
     [
         (["a"] * 4, "y holds one class only, 'a'; at least two are needed"),
         (["a", "b", None, "a"], r"y\[2\] is None: leave out sequences without a label"),
-        ([0.0, 1.0, float("nan"), 1.0], "y holds nan; labels are text or whole numbers"),
-        ([0.5, 1.0, 0.0, 1.0], r"y holds 0\.5; .* use nn\.Regressor"),
+        ([0.0, 1.0, float("nan"), 1.0], r"y\[2\] is nan: leave out sequences without a label"),
+        (["a", float("nan"), "b", "b"], r"y\[1\] is nan: leave out sequences without a label"),
+        ([0, 1, 1, float("inf")], r"y\[3\] is inf: leave out sequences without a label"),
+        ([1.0, 0.5, 0.0, 1.0], r"y\[1\] is 0\.5; .* use nn\.Regressor"),
+        (["a", "b", 0.5, "b"], r"y\[2\] is 0\.5; labels are text or whole numbers"),
         ([0, 1, 0], "y has 3 entries, and X has 4 sequences"),
         ([[0, 1]] * 4, r"y has the shape \(4, 2\); give one label a sequence"),
         ([[0], [1, 2], [1], [0]], "y is ragged"),
@@ -321,11 +336,32 @@ def test_labels_that_are_none_are_refused(y: Any, message: str) -> None:
     assert_array_equal(net.values, before)
 
 
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[0, 1, 1], [0, 1, float("nan"), 0]], r"^y\[1\]\[2\] is nan: write None or -1 where a label is not known"),
+        ([list("aba"), ["b", float("nan"), "b", "b"]], r"^y\[1\]\[1\] is nan: write None or -1"),
+        ([np.array([0, 1, -np.inf]), [0, 1, 0, 1]], r"^y\[0\]\[2\] is -inf: write None or -1"),
+        ([[0, 1, 1], [0, 0.5, 1, 0]], r"^y\[1\]\[1\] is 0\.5; labels are text .* use nn\.Regressor"),
+    ],
+)
+def test_labels_of_positions_that_are_none_are_refused(y: Any, message: str) -> None:
+    labeller = nn.Labeller(nn.Sequential(nn.Conv1D(1, 1)), max_epochs=1, random_state=0)
+    with pytest.raises(ts.ArgumentError, match=message):
+        labeller.fit(["ACG", "ACGT"], y)
+    with pytest.raises(ts.ArgumentError, match=message.replace(r"y\[1\]", "y").replace(r"y\[0\]", "y")):
+        labeller.fit("ACGT" if r"^y\[1\]" in message else "ACG", y[1] if r"^y\[1\]" in message else y[0])
+    labeller.fit(["ACG", "ACGT"], [[0, 1, None], [-1, 1, 0, 1]])
+    with pytest.raises(ts.ArgumentError, match=message):
+        labeller.score(["ACG", "ACGT"], y)
+
+
 def test_networks_that_do_not_fit_are_refused() -> None:
     X, y = examples(9)
     with pytest.raises(ts.ModelError, match=r"3 outputs, and y has 2 classes \('with', 'without'\): .*Dense\(1\) or"):
         nn.Classifier(net_of(3)).fit(X, y)
-    with pytest.raises(ts.ModelError, match=r"1 outputs, and y has 3 classes \(0, 1, 2\): end .* nn\.Dense\(3\)"):
+    with pytest.raises(ts.ModelError, match=r"1 output, and y has 3 classes \(0, 1, 2\): end .* nn\.Dense\(3\)"):
         nn.Classifier(net_of(1)).fit(X, [0, 1, 2] * 3)
     with pytest.raises(ts.ModelError, match=r"leaves positions: put an nn\.GlobalMaxPool"):
         nn.Classifier(position_net()).fit(X, y)
@@ -333,7 +369,7 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         nn.Classifier(nn.Sequential(nn.OneHot(), nn.GlobalMeanPool())).fit(X, y)
     with pytest.raises(ts.ModelError, match=r"leaves none: .* nn\.Classifier"):
         nn.Labeller(net_of()).fit(X, X)
-    with pytest.raises(ts.ModelError, match=r"1 outputs, and y has 2 numbers each: .* nn\.Dense\(2\)"):
+    with pytest.raises(ts.ModelError, match=r"1 output, and y has 2 numbers each: .* nn\.Dense\(2\)"):
         nn.Regressor(net_of()).fit(X, np.zeros((9, 2)))
 
 
@@ -418,7 +454,7 @@ def test_labels_of_positions_that_do_not_fit_are_refused() -> None:
         labeller.fit(X, y[:-1])
     with pytest.raises(ts.ArgumentError, match="y is of type str"):
         labeller.fit(X, "swsw")
-    with pytest.raises(ts.ArgumentError, match="y holds nan"):
+    with pytest.raises(ts.ArgumentError, match=r"y\[0\]\[0\] is nan: write None or -1"):
         labeller.fit(X, [np.full(len(x), np.nan) for x in X])
 
 

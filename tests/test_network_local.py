@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from network_checks import check_gradients, random_letters
+from network_checks import batch_of, check_gradients, random_letters
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn.inputs import batch_of
 
 WINDOWS: dict[str, dict[str, Any]] = {
     "plain": {"width": 3},
@@ -73,7 +72,7 @@ def test_with_all_positions_tied_it_is_the_convolution(kind: Any, name: str, how
     local.values = conv.values
     X = random_input(np.random.default_rng(4), kind, 13)
     np.testing.assert_allclose(local(X), conv(X), rtol=0, atol=1e-13)
-    batch = batch_of(X, conv.input, conv.dtype)[0]
+    batch = batch_of(X, conv)
     gradient = np.random.default_rng(5).normal(size=conv(X).shape)
     (of_input, of_values), (expected_input, expected_values) = (
         net.backward(net.forward(batch)[1], gradient) for net in (local, conv)
@@ -155,7 +154,7 @@ def test_what_does_not_fit_is_refused() -> None:
         made(nn.LocallyConnected1D(2, 3, ties="place"))
     with pytest.raises(ts.SequenceError, match="shorter than the reach"):
         made(nn.LocallyConnected1D(2, 13))
-    with pytest.raises(ts.SequenceError, match="it has 5 positions"):
+    with pytest.raises(ts.SequenceError, match="X has 5 positions"):
         made(nn.LocallyConnected1D(2, 3))("ACGTA")
     with pytest.raises(ts.ModelError, match="do not tie the weights at mirrored positions"):
         made(symmetric, nn.LocallyConnected1D(2, 3, ties=labels_of_positions(8, 3, 4, 2)))

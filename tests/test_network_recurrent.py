@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import recurrent_twin as twin
-from network_checks import check_gradients, random_letters
+from network_checks import batch_of, check_gradients, random_letters
 from scipy.optimize import minimize
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn.inputs import batch_of
 from tiedseq.nn.signal import letter_table
 
 FIXTURES = json.loads(Path(__file__).with_name("recurrent_fixtures.json").read_text(encoding="utf-8"))["cases"]
@@ -123,6 +122,25 @@ def test_float32_is_near_float64_for_many_sequences(name: str) -> None:
     np.testing.assert_allclose(nets[0](X), nets[1](X), rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("incoming", ["letters", "numbers", "many sequences"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_long_sums_of_equal_derivatives_keep_their_digits(name: str, incoming: str) -> None:
+    """Of one sequence or of many: a single sum in float32 is wrong by a thousandth or more."""
+    count = 600 if incoming == "many sequences" else 1
+    codes = np.zeros((count, 262_144 // count), np.uint8)
+    x: Any = np.eye(4)[codes] if incoming == "numbers" else codes
+    found = []
+    for dtype in ("float32", "float64"):
+        layer = LAYERS[name](4, sequences=True)
+        net = nn.Sequential(layer, input=4 if incoming == "numbers" else ts.DNA, dtype=dtype, random_state=0)
+        batch = nn.Batch(x.astype(dtype) if incoming == "numbers" else x, np.full(count, codes.shape[1]))
+        outgoing, memory = net.forward(batch)
+        gradient = net.backward(memory, np.full(outgoing.values.shape, 0.1))[1]
+        found.append([array.astype(float) for array in net.expanded(gradient)])
+    for ours, exact in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=2e-4 * np.abs(exact).max())
+
+
 # ---- the same in any company ---------------------------------------------------------------------
 
 
@@ -134,7 +152,7 @@ def test_a_sequence_gives_the_same_bits_alone_and_in_a_batch(name: str, dtype: s
     net = network(LAYERS[name](5, bidirectional=True, sequences=True), dtype=dtype)
     for together, alone in zip(net(X), map(net, X), strict=True):
         assert np.array_equal(together, alone)
-    outgoing, _ = net.forward(batch_of(X, net.input, net.dtype)[0])
+    outgoing, _ = net.forward(batch_of(X, net))
     for row, sequence in zip(outgoing.values, X, strict=True):
         assert not row[len(sequence) :].any()
 
@@ -143,7 +161,7 @@ def test_a_sequence_gives_the_same_bits_alone_and_in_a_batch(name: str, dtype: s
 def test_threads_at_the_same_time_give_the_same_bits(name: str) -> None:
     """States and gradients of parts of the data, by any number of threads."""
     net = nn.Sequential(LAYERS[name](20, bidirectional=True, sequences=True), random_state=1)
-    parts = [batch_of(random_letters(np.random.default_rng(k), 60, 40), net.input, net.dtype)[0] for k in range(12)]
+    parts = [batch_of(random_letters(np.random.default_rng(k), 60, 40), net) for k in range(12)]
 
     def work(batch: nn.Batch) -> tuple[Any, Any]:
         outgoing, memory = net.forward(batch)
@@ -201,7 +219,7 @@ def test_steps_with_one_label_are_the_tied_layer(sequences: bool) -> None:
     unrolled.values = tied.values
     found = []
     for net in (tied, unrolled):
-        batch, _ = batch_of(X, net.input, net.dtype)
+        batch = batch_of(X, net)
         outgoing, memory = net.forward(batch)
         gradient = np.random.default_rng(8).normal(size=outgoing.values.shape)
         found.append((outgoing.values, net.backward(memory, gradient)[1]))

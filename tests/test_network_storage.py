@@ -184,6 +184,80 @@ def test_arguments_of_all_kinds_come_back(monkeypatch: pytest.MonkeyPatch) -> No
     assert found["entries"] == {"x": [1, None, True, "text"]} and found["alphabet"] is ts.RNA
 
 
+TIES = {  # labels of five steps or places, and which of them are equal
+    "tuples": (lambda: [("a", 1), ("a", 1), ("b", 2), ("a", 2), ("b", 2)], [0, 0, 1, 2, 1]),
+    "texts": (lambda: ["far", "near", "far", "near", "near"], [0, 1, 0, 1, 1]),
+    "an array of texts": (lambda: np.array(["far", "near", "far", "near", "near"]), [0, 1, 0, 1, 1]),
+    "an array of tuples": (
+        lambda: array_of_tuples([(1, "a"), (2, "b"), (1, "a"), (1, "b"), (2, "b")]),
+        [0, 1, 0, 2, 1],
+    ),
+    "whole numbers": (lambda: [7, 7, 3, 5, 3], [0, 0, 1, 2, 1]),
+    "mixed": (lambda: ["1", 1, 1.0, None, "1"], [0, 1, 1, 2, 0]),
+}
+TIES_OF_STEPS = {
+    **TIES,
+    "a range": (lambda: range(5), [0, 1, 2, 3, 4]),
+    "a generator": (lambda: (k // 2 for k in range(5)), [0, 0, 1, 1, 2]),
+    "letters": (lambda: "ABABA", [0, 1, 0, 1, 0]),
+}
+
+
+def array_of_tuples(labels: list[Any]) -> Any:
+    array = np.empty(len(labels), object)
+    array[:] = labels
+    return array
+
+
+def check_saved(net: nn.Sequential, tmp_path: Path) -> None:
+    """Saved, loaded, and saved again: the same in values, ties and output, and the same file."""
+    net.save(tmp_path / "net.json")
+    other = ts.load(tmp_path / "net.json")
+    assert repr(other) == repr(net)
+    for one, two in zip(net.weights, other.weights, strict=True):
+        assert_array_equal(one.ties.labels, two.ties.labels)
+    assert_array_equal(other.values, net.values)
+    X = random_letters(np.random.default_rng(9), 5, 5)
+    assert_array_equal(other(X), net(X))
+    other.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "net.json").read_bytes()
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", TIES_OF_STEPS)
+def test_ties_of_steps_come_back_whatever_their_labels(name: str, tmp_path: Path) -> None:
+    labels, equal = TIES_OF_STEPS[name]
+    net = nn.Sequential(nn.UnrolledRNN(2, ties=labels()), length=5, random_state=0)
+    assert_array_equal(net.weights[2].ties.labels[:, 0] // 2, equal)  # biases of two units
+    check_saved(net, tmp_path)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("name", sorted({*TIES} - {"tuples", "mixed"}))  # lists of tuples have one more axis
+@pytest.mark.parametrize("as_ties", [False, True])
+def test_ties_of_places_come_back_whatever_their_labels(name: str, as_ties: bool, tmp_path: Path) -> None:
+    labels, equal = TIES[name]
+    array = labels() if isinstance(labels(), np.ndarray) else np.array(labels())
+    array = np.broadcast_to(array[:, None, None, None], (5, 1, 4, 2))
+    layer = nn.LocallyConnected1D(2, 1, ties=ts.Ties(array) if as_ties else array)
+    net = nn.Sequential(layer, length=5, random_state=0)
+    found = net.weights[0].ties.labels[:, 0, 0, 0]
+    assert_array_equal(found[:, None] == found, np.equal.outer(equal, equal))
+    check_saved(net, tmp_path)
+
+
+@pytest.mark.small
+def test_ties_come_back_as_they_were_when_the_layer_was_made(tmp_path: Path) -> None:
+    array = np.broadcast_to(np.arange(5)[:, None, None, None], (5, 1, 4, 2)).copy()
+    layer = nn.LocallyConnected1D(2, 1, ties=array)
+    array[:] = 0
+    net = nn.Sequential(layer, length=5, random_state=0)
+    assert net.weights[0].ties.n_free == 5
+    check_saved(net, tmp_path)
+    zeros = [[[[None, "a"]] * 4]] * 5
+    check_saved(nn.Sequential(nn.LocallyConnected1D(2, 1, ties=zeros), length=5, random_state=0), tmp_path)
+
+
 @pytest.mark.small
 def test_what_no_file_can_hold_is_refused(tmp_path: Path) -> None:
     class Mine(nn.ReLU):

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from network_checks import check_gradients, random_letters
+from network_checks import batch_of, check_gradients, random_letters
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn.inputs import batch_of
 
 Array = Any
 
@@ -226,7 +225,7 @@ def test_tied_weights_count_once(symmetry: Any, weights: int, biases: int) -> No
     assert (net.n_parameters, int(net.decays.sum())) == (weights + biases, weights)
     whole = filters(None, 5, "dna")
     whole.values = np.concatenate([array.ravel() for array in net.parameters.values()])
-    batch = batch_of(random_letters(np.random.default_rng(11), 12, 9), net.input, net.dtype)[0]
+    batch = batch_of(random_letters(np.random.default_rng(11), 12, 9), net)
     outgoing, memory = net.forward(batch)
     gradient = whole.backward(whole.forward(batch)[1], outgoing.values)[1]
     found = net.backward(memory, outgoing.values)[1]
@@ -303,7 +302,7 @@ def test_layers_that_cannot_keep_the_symmetry_are_refused() -> None:
         nn.Sequential(first(), nn.Conv1D(4, 3, symmetry="palindrome"))
     with pytest.raises(ts.ModelError, match="even number"):
         nn.Sequential(first(), nn.Conv1D(3, 3))
-    with pytest.raises(ts.ModelError, match="pads 1 zeros before and 2 after"):
+    with pytest.raises(ts.ModelError, match="pads 1 zero before and 2 after"):
         nn.Sequential(first(), nn.Conv1D(4, 4, padding="same"))
     with pytest.raises(ts.SequenceError, match="leaves 1 over under stride 2"):
         nn.Sequential(first(), nn.MaxPool(2), length=9)

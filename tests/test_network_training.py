@@ -158,6 +158,34 @@ def test_a_weight_is_that_many_sequences_in_the_objective() -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("places", ["one a sequence", "one a position"])
+def test_minibatches_average_to_the_objective_of_all(places: str) -> None:
+    """Each counts as its number of places: classes weigh in every minibatch as they do in all, whatever it holds."""
+    pool = (nn.GlobalMeanPool(),) if places == "one a sequence" else ()
+    layers = (nn.Conv1D(2, 3, padding="same"), nn.Tanh(), *pool, nn.Dense(3))
+    net = nn.Sequential(*layers, dtype="float64", random_state=0)
+    lengths = (12, 9, 15, 11, 8, 20, 7)
+    sequences = [ts.DNA.encode(x) for x in random_letters(np.random.default_rng(4), *lengths)]
+    of_class = np.array([0.25, 1.0, 4.0])
+    codes: Any = np.array([0, 0, 2, 1, 0, 2, 0])
+    weights: Any = of_class[codes]
+    weights[4] = 0.0  # unknown
+    if places == "one a position":
+        codes = [np.random.default_rng(k).integers(0, 3, length) for k, length in enumerate(lengths)]
+        weights = [of_class[code] for code in codes]
+        weights[1][:5] = 0.0
+    samples = Samples(sequences, codes, weights, np.arange(7))
+    objective = Objective(net, losses.cross_entropy, samples, 0.3, map)
+    whole = objective.of(net.values, np.arange(7), None)
+    cuts = [np.array(cut) for cut in ([0, 1, 4], [5, 2], [3, 6])]  # weights differ within each and between them
+    parts = [objective.of(net.values, cut, None) for cut in cuts]
+    counts = [np.sum([np.count_nonzero(weights[k]) for k in cut]) for cut in cuts]
+    assert_allclose(np.average([part[0] for part in parts], weights=counts), whole[0], rtol=1e-12, atol=0)
+    mean = np.average([part[1] for part in parts], axis=0, weights=counts)
+    assert_allclose(mean, whole[1], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.small
 def test_what_layers_add_is_part_of_the_objective() -> None:
     class Drawn(nn.Dense):
         def penalty(self, weights: Any) -> Any:

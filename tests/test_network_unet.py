@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from network_checks import check_gradients, random_letters
+from network_checks import batch_of, check_gradients, random_letters
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn.inputs import batch_of
 from tiedseq.nn.layers import taps
 from tiedseq.nn.layers.unet import transposed
 from tiedseq.nn.layers.window import Window
@@ -119,7 +118,7 @@ def test_a_shared_filter_gets_the_gradients_of_both_its_uses() -> None:
     values["0.unet1d.up1.weight"] = transposed(of_tied["0.unet1d.down1.weight"])
     free.values = np.concatenate([values[name].ravel() for name in free.names])
     X = random_letters(np.random.default_rng(9), 12, 9)
-    batch = batch_of(X, tied.input, tied.dtype)[0]
+    batch = batch_of(X, tied)
     outgoing, memory = tied.forward(batch)
     expected, kept = free.forward(batch)
     np.testing.assert_allclose(outgoing.values, expected.values, rtol=0, atol=1e-13)
@@ -160,7 +159,7 @@ def test_symmetry_halves_the_free_values() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ts.SequenceError, match="10 positions is no multiple of 4"):
         made(symmetry="reverse-complement")("ACGTACGTAC")
-    with pytest.raises(ts.ModelError, match="pads 1 zeros before and 2 after"):
+    with pytest.raises(ts.ModelError, match="pads 1 zero before and 2 after"):
         made(symmetry="reverse-complement", width=4)
     with pytest.raises(ts.ModelError, match="even number"):
         made(symmetry="reverse-complement", filters=3)

@@ -561,8 +561,8 @@ def test_swaps_are_counted_in_whole_numbers(permutations: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"bootstrap": -1}, "bootstrap=-1 must be a whole number"),
-        ({"permutation": 1.5}, "permutation=1.5 must be a whole number"),
+        ({"bootstrap": -1}, "bootstrap must be a whole number of at least 0, not -1"),
+        ({"permutation": 1.5}, "permutation must be a whole number of at least 0, not 1.5"),
         ({"priors": {"open": 1.0}}, "has priors="),
         ({"lengths": [4]}, "pairs are sequences already. Leave it out"),
     ],

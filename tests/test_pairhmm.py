@@ -350,3 +350,18 @@ def test_the_end_says_how_long_samples_are() -> None:
     assert abs(lengths.mean() - 9) < 5 * math.sqrt(90 / 2000)
     assert abs((lengths == 0).mean() - 0.1) < 5 * math.sqrt(0.09 / 2000)
     assert max(model.sample(columns=5, random_state=rng)[2].indices.shape[1] for _ in range(50)) == 5
+
+
+@pytest.mark.small
+def test_what_was_handed_over_is_the_model_s_own(tmp_path: Path) -> None:
+    """Neither an array given nor what a property returned changes the model when it is written to."""
+    background = np.array([0.1, 0.2, 0.3, 0.4])
+    model = ts.PairHMM.affine(background=background)
+    before = model.log_likelihood("ACGTA", "ACTA", mode="local")
+    background[:] = 0.25
+    model.parameters["pair"][:] = 0.0  # type: ignore[index]
+    assert model.copy().log_likelihood("ACGTA", "ACTA", mode="local") == before
+    model.save(tmp_path / "model.json")
+    loaded = ts.load(tmp_path / "model.json")
+    loaded.get_params()["states"]["Z"] = "x"
+    assert loaded.log_likelihood("ACGTA", "ACTA", mode="local") == before

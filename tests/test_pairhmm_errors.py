@@ -195,7 +195,7 @@ def test_samples_of_no_length() -> None:
     with pytest.raises(ts.ArgumentError, match='columns must be given: the model has no "end"'):
         model.sample()
     for columns in (-1, 2.5, "9", True):
-        with pytest.raises(ts.ArgumentError, match="columns must be a whole number, 0 or more, not"):
+        with pytest.raises(ts.ArgumentError, match="columns must be a whole number of at least 0, not"):
             model.sample(columns=columns)  # type: ignore[arg-type]
     for random_state in ("x", -1):
         with pytest.raises(ts.ArgumentError, match="random_state="):
@@ -210,3 +210,16 @@ def test_a_gap_is_minus_one_and_nothing_else() -> None:
 def test_a_substitution_model_has_a_name() -> None:
     with pytest.raises(ts.ArgumentError, match=r"substitution\(\[1\]\) is unknown"):
         ts.PairHMM.affine(substitution=[1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("symmetric", [None, 1, 0.5, ["opening", "length"]])
+def test_what_is_no_symmetry_of_gaps(symmetric: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match=r"symmetric= has .*; it is True, False, or some of"):
+        ts.PairHMM.affine(symmetric=symmetric)
+    assert ts.PairHMM.affine(symmetric=np.bool_(True)).parameters.keys() == ts.PairHMM.affine().parameters.keys()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("gaps", [None, 3, "2", np.array([1, 2])])
+def test_what_is_no_number_of_gap_classes(gaps: Any) -> None:
+    with pytest.raises(ts.ArgumentError, match="gaps must be 1 or 2"):
+        ts.PairHMM.affine(gaps=gaps)

@@ -412,7 +412,7 @@ def small_passes() -> list[float]:
     for n, m, mode in [(0, 3, "local"), (21, 18, "global"), (5, 30, "overlap"), (40, 9, "glocal"), (7, 6, "local")]:
         x, y = (rng.integers(0, letters + 1, length).astype(np.uint8) for length in (n, m))
         numbers += recursion.log_likelihoods([(x, y), (x[1:], y)], mode).tolist()
-        posterior, gradient = recursion.posterior(x, y, mode, 0.0), recursion.gradient(x, y, mode)
+        posterior, gradient = recursion.posterior(x, y, mode, 0.0), recursion.derivatives([(x, y)], mode)[1]
         numbers += [*posterior.pairs.toarray().ravel(), *posterior.target_unaligned, *posterior.query_unaligned]
         numbers += [
             *gradient.start,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import subprocess
@@ -82,3 +83,10 @@ def test_a_path_may_be_of_any_type(tmp_path: Path) -> None:
     assert {path.read_text() for path in tmp_path.iterdir()} == {"new\n"}
     with pytest.raises(ResourceError, match="is a directory"):
         write(tmp_path)
+
+
+def test_an_encoding_handle_takes_text(tmp_path: Path) -> None:
+    """`codecs.open` opens its file for bytes, and encodes what it is given itself."""
+    with codecs.open(str(tmp_path / "x.txt"), "w", "utf-8") as handle, open_sink(handle) as sink:
+        sink.write("α\n")
+    assert (tmp_path / "x.txt").read_text(encoding="utf-8") == "α\n"

@@ -168,3 +168,12 @@ def test_bad_arrays_are_named() -> None:
     for shape in (-1, (2, -1), "ab", 2.5, (2.5,), (3, 2.0), np.float64(2.0), np.array([1.5, 2.0]), ("2",), None):
         with pytest.raises(ArgumentError, match="shape="):
             Ties.orbits(shape)  # type: ignore[arg-type]
+
+
+def test_every_real_dtype_is_expanded_and_pooled() -> None:
+    ties = Ties.orbits(4, lambda w: -w[::-1])
+    for dtype in (bool, np.uint8, np.int8, np.int64, np.float32, np.float64, np.longdouble):
+        full = ties.expand(np.array([1, 0], dtype))
+        assert_array_equal(full, [1, 0, 0, -1])
+        assert full.dtype == dtype or np.dtype(dtype).kind in "bu"
+        assert_array_equal(ties.pool(np.array([1, 1, 0, 0], dtype)), [1, 1])

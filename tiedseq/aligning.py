@@ -53,7 +53,7 @@ class _Settings:
             raise ArgumentError(f"model must be a PairHMM, not {type(self.model).__name__}")
         check_word("decode", self.decode, DECODES)
         check_word("strand", self.strand, STRANDS)
-        checked_weight("gap_weight", self.gap_weight)
+        object.__setattr__(self, "gap_weight", checked_weight("gap_weight", self.gap_weight))
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,22 @@ class Alphabet:
             raise self._unknown(chr(data[position]), position, data)
         return complement[::-1].decode("ascii")
 
+    @property
+    def is_missing(self) -> npt.NDArray[np.bool_]:
+        """bool (n_symbols,): symbols that say nothing of the letter, as N of DNA. The only letter of an alphabet does.
+
+        >>> "".join(symbol for symbol, missing in zip(DNA.symbols, DNA.is_missing) if missing)
+        'N'
+        """
+        return (self.observation == 1.0).all(axis=1) & (self.n_letters > 1)
+
+    def misread(self, letters: Codes, like: Codes, generator: np.random.Generator) -> Codes:
+        """Letters as they are read: with qualities drawn from those in `like`, and the errors that these promise.
+
+        Without qualities there are no errors: `letters` itself.
+        """
+        return letters
+
     def with_qualities(self) -> Alphabet:
         """The same letters, with a symbol for each at every quality that FASTQ files know.
 
@@ -191,6 +207,11 @@ class Alphabet:
         from tiedseq.qualities import QualityAlphabet
 
         return QualityAlphabet(self)
+
+    @property
+    def has_qualities(self) -> bool:
+        """Whether it is one that `with_qualities` made."""
+        return self.without_qualities() is not self
 
     def without_qualities(self) -> Alphabet:
         """The alphabet that `with_qualities` was asked of; itself if it knows none."""
@@ -304,7 +325,7 @@ class Alphabet:
             except Exception:  # Bio.Seq.UndefinedSequenceError, which is no reason to import Bio
                 raise SequenceError("the sequence has a length but no letters: its content is undefined") from None
         kinds = "one sequence as str, bytes, Bio.Seq.Seq, SeqRecord, Record or a numpy array of integer codes"
-        raise ArgumentError(f"a {type(sequence).__name__} cannot be read as a sequence: pass {kinds}")
+        raise ArgumentError(f"a value of type {type(sequence).__name__} cannot be read as a sequence: pass {kinds}")
 
     def _unknown(self, letter: str, position: int, data: bytes) -> SequenceError:
         advice = _advice(self, letter, position, data)

@@ -7,6 +7,15 @@ decides on: the command line turns them into its exit status, a notebook shows t
 from __future__ import annotations
 
 
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """Return a number of things as messages say it; the plural ends in s if none is given.
+
+    >>> counted(1, "output"), counted(0, "entry", "entries")
+    ('1 output', '0 entries')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {things or thing + 's'}"
+
+
 class TiedseqError(Exception):
     """The base of all errors that tiedseq raises on purpose."""
 

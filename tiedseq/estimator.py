@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from .display import Table, model_table
-from .errors import ArgumentError
+from .errors import ArgumentError, counted
 from .specification import Parameter
 
 Self = TypeVar("Self", bound="Arguments")
@@ -81,8 +81,7 @@ class Estimator(Arguments, ABC):
     @property
     def count(self) -> str:
         """How many parameters are free, in words."""
-        n = self.n_free_parameters
-        return f"{n} free parameter{'' if n == 1 else 's'}"
+        return counted(self.n_free_parameters, "free parameter")
 
     def _table(self) -> Table:
         return model_table(self.title, self.describe(), self.count)

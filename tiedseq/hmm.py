@@ -19,13 +19,13 @@ from .chains.parameters import HMMParameters
 from .chains.potentials import PotentialSource
 from .chains.protocol import Parameters, Written
 from .chains.sampling import drawn_path, stationary
-from .chains.topologies import Topologies, check_count
+from .chains.topologies import Topologies
 from .chains.trainee import Trainee
 from .errors import ArgumentError, ModelError
 from .estimator import Estimator
 from .nesting import Nests
 from .one_thread import on_one_thread
-from .options import SYMMETRIES, checked_order
+from .options import SYMMETRIES, checked_count, checked_order
 from .random_state import RandomState, generator_of
 from .soft import split_values
 from .specification import Parameter
@@ -146,6 +146,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
             )
         if values is not None and not isinstance(values, Mapping):
             raise ModelError(f"values= must map labels to starting values, not be a {type(values).__name__}.")
+        _check_networks(emissions, values)
         self.alphabet = _alphabet_of(alphabet, emissions)
         if symmetry is not None and symmetry not in SYMMETRIES:
             raise ArgumentError(f'symmetry={symmetry!r} is unknown; it is None or "reverse-complement".')
@@ -351,13 +352,13 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
 
         Fewer if there are not as many. Between two letters a path takes its likeliest way through silent states.
         """
-        check_count("k", k)
+        checked_count("k", k)
         found = self._parameters.machine().best_paths(self._one(X), int(k))
         return [(log, self._parameters.states_of(path)) for log, path in found]
 
     def sample_paths(self, X: Any, n: int = 1, random_state: RandomState = None) -> list[Paths]:
         """Draw paths of states of one sequence from their posterior P(path | X): int64 arrays (T,)."""
-        check_count("n", n)
+        checked_count("n", n)
         paths = self._parameters.machine().sampled_paths(self._one(X), int(n), generator_of(random_state))
         return [self._parameters.states_of(path) for path in paths]
 
@@ -377,7 +378,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         if n is None and not self._parameters.has_end:
             raise ArgumentError("n= is left out, but the model has no end; say how many letters to draw.")
         if n is not None:
-            check_count("n", n)
+            checked_count("n", n)
         self._parameters.check_values()
         generator, (start, transitions) = generator_of(random_state), self._parameters.rows()
         if not self._parameters.has_end:
@@ -446,6 +447,17 @@ def _kind_of(emissions: Any, symmetry: str | None) -> type[Parameters]:
             "the symmetry."
         )
     return ConditionalParameters
+
+
+def _check_networks(emissions: Any, values: Mapping[str, Any] | None) -> None:
+    """ModelError for a network in the place of one state's emissions."""
+    for name, given in (("emissions", emissions), ("values", values)):
+        for key, entry in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(entry, PotentialSource):
+                raise ModelError(
+                    f"{name}[{key!r}] is a network, and one network stands for all states: give "
+                    "emissions=nn.Emissions(network), and by its outputs= say which output each state has."
+                )
 
 
 def _alphabet_of(alphabet: Any, emissions: Any) -> Alphabet | None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .comparison import Comparison, Permutation
-from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError
+from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError, counted
+from .options import checked_count
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
 
@@ -217,8 +218,7 @@ def _check_lengths(null: Any, lengths: Any) -> None:
 def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
     """Raise unless the null can be drawn from and swapped as often as is asked for."""
     for name, count, needed in (("bootstrap", bootstrap, "simulated"), ("permutation", permutation, "swap_test")):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise ArgumentError(f"{name}={count!r} must be a whole number, 0 or more.")
+        checked_count(name, count, least=0)
         if count and not hasattr(null, needed):
             raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
     if permutation:
@@ -349,8 +349,8 @@ def _too_few(blocks: int, df: int) -> list[str]:
     if blocks > df and 2.0 ** (1 - blocks) < _REJECTED:
         return []
     return [
-        f"the permutation test has {blocks} block{'' if blocks == 1 else 's'} to swap, too few to reject anything that "
-        f"has {df} degree{'' if df == 1 else 's'} of freedom: its p-value says nothing"
+        f"the permutation test has {counted(blocks, 'block')} to swap, too few to reject anything that has "
+        f"{counted(df, 'degree')} of freedom: its p-value says nothing"
     ]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -48,7 +48,7 @@ def checked_probability(name: str, value: Any) -> float:
     >>> checked_probability("threshold", 1)
     1.0
     """
-    if not isinstance(value, numbers.Real) or not 0.0 <= as_float(value) <= 1.0:
+    if not _is_real(value) or not 0.0 <= as_float(value) <= 1.0:
         raise ArgumentError(f"{name} must be a probability from 0 to 1, not {value!r}")
     return float(value)
 
@@ -59,9 +59,14 @@ def checked_weight(name: str, value: Any) -> float:
     >>> checked_weight("gap_weight", 2)
     2.0
     """
-    if not isinstance(value, numbers.Real) or not 0.0 <= as_float(value) < math.inf:
+    if not _is_real(value) or not 0.0 <= as_float(value) < math.inf:
         raise ArgumentError(f"{name} must be a finite number of at least 0, not {value!r}")
     return float(value)
+
+
+def _is_real(value: Any) -> bool:
+    """Whether it is a number of any type; to Python True is one too."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def as_float(number: Any) -> float:
@@ -99,23 +104,26 @@ def _is_flag(value: Any) -> bool:
     return type(value).__name__ in ("bool", "bool_")
 
 
-def with_changes(options: OptionsT, given: Mapping[str, Any]) -> OptionsT:
-    """Return the options, a dataclass, with those of one call of `fit`; ArgumentError for one that does not exist."""
-    known = [option.name for option in fields(options)]
+def with_changes(options: OptionsT, given: Mapping[str, Any], among: Collection[str] | None = None) -> OptionsT:
+    """Return the options, a dataclass, with those of one call of `fit`; ArgumentError for one that does not exist.
+
+    `among` are the names of those that the model has; None: all.
+    """
+    known = [option.name for option in fields(options) if among is None or option.name in among]
     for name in given:
         if name not in known:
             raise ArgumentError(f"fit() has no option {name!r}; there are {', '.join(known)}.")
     return replace(options, **given)
 
 
-def checked_count(name: str, value: Any) -> int:
-    """Return a whole number of any type as an int; raise ArgumentError unless it is 1 or more.
+def checked_count(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number of any type as an int; raise ArgumentError unless it is `least` or more.
 
     >>> checked_count("threads", 2)
     2
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ArgumentError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return int(value)
 
 

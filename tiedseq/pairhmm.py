@@ -364,7 +364,7 @@ class PairHMM(PairAssessment, Estimator):
         background = extra["background"] if extra else document["background"]
         given["values"] = {**given["values"], **soft["values"]}
         model._keep(
-            {"alphabet": model.alphabet, "states": model._made.kinds, "background": background, **given}
+            {"alphabet": model.alphabet, "states": dict(model._made.kinds), "background": background, **given}
             | {"soft": soft["strengths"]}
         )
         model.options, model.history_, model.converged_ = Options(soft=model._made.soft.strengths), [], False

@@ -67,6 +67,17 @@ class QualityAlphabet(Alphabet):
             codes[is_letter] = self._codes[np.minimum(quality[is_letter], _BEST), codes[is_letter]]
         return codes
 
+    def misread(self, letters: Codes, like: Codes, generator: np.random.Generator) -> Codes:
+        """Letters with a quality each, that of a letter drawn from `like`, and wrong as often as it says."""
+        if not like.size:
+            return letters
+        first, n_letters = self._plain.n_symbols, self.n_letters
+        quality = (generator.choice(like, letters.size).astype(np.int64) - first) // n_letters  # below 0: it has none
+        row = first + np.maximum(quality, 0) * n_letters
+        is_wrong = generator.random(letters.size) >= self.observation[row, 0]
+        read = (letters + is_wrong * generator.integers(1, n_letters, letters.size)) % n_letters
+        return np.where(quality >= 0, row + read, letters).astype(np.uint8)
+
     def with_qualities(self) -> Alphabet:
         return self
 

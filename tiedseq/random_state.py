@@ -16,6 +16,8 @@ def generator_of(random_state: RandomState) -> np.random.Generator:
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31, size=4))
     try:
+        if isinstance(random_state, bool | np.bool_):  # to NumPy True is 1
+            raise TypeError
         return np.random.default_rng(random_state)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"random_state={random_state!r} is no whole number >= 0, generator or None.") from error

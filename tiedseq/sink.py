@@ -21,7 +21,8 @@ class Sink:
 
     def __init__(self, handle: Any, name: str) -> None:
         self._handle = handle
-        self._binary = isinstance(handle, io.RawIOBase | io.BufferedIOBase) or "b" in str(getattr(handle, "mode", ""))
+        is_binary = isinstance(handle, io.RawIOBase | io.BufferedIOBase) or "b" in str(getattr(handle, "mode", ""))
+        self._binary = is_binary and not hasattr(handle, "encoding")  # codecs.open gives text to a binary file
         self._name = name
 
     def write(self, text: str) -> None:

@@ -155,7 +155,7 @@ class Ties:
 
         Returns
         -------
-        array of `shape`, of the dtype of `free`; a new one at every call.
+        array of `shape`, of the dtype of `free`, but a signed one where there are signs; a new one at every call.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class Ties:
             return np.zeros(self.shape, dtype=values.dtype)
         full: NDArray[Any] = values.take(self._slots, mode="clip")
         if self._flip is not None:
-            full *= self._flip
+            full = np.multiply(full, self._flip, out=full if full.dtype.kind in "fi" else None)
         if self._zero is not None:
             full[self._zero] = 0
         return full.reshape(self.shape)
@@ -194,6 +194,7 @@ class Ties:
         weights = contributions.ravel()
         if self._flip is not None:
             weights = weights * self._flip
+        weights = weights.astype(np.float64, copy=False)
         free = np.bincount(self._slots, weights=weights, minlength=self.n_free + 1)[: self.n_free]
         return free.astype(np.float32) if contributions.dtype == np.float32 else free
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, rise_left, same_zeros
 from .checkpoints import Checkpoint, vector_of
 from .errors import ArgumentError, ConvergenceWarning
-from .options import asks_to_stop, checked_flag, with_changes
+from .options import asks_to_stop, checked_count, checked_flag, with_changes
 from .random_state import RandomState, generators
 from .workers import spreading
 
@@ -135,9 +135,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in ("max_iter", "n_init"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ArgumentError(f"{name}={value!r} must be a whole number of 1 or more.")
+            checked_count(name, getattr(self, name))
         if (
             isinstance(self.tol, bool)
             or not isinstance(self.tol, int | float | np.number)
@@ -249,7 +247,7 @@ def _iterate(
         if not current.finished:
             trainee.values = next_values
             current.values = trainee.values.tolist()
-            current.finished = len(current.history) >= options.max_iter
+            current.finished = len(current.history) >= int(options.max_iter)
         current.remarks = trainee.remarks() if current.finished else []
         checkpoint.write([vars(each) for each in runs])
 
@@ -293,7 +291,7 @@ def _gain_to_come(run: Run) -> float:
 
 def _judge(run: Run, now: Iteration, options: Options) -> None:
     """Decide whether a run is at its end, and say why it has not converged."""
-    run.converged = options.tol > 0.0 and now.gain_to_come < options.tol
+    run.converged = bool(options.tol > 0.0 and now.gain_to_come < options.tol)  # NumPy's own True is none in JSON
     left = f"about {now.gain_to_come:.3g} nats still" if math.isfinite(now.gain_to_come) else "growing gains still"
     run.why = (
         f"Training stopped after max_iter={options.max_iter} iterations with {left} to come, more than "

@@ -198,7 +198,7 @@ class _Climb:
 
     def _stops(self) -> bool:
         """Whether to stop here, and why."""
-        self.converged = self.options.tol > 0.0 and self._gained() < self.options.tol
+        self.converged = bool(self.options.tol > 0.0 and self._gained() < self.options.tol)
         if self.converged:
             self.why = "converged"
         elif self._is_new() and self.options.callback is not None and asks_to_stop(self.options.callback(self.now)):

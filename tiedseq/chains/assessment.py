@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from tiedseq.errors import ArgumentError
@@ -37,8 +36,7 @@ class Assessment(ChainModel):
         values = data.values
         if self.alphabet is None:
             return len(values)
-        missing = np.flatnonzero(self.alphabet.observation.all(axis=1))
-        return int((~np.isin(values, missing)).sum()) if self.alphabet.n_letters > 1 else len(values)
+        return int((~self.alphabet.is_missing[values]).sum())
 
     def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
         """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""

@@ -14,7 +14,7 @@ from tiedseq.training import Statistics
 from .emissions import Batch, Emissions
 from .lanes import Map
 from .recursion import ChainRecursion
-from .tables import ChainTables, Derivatives, Floats
+from .tables import ChainTables, Derivatives, Floats, uses
 
 
 class Machine:
@@ -110,11 +110,6 @@ def path_counts(machine: Machine, batch: Batch, path: NDArray[np.int64]) -> Floa
             machine.emissions.statistics(batch, used),
         ]
     )
-
-
-def uses(derivative: Floats, table: Floats) -> Floats:
-    """How often entries of a table are used; what is zero never is, whatever its derivative."""
-    return np.multiply(derivative, table, out=np.zeros_like(table), where=table > 0.0)
 
 
 def check_explained(batch: Batch, stuck: NDArray[np.int64]) -> None:

@@ -29,7 +29,7 @@ class Observations(NamedTuple):
 
 
 Cast = Callable[[Any], NDArray[Any]]
-"""Turns one sequence into an array of codes or numbers; SequenceError where it cannot."""
+"""Turns one sequence into an array of codes or numbers; SequenceError where it cannot, whose message calls it X."""
 
 
 def observations_of(X: Any, lengths: Any, cast: Cast, is_one: Callable[[Any], bool]) -> Observations:
@@ -69,7 +69,9 @@ def _numbered(cast: Cast, item: Any, number: int) -> NDArray[Any]:
     try:
         values = cast(item)
     except SequenceError as error:
-        raise SequenceError(f"Sequence {number}: {error}", error.position) from error
+        said = str(error)  # X are all of them
+        said = f"it{said[1:]}" if said.startswith("X ") else said
+        raise SequenceError(f"Sequence {number}: {said}", error.position) from error
     except ArgumentError as error:  # something else than a sequence, such as None in a column
         raise ArgumentError(f"Sequence {number}: {error}") from error
     _check_length(values, number)

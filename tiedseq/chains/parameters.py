@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,7 @@ class HMMParameters:
     @property
     def by_label(self) -> dict[str, Any]:
         centres = self.soft.centres(self.specification)
-        return {**centres, **self.specification.parameters, **self.families.values}
+        return {**centres, **self.specification.parameters, **copy.deepcopy(self.families.values)}
 
     @property
     def n_free(self) -> int:

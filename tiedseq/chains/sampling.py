@@ -56,7 +56,7 @@ def drawn_path(
             break
         if emitting[state]:
             path.append(state)
-        if len(path) > _LONGEST:
+        if n is None and len(path) > _LONGEST:
             raise ArgumentError(f"The model did not end within {_LONGEST} letters; say how many to draw with n=.")
     return np.array(path, np.int64)
 

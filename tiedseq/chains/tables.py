@@ -19,6 +19,11 @@ Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
+def uses(derivative: Floats, table: Floats) -> Floats:
+    """How often the entries of a table are used; what is impossible never is, whatever its derivative."""
+    return np.multiply(derivative, table, out=np.zeros_like(table), where=table > 0.0)
+
+
 @dataclass(frozen=True)
 class ChainTables:
     """States and the probabilities of going from one to the other.

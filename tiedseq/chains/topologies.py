@@ -10,6 +10,7 @@ from tiedseq.alphabet import Alphabet
 from tiedseq.distributions import Categorical
 from tiedseq.errors import ArgumentError
 from tiedseq.families import Family
+from tiedseq.options import checked_count
 from tiedseq.random_state import generator_of
 
 Rows = dict[str, dict[str, float]]
@@ -92,16 +93,9 @@ class Topologies:
         return cls(alphabet, rows, emissions, start={names[0]: 1.0}, order=order, **options)
 
 
-def check_count(name: str, count: Any, least: int = 1) -> None:
-    """Raise ArgumentError unless `count` is a whole number of `least` or more."""
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-        raise ArgumentError(f"{name}={count!r} must be a whole number of {least} or more.")
-
-
 def state_names(n_states: int) -> list[str]:
     """Return the names s0, s1, ..."""
-    check_count("n_states", n_states)
-    return [f"s{k}" for k in range(n_states)]
+    return [f"s{k}" for k in range(checked_count("n_states", n_states))]
 
 
 def ergodic_rows(names: list[str], stay: float | None, generator: np.random.Generator) -> Rows:
@@ -125,7 +119,7 @@ def left_to_right_rows(names: list[str], skip: int, stay: float) -> Rows:
     """Return rows in which a state stays, goes on, or leaves out up to `skip` states; the last one ends."""
     if not (_is_number(stay) and 0.0 <= stay < 1.0):
         raise ArgumentError(f"stay={stay!r} must be a probability below 1.")
-    check_count("skip", skip, 0)
+    checked_count("skip", skip, least=0)
     rows = {}
     for k, name in enumerate(names):
         following = names[k + 1 : k + 2 + skip] or ["end"]

@@ -63,7 +63,8 @@ class Trainee:
 
     def digest(self, batches: Sequence[Batch], options: Options) -> str:
         """Identify the data, the model's structure and the options that change the result."""
-        told = [self.parameters.to_dict(), self.algorithm, options.max_iter, options.tol, options.n_init]
+        told = [self.parameters.to_dict(), self.algorithm, float(options.tol)]
+        told += [int(options.max_iter), int(options.n_init)]
         if isinstance(options.random_state, int | np.integer):
             told.append(int(options.random_state))
         return digest_of([*told, self.priors], self.observations, batches)

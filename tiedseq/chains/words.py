@@ -44,20 +44,26 @@ def words_of(codes: NDArray[np.uint8], ends: Index, order: int, observation: Flo
     """
     if order == 0:
         return Words(observation, codes)
-    number, base = codes.astype(np.int64), len(observation) + 1
+    nothing = len(observation)  # the first letters of a sequence have none that far back
+    word = np.full((order + 1, len(codes)), nothing, np.uint8)  # the last symbol first
+    word[0] = codes
+    number, numbers = codes.astype(np.int64), nothing + 1
     for back in range(1, order + 1):
-        before = np.full(len(codes), base - 1, np.int64)
-        before[back:] = codes[:-back]
-        for ahead in range(back):  # the first letters of a sequence have none that far back
+        word[back, back:] = codes[:-back]
+        for ahead in range(back):
             near = ends[:-1] + ahead
-            before[near[near < ends[1:]]] = base - 1
-        number += before * base**back
-    distinct, rows = np.unique(number, return_inverse=True)
-    symbols = (distinct[:, None] // base ** np.arange(order, -1, -1)) % base
-    return Words(_weights(symbols, observation), rows.astype(np.uint8 if len(distinct) <= 256 else np.int32))
+            word[back, near[near < ends[1:]]] = nothing
+        if numbers * (nothing + 1) >= 2**63:  # too many words for 64 bits, of which few are there
+            distinct, number = np.unique(number, return_inverse=True)
+            numbers = len(distinct)
+        number += word[back] * np.int64(numbers)
+        numbers *= nothing + 1
+    distinct, firsts, rows = np.unique(number, return_index=True, return_inverse=True)
+    smallest = np.uint8 if len(distinct) <= 256 else np.int32
+    return Words(_weights(word[::-1, firsts].T, observation), rows.astype(smallest))
 
 
-def _weights(symbols: NDArray[np.int64], observation: Floats) -> Any:
+def _weights(symbols: NDArray[np.integer], observation: Floats) -> Any:
     """Return how much every cell counts in every word; symbols (R, k + 1), n_symbols where there is no letter."""
     from scipy.sparse import csr_array, vstack
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tiedseq import __version__
@@ -457,11 +458,5 @@ def _value(read: Callable[[str], Any], check: Callable[[str, Any], Any]) -> Call
     return value
 
 
-def _checked_number(name: str, value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ArgumentError(f"{name} must be a whole number of at least 0, not {value!r}")
-    return value
-
-
 _COUNT = _value(int, checked_count)
-_NUMBER = _value(int, _checked_number)
+_NUMBER = _value(int, partial(checked_count, least=0))

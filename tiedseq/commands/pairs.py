@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tiedseq.errors import ConvergenceWarning, InputError, ResourceError, SequenceError
+from tiedseq.errors import ConvergenceWarning, InputError, ResourceError, SequenceError, counted
 from tiedseq.options import HYPOTHESES
 
 from .reports import IN_WORDS, model_text, verdict_text
@@ -336,7 +336,7 @@ class _PairTally(Tally):
                 self.n_skipped += 1
 
     def __str__(self) -> str:
-        line = f"{self.n_records} pair{'' if self.n_records == 1 else 's'}, {self.n_skipped} skipped"
+        line = f"{counted(self.n_records, 'pair')}, {self.n_skipped} skipped"
         return f"{line}, {self.unmapped} unmapped" if self.unmapped else line
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiedseq import __version__
-from tiedseq.errors import InputError, ResourceError
+from tiedseq.errors import InputError, ResourceError, counted
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet
@@ -177,8 +177,7 @@ class Tally:
         self._n_confidences += n
 
     def __str__(self) -> str:
-        plural = "" if self.n_records == 1 else "s"
-        line = f"{self.n_records} record{plural}, {self.n_skipped} skipped"
+        line = f"{counted(self.n_records, 'record')}, {self.n_skipped} skipped"
         return f"{line}, mean confidence {self._sum / self._n_confidences:.4f}" if self._n_confidences else line
 
 

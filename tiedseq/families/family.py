@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.distributions import fixed
-from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Floats]
@@ -134,7 +134,7 @@ class Family(ABC):
             wide = array.shape[1] if array.ndim == 2 else None
             remedy = f"give dims={wide}, or " if wide else ""
             raise SequenceError(
-                f"X has the shape {np.shape(X)}, but {shown(self)} observes {self.dims} numbers at a time "
+                f"X has the shape {np.shape(X)}, but {shown(self)} observes {counted(self.dims, 'number')} at a time "
                 f"(dims={self.dims}); {remedy}hand in an array of shape (length, {self.dims})."
             )
         if not np.einsum("ij,ij->", array, array) <= LARGEST**2:  # so that most data are looked at once

@@ -225,7 +225,7 @@ def check_alphabet(alphabet: Alphabet) -> None:
     Traceback (most recent call last):
     tiedseq.errors.ArgumentError: SAM holds nucleotides, not the letters of PROTEIN: choose another format, one of ...
     """
-    letters = alphabet.symbols.upper().replace("U", "T")
+    letters = alphabet.without_qualities().symbols.upper().replace("U", "T")
     if len(set(letters)) < len(letters) or not set(letters) <= set(_BASES):
         others = ", ".join(name for name in FORMATS if name != "sam")
         message = f"SAM holds nucleotides, not the letters of {alphabet!r}: choose another format, one of {others}"

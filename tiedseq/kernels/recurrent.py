@@ -5,7 +5,8 @@ is computed of a block lies in `work`, a plane for each quantity (see `recurrent
 the way back states alone are kept, and cells of an LSTM: gates are computed again from them, which costs less than to
 write them to memory and read them.
 
-Gradients shrink by a factor a step, and are zero before they are denormal.
+Gradients shrink by a factor a step, and are zero before they are denormal. Those in weights are sums over all steps of
+all sequences: they are moved to float64 every so many, for a longer sum of equal numbers in float32 loses its digits.
 
 Letters are codes (N, L): what they contribute to a gate is a row of a table. Numbers are (N, L, channels).
 """
@@ -34,6 +35,8 @@ from .recurrent_cells import (
     rnn_gates,
     rnn_return,
 )
+
+SUMMED = 1 << 12  # steps of single sequences that a sum in float32 may have
 
 # ---- between sequences and planes: `at` is (order, lengths, reverse, first, count, step) -----------------------------
 
@@ -150,6 +153,14 @@ def _add_gradient(gradient: Any, offset: Any, units: Any, at: Any, work: Any, wi
 
 
 @_jit.part
+def _move(sums: Any, totals: Any) -> None:
+    """Add the sums to the totals, and begin again at zero."""
+    for k in range(sums.size):
+        totals[k] += sums[k]
+        sums[k] = 0
+
+
+@_jit.part
 def _clear(work: Any, first: Any, last: Any) -> None:
     for plane in range(first, last):
         for k in range(work.shape[1]):
@@ -219,13 +230,15 @@ def _backward(name: str, again: Any, go_back: Any) -> Any:
         kept: Any,
         gradient: Any,
         found: Any,
+        moved: Any,
         work: Any,
         seen: Any,
     ) -> None:
         (reverse, offset), (inputs, recurrent, bias, turned_inputs, turned) = direction, weights
         (states, cells), (of_x, of_inputs, of_recurrent, of_bias) = kept, found
+        sums, totals = moved  # the memory of all gradients in weights, and what becomes of them
         units, width = recurrent.shape[1:]
-        block = work.shape[1] // width
+        block, added = work.shape[1] // width, 0
         before = flush_denormals()
         for first in range(0, order.size, block):
             count, most = 0, min(block, order.size - first)
@@ -242,6 +255,11 @@ def _backward(name: str, again: Any, go_back: Any) -> Any:
                 _add_gradient(gradient, offset, units, at, work, width)
                 go_back(work, turned, of_recurrent, count, width)
                 _return_input(x, at, work, seen, turned_inputs, of_inputs, of_bias, of_x)
+                added += count
+                if added >= SUMMED:
+                    _move(sums, totals)
+                    added = 0
+        _move(sums, totals)
         restore_denormals(before)
 
     return _named(name, backward)

@@ -77,7 +77,7 @@ class Writer:
             raise ModelError(
                 f"{where} is a function, and model files hold no code; {remedy}, or use a symmetry by name."
             )
-        raise ModelError(f"{where} is a {type(entry).__name__}, which no model file can hold; {remedy}.")
+        raise ModelError(f"{where} is of type {type(entry).__name__}, which no model file can hold; {remedy}.")
 
 
 class Reader:
@@ -140,7 +140,7 @@ def arguments_of(layer: Layer) -> dict[str, Any]:
     for key, parameter in bound.signature.parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             found.update(found.pop(key, {}))
-    return found
+    return {name: layer.restated().get(name, entry) for name, entry in found.items()}
 
 
 def signal_to_dict(signal: Signal) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
 from tiedseq.options import as_float
 from tiedseq.specification import Parameter
 
@@ -121,7 +121,7 @@ class Emissions:
         if self.outputs is None:
             if n != len(states):
                 raise ModelError(
-                    f"The network has {n} output{'' if n == 1 else 's'} a position, and the model {len(states)} states "
+                    f"The network has {counted(n, 'output')} a position, and the model {counted(len(states), 'state')} "
                     f"({', '.join(map(repr, states))}); give the last layer as many, or say by outputs= which state "
                     "has which."
                 )
@@ -173,10 +173,10 @@ class NetworkPotentials:
         try:
             array = np.asarray(X)
         except (RuntimeError, TypeError, ValueError) as error:
-            raise SequenceError(f"it is ragged, or no array of numbers (length, {self.n_channels})") from error
+            raise SequenceError(f"X is ragged, or no array of numbers (length, {self.n_channels})") from error
         if array.ndim > 2:
             raise SequenceError(
-                f"it has the shape {array.shape}; a sequence is (length, {self.n_channels}), and many are a list"
+                f"X has the shape {array.shape}; a sequence is (length, {self.n_channels}), and many are a list"
             )
         return sequences_of(array, self.network.input, self.network.dtype)[0][0]
 
@@ -264,8 +264,9 @@ def _check_taken(part: Part, wanted: int | None, first: int) -> None:
     wrong = np.flatnonzero(part.batch.lengths != wanted)
     if wanted is not None and len(wrong):
         raise SequenceError(
-            f"Sequence {first + part.numbers[wrong[0]]} has {part.batch.lengths[wrong[0]]} positions, and the network "
-            f"takes length={wanted}: cut or pad the sequences, or make the network without length="
+            f"Sequence {first + part.numbers[wrong[0]]} has "
+            f"{counted(part.batch.lengths[wrong[0]], 'position')}, and the network takes length={wanted}: "
+            "cut or pad the sequences, or make the network without length="
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.chains.observations import is_one_of_letters, observations_of
-from tiedseq.errors import ArgumentError, SequenceError
+from tiedseq.errors import ArgumentError, SequenceError, counted
 from tiedseq.options import as_float
 
 from .signal import Batch, Signal, padding
@@ -41,19 +41,13 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
         array = _numbers(entry, signal, dtype) if signal.letters is None else signal.letters.encode(entry)
         if signal.length is not None and len(array) != signal.length:
             raise SequenceError(
-                f"it has {len(array)} positions, and the network takes length={signal.length}: cut or pad the "
-                "sequences, or make the network without length="
+                f"X has {counted(len(array), 'position')}, and the network takes length={signal.length}: cut or pad "
+                "the sequences, or make the network without length="
             )
         return array
 
     found = observations_of(X, None, cast, _is_one_of_channels if signal.letters is None else is_one_of_letters)
     return np.split(found.values, found.ends[1:-1]), found.form == "one"
-
-
-def batch_of(X: Any, signal: Signal, dtype: Any) -> tuple[Batch, bool]:
-    """Return all sequences as one batch, padded at the end, and whether X is a single one."""
-    sequences, one = sequences_of(X, signal, dtype)
-    return gathered(sequences, signal), one
 
 
 def gathered(sequences: Sequence[Array], signal: Signal) -> Batch:
@@ -88,7 +82,7 @@ def _rows_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]:
     try:
         table = as_real(X, dtype)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"X must be a table of numbers with {signal.channels} columns.") from error
+        raise ArgumentError(f"X must be a table of numbers with {counted(signal.channels, 'column')}.") from error
     one = table.ndim == 1
     rows = table[None] if one else table
     if rows.ndim != 2 or rows.shape[1] != signal.channels:
@@ -112,16 +106,15 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
     try:
         array = as_real(entry, dtype)
     except (TypeError, ValueError) as error:
-        raise SequenceError(
-            f"it is a {type(entry).__name__}; the network takes numbers of the shape (length, {signal.channels})"
-        ) from error
+        kind = f"dtype {entry.dtype}" if isinstance(entry, np.ndarray) else f"type {type(entry).__name__}"
+        raise SequenceError(f"X is of {kind}; the network takes real numbers, (length, {signal.channels})") from error
     if array.ndim == 1 and signal.channels == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] != signal.channels:
-        raise SequenceError(f"it has the shape {array.shape}; the network takes (length, {signal.channels})")
+        raise SequenceError(f"X has the shape {array.shape}; the network takes (length, {signal.channels})")
     if not np.isfinite(array).all():
         raise SequenceError(
-            f"it holds numbers that are not finite in {np.dtype(dtype).name}; replace or scale them, or leave the "
+            f"X holds numbers that are not finite in {np.dtype(dtype).name}; replace or scale them, or leave the "
             "sequence out"
         )
     return array

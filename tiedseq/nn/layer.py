@@ -112,6 +112,10 @@ class Layer(ABC):
         """Return what the layer adds to the objective, and its gradients; None for nothing."""
         return None
 
+    def restated(self) -> dict[str, Any]:
+        """Return arguments that a model file says in words of its own, by name, such as labels of any type."""
+        return {}
+
     @property
     def n_parameters(self) -> int:
         """Free parameters: entries that are tied count once."""

@@ -31,8 +31,9 @@ _BATCH = 256  # sequences at a time, so that memory does not grow with their num
 def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     """Return what each filter of a network's first layer looks for, as motifs of Biopython.
 
-    Of every sequence the place that excites a filter most counts, if it does so by more than `share` of what the best
-    place of all sequences does (Kelley, Snoek and Rinn, Genome Res. 26:990, 2016). Letters of these places are summed.
+    Of every sequence the place that excites a filter most counts, if it does so by more than zero, and by at least
+    `share` of what the best place of all sequences does (Kelley, Snoek and Rinn, Genome Res. 26:990, 2016). Letters of
+    these places are summed.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
     sequences : list of sequences, or one
         Those that the network was trained on, or others.
     share : float, default 0.5
-        Of the largest excitation, above which a place counts.
+        Of the largest excitation, from which on a place counts; with 1 only the best does.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def motifs(net: Sequential, sequences: Any, share: float = 0.5) -> list[Motif]:
         of_filter = excitements[:, [number, image]]  # its mirror image sees it on the other strand
         best, strand = of_filter.max(axis=1), of_filter.argmax(axis=1)
         counts = np.zeros((layer.window.width, layer.letters.n_letters))
-        for k in np.flatnonzero((best > 0) & (best > share * best.max())):
+        for k in np.flatnonzero((best > 0) & (best >= share * best.max())):
             place = places[k, image if strand[k] else number] * layer.window.stride + offsets
             letters = _letters_at(values[k], place, table)
             counts += letters[::-1, layer.letters.complement_index] if strand[k] else letters

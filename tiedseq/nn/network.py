@@ -156,23 +156,26 @@ class Sequential:
 
     # ---- functions --------------------------------------------------------------------------------------------
 
+    @on_one_thread  # products are small: shared among threads they take a thousand times as long where cores are busy
     def forward(
         self, batch: Batch, values: Array | None = None, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         """Return the outgoing batch, and what `backward` needs; `random` is for layers that draw in training."""
         return self.stack.forward(self.expanded(values), batch, random)
 
+    @on_one_thread
     def backward(self, memory: Any, gradient: Array, values: Array | None = None) -> tuple[Array | None, Array]:
         """Return d loss / d input (None for letters) and d loss / d free value, float64, from d loss / d output."""
         back, gradients = self.stack.backward(self.expanded(values), memory, np.asarray(gradient, self.dtype))
         return back, self.pooled(gradients)
 
+    @on_one_thread
     def penalty(self, values: Array | None = None) -> tuple[float, Array]:
         """Return what layers add to the objective, such as soft ties, and its gradient in the free values."""
         found = self.stack.penalty(self.expanded(values))
         return (0.0, np.zeros(self.n_parameters)) if found is None else (found[0], self.pooled(found[1]))
 
-    @on_one_thread  # products are small: shared among threads they take a thousand times as long where cores are busy
+    @on_one_thread
     def __call__(self, X: Any) -> Any:
         """Return what the network makes of sequences: an array; a list of arrays where sequences differ in length.
 

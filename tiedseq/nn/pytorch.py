@@ -92,12 +92,11 @@ def from_state_dict(net: Sequential, state: Mapping[str, Any]) -> None:
     names = list(to_state_dict(net))
     if not isinstance(state, Mapping):
         raise ArgumentError(f"state= is of type {type(state).__name__}; give what a module's state_dict() returns.")
-    if set(state) != set(names):
-        raise ArgumentError(f"the state has {', '.join(map(str, state))}; the network has {', '.join(names)}.")
+    _check_names(list(state), names)
     free: dict[Weight, Array] = {}
     for number, layer, layout in _layouts(net):
         wanted = layout.there(_arrays(net, layer))
-        given = {name: _array(f"{number}.{name}", state[f"{number}.{name}"], wanted[name].shape) for name in wanted}
+        given = {name: _array(f"{number}.{name}", state[f"{number}.{name}"], like) for name, like in wanted.items()}
         for weight, full in zip(layer.weights, layout.back(given), strict=True):
             free[weight] = _tied(f"{number}.{weight.name}", weight, full)
     net.values = np.concatenate([np.zeros(0), *(free[weight] for weight in net.weights)])
@@ -107,15 +106,31 @@ def _arrays(net: Sequential, layer: Layer) -> list[Array]:
     return net.stack.of_part(layer, net.expanded())
 
 
-def _array(name: str, entry: Any, shape: tuple[int, ...]) -> Array:
+def _check_names(given: list[Any], wanted: list[str]) -> None:
+    """ArgumentError unless they are the same, in any order."""
+    lacking = ", ".join(repr(name) for name in wanted if name not in given)
+    unknown = ", ".join(repr(name) for name in given if name not in wanted)
+    found = [f"lacks {lacking}"] if lacking else []
+    found += [f"has {unknown}, which the network lacks"] if unknown else []
+    if found:
+        raise ArgumentError(
+            f"state= {' and '.join(found)}; give the weights of a module with the same layers, and nothing else."
+        )
+
+
+def _array(name: str, entry: Any, like: Array) -> Array:
+    """Numbers, float64, of the shape of another array and finite in its dtype."""
     try:
         full = as_real(entry, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"state[{name!r}] is no array of numbers: {error}") from error
-    if full.shape != shape:
-        raise ArgumentError(f"state[{name!r}] has the shape {full.shape}; the network needs {shape}.")
-    if not np.isfinite(full).all():
-        raise ArgumentError(f"state[{name!r}] holds numbers that are not finite.")
+    if full.shape != like.shape:
+        raise ArgumentError(f"state[{name!r}] has the shape {full.shape}; the network needs {like.shape}.")
+    with np.errstate(over="ignore"):
+        is_finite = np.isfinite(full.astype(like.dtype)).all()
+    if not is_finite:
+        wider = ', or make the network with dtype="float64"' if like.dtype == np.float32 else ""
+        raise ArgumentError(f"state[{name!r}] holds numbers that are not finite in {like.dtype}; replace them{wider}.")
     return full
 
 

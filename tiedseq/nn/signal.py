@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.options import checked_count
 
 Array = NDArray[Any]
@@ -144,10 +144,7 @@ class Signal:
     def need_length(self, layer: str) -> int:
         """Return the length that all sequences have; ModelError where they may differ."""
         if self.length is None:
-            raise ModelError(
-                f"{layer} has weights for every position, so all sequences must be as long: give length= to the "
-                "network."
-            )
+            raise ModelError(f"{layer} needs sequences of one length: give length= to the network.")
         return self.length
 
 
@@ -162,7 +159,8 @@ def _check(signal: Signal) -> None:
         raise ArgumentError(f"action={signal.action!r} of nn.Signal must be made by nn.Action.of(...), or None.")
     if signal.letters is not None and signal.letters.n_letters != signal.channels:
         raise ArgumentError(
-            f"nn.Signal has {signal.channels} channels and {signal.letters.n_letters} letters; give one a letter."
+            f"nn.Signal has {counted(signal.channels, 'channel')} and "
+            f"{counted(signal.letters.n_letters, 'letter')}; give one a letter."
         )
     if signal.action is None:
         return
@@ -172,8 +170,8 @@ def _check(signal: Signal) -> None:
     if not np.array_equal(twice, numbers) or signs.shape != order.shape or (signs * signs[order] != 1).any():
         raise ArgumentError(
             f"The action of nn.Signal has the permutation {signal.action.permutation} and the signs "
-            f"{signal.action.signs}; for {signal.channels} channels it must rearrange 0 to {signal.channels - 1}, "
-            "be its own inverse, and have signs of 1 or -1, the same for channels that swap."
+            f"{signal.action.signs}; for {counted(signal.channels, 'channel')} it must rearrange 0 to "
+            f"{signal.channels - 1}, be its own inverse, and have signs of 1 or -1, the same for channels that swap."
         )
 
 

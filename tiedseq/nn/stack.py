@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ResourceError, TiedseqError
+from tiedseq.errors import ArgumentError, ResourceError, TiedseqError, counted
 
 from .layer import Layer
 from .signal import Batch, Signal
@@ -100,9 +100,9 @@ class Stack(Composite):
                 each.release()
             if isinstance(error, MemoryError):
                 number = len(placed) + 1
-                why = str(error) or "it is full"
                 raise ResourceError(
-                    f"The weights of layer {number}, {layer!r}, do not fit in memory ({why}): make the layer smaller."
+                    f"The weights of layer {number}, {layer!r}, do not fit in memory ({_why(error)}): make the layer "
+                    "smaller."
                 ) from error
             raise
         self._gather()
@@ -113,20 +113,47 @@ class Stack(Composite):
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
         memories = []
-        for layer in self.steps:
-            batch, memory = layer.forward(self.of_part(layer, weights), batch, random)
-            memories.append(memory)
+        layer: Layer = self
+        try:
+            for layer in self.steps:
+                batch, memory = layer.forward(self.of_part(layer, weights), batch, random)
+                memories.append(memory)
+        except MemoryError as error:
+            raise _too_large(f"What {layer!r} makes of {_size(batch.values)}", error) from error
         return batch, memories
 
     def backward(self, weights: Sequence[Array], memory: Any, gradient: Array) -> tuple[Array | None, list[Array]]:
         totals: list[Array | None] = [None] * len(weights)
         back: Array | None = gradient
-        for layer, kept in zip(reversed(self.steps), reversed(memory), strict=True):
-            if back is None:
-                break
-            back, gradients = layer.backward(self.of_part(layer, weights), kept, back)
-            self.add(layer, gradients, totals)
+        layer: Layer = self
+        try:
+            for layer, kept in zip(reversed(self.steps), reversed(memory), strict=True):
+                if back is None:
+                    break
+                back, gradients = layer.backward(self.of_part(layer, weights), kept, back)
+                self.add(layer, gradients, totals)
+        except MemoryError as error:
+            raise _too_large(f"The gradient of {layer!r} for {counted(len(gradient), 'sequence')}", error) from error
         return back, self.summed(totals, weights)
 
     def _described(self) -> str:
         return ", ".join(map(repr, self.parts))
+
+
+def _too_large(what: str, error: MemoryError) -> ResourceError:
+    """What to raise where there is no memory for a batch or a gradient."""
+    return ResourceError(
+        f"{what} does not fit in memory ({_why(error)}): use less padding, shorter sequences or a smaller layer."
+    )
+
+
+def _size(values: Array) -> str:
+    """The size of a batch, in words."""
+    has_positions = values.ndim > 2 or values.dtype.kind == "u"
+    return (
+        f"{counted(len(values), 'sequence')} of {counted(values.shape[1], 'position' if has_positions else 'number')}"
+    )
+
+
+def _why(error: MemoryError) -> str:
+    return str(error) or "it is full"

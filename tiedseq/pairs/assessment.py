@@ -111,20 +111,24 @@ class PairAssessment(PairProbabilities):
         *,
         mode: str = "global",
         strand: str = "forward",
-    ) -> list[tuple[str, str]]:
+    ) -> list[tuple[Any, Any]]:
         """Draw pairs like these: each with as many columns as are expected of its original, both lengths free.
 
         Around the columns there are as many background letters of either sequence as are expected outside of the
         original's alignment, in one of the places that the mode admits; the strand, if it may be either, is drawn. A
         model with an "end" says itself how long its alignments are: to cut them would make ends of what are none.
+        Where letters have qualities, those drawn have some of the original's, and the errors that these promise; they
+        are returned as codes, others as text.
         """
         machine, generator, drawn = self._machine(mode, strand), generator_of(random_state), []
-        has_end = self._parameters.specification.has_end
+        has_end, has_qualities = self._parameters.specification.has_end, self.alphabet.has_qualities
+        decode = self.alphabet.decode
         for x, y in encoded_pairs(pairs, self.alphabet):
             columns, outside = machine.expected_size(x, y)
             target, query, _ = sample_pair(machine.tables, has_end, None if has_end else columns, generator)
             target, query = add_flanks(machine.tables, (target, query), outside, mode, generator)
             if machine.complement is not None and generator.integers(2):
                 query = machine.complement[query][::-1]
-            drawn.append((self.alphabet.decode(target), self.alphabet.decode(query)))
+            target, query = (self.alphabet.misread(*each, generator) for each in ((target, x), (query, y)))
+            drawn.append((target, query) if has_qualities else (decode(target), decode(query)))
         return drawn

@@ -29,7 +29,7 @@ class PairData(NamedTuple):
 
     def n_letters(self, alphabet: Alphabet) -> int:
         """How many letters of both sequences are observed; N and its like are missing."""
-        is_missing = (alphabet.observation > 0.0).sum(axis=1) == max(2, alphabet.n_letters)
+        is_missing = alphabet.is_missing
         return int(sum((~is_missing[codes]).sum() for pair in self.pairs for codes in pair))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tiedseq.alphabet import Codes
 from tiedseq.chains.cuts import Spans
 from tiedseq.chains.recursion import ChainRecursion
-from tiedseq.chains.tables import ChainTables, Likelihoods
+from tiedseq.chains.tables import ChainTables, Likelihoods, uses
 from tiedseq.columns import span_of
 from tiedseq.errors import SequenceError
 from tiedseq.training import Statistics
@@ -159,11 +159,6 @@ def counts_of(tables: PairTables, derivatives: Derivatives) -> Floats:
         (derivatives.background, tables.background),
     ]
     return np.concatenate([uses(derivative, table).ravel() for derivative, table in parts])
-
-
-def uses(derivative: Floats, table: Floats) -> Floats:
-    """How often the entries of a table are used; what is impossible never is, whatever its derivative."""
-    return np.multiply(derivative, table, out=np.zeros_like(table), where=table > 0.0)
 
 
 def sum_of(parts: list[Derivatives]) -> Derivatives:

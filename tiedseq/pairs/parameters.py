@@ -362,7 +362,7 @@ class PairParameters:
                     f"background must be a label or {letters} probabilities that sum to one, not an array of shape "
                     f"{given.shape} with sum {given.sum():.6g}"
                 )
-            return positive_background(given)
+            return positive_background(given.copy())
         tables = self.specification.tables()["emissions"]
         firsts = [next((s for s, kind in self.kinds.items() if kind == wanted), None) for wanted in ("x", "y")]
         gaps = [tables[state] for state in firsts if state is not None]

@@ -192,10 +192,6 @@ class Recursion:
         outside = np.where(seen - emitted > _ROUNDING * seen, seen - emitted, 0.0)
         return np.asarray(self.tables.letter_odds @ outside)
 
-    def gradient(self, x: Codes, y: Codes, mode: str) -> Derivatives:
-        """Return d ln P / d parameter for every number in the tables. Raises as `posterior` does."""
-        return self.derivatives([(x, y)], mode)[1]
-
     def viterbi(self, x: Codes, y: Codes, mode: str) -> tuple[float, NDArray[np.int64]]:
         """Return ln P of the likeliest path, and its cells (i, j, state): i and j letters are emitted when it leaves
         them.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Codes
 from tiedseq.errors import ArgumentError
+from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generator_of
 
 from .modes import draw_corner
@@ -57,10 +58,7 @@ def _sample_states(
     """The states of all columns. Where the model has an end, fewer than `columns` may come."""
     if columns is None and not has_end:
         raise ArgumentError('columns must be given: the model has no "end", so nothing says how long its pairs are')
-    is_number = isinstance(columns, int | np.integer) and not isinstance(columns, bool)
-    if columns is not None and not (is_number and columns >= 0):
-        raise ArgumentError(f"columns must be a whole number, 0 or more, not {columns!r}")
-    limit = _LONGEST if columns is None else int(columns)
+    limit = _LONGEST if columns is None else checked_count("columns", columns, least=0)
     end = len(tables.start)
     rows = np.column_stack([np.vstack([tables.transitions, tables.start]), np.append(tables.end, tables.start_end)])
     cumulated = [_cumulated(row if has_end else row[:end]) for row in rows]

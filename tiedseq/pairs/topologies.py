@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def affine_arguments(
     """Return the arguments of :class:`tiedseq.pairhmm.PairHMM` that `PairHMM.affine` describes."""
     if values is not None and not isinstance(values, Mapping):
         raise ArgumentError(f"values must map labels to starting values, not be a {type(values).__name__}")
-    if gaps not in (1, 2):
+    if not isinstance(gaps, int | np.integer) or gaps not in (1, 2):
         raise ArgumentError(f"gaps must be 1 or 2, not {gaps!r}; write other topologies with PairHMM(...)")
     if not (np.ndim(identity) == 0 and 0.0 < numbers("identity", identity) < 1.0):
         raise ArgumentError(f"identity must lie between 0 and 1, not {identity!r}")
@@ -85,9 +85,9 @@ def _check_room(extending: float, switching: float) -> None:
 
 def _shared_aspects(symmetric: bool | str | Sequence[str]) -> tuple[str, ...]:
     """What of insertion and deletion is one thing."""
-    if isinstance(symmetric, bool):
+    if isinstance(symmetric, bool | np.bool_):
         return ASPECTS if symmetric else ()
-    shared = (symmetric,) if isinstance(symmetric, str) else tuple(symmetric)
+    shared = (symmetric,) if isinstance(symmetric, str) or not isinstance(symmetric, Iterable) else tuple(symmetric)
     if unknown := [aspect for aspect in shared if aspect not in ASPECTS]:
         raise ArgumentError(f"symmetric= has {unknown[0]!r}; it is True, False, or some of {', '.join(ASPECTS)}.")
     return shared

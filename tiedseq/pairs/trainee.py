@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Codes
-from tiedseq.errors import ModelError
 from tiedseq.training import Options, Statistics
 
 from .batches import PairBatch
@@ -33,8 +32,6 @@ class PairTrainee:
         if not options.warm_start:
             parameters.reset()
         parameters.soft.check(parameters.specification.free)
-        if (parameters.background <= 0.0).any():
-            raise ModelError("The background has a letter of probability 0.")
         self._counts: Vector | None = None
 
     @property
@@ -70,8 +67,8 @@ class PairTrainee:
 
     def digest(self, batches: Sequence[PairBatch], options: Options) -> str:
         """Identify the data, the model's structure and the options that change the result."""
-        told = [self.parameters.to_dict(), self.mode, self.complement is None, options.max_iter, options.tol]
-        told += [options.n_init, options.acceleration]
+        told = [self.parameters.to_dict(), self.mode, self.complement is None, float(options.tol)]
+        told += [int(options.max_iter), int(options.n_init), bool(options.acceleration)]
         if isinstance(options.random_state, int | np.integer):
             told.append(int(options.random_state))
         text = json.dumps([*told, self.priors], default=lambda array: np.asarray(array).tolist())

@@ -115,6 +115,11 @@ def read_letters(
         raise ModelError(
             f"order={order} is more than a model with symmetry= can have, which is {LARGEST_SYMMETRIC_ORDER}."
         )
+    if order and alphabet.has_qualities:
+        raise ModelError(
+            f"With symmetry= and order={order} the letters before one must be known, and with qualities none is for "
+            "certain: give the alphabet without_qualities(), or order=0."
+        )
     check_keys("emissions=", emissions, steps.states, "a state", complete=False)
     uses, entries = _uses(steps, emissions)
     _check_images(steps, uses)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.nn.training.losses import probabilities
 from tiedseq.nn.training.options import Options
 
@@ -91,9 +91,8 @@ class Labeller(ClassEstimator):
         right, total = 0.0, 0.0
         for number, (outputs, given, weight) in enumerate(zip(scores, labels, weights, strict=True)):
             if len(outputs) != len(given):
-                raise ArgumentError(
-                    f"y[{number}] has {len(given)} labels, and the network leaves {len(outputs)} positions."
-                )
+                left = counted(len(outputs), "position")
+                raise ArgumentError(f"y[{number}] has {counted(len(given), 'label')}, and the network leaves {left}.")
             known = ~read.unknown_among(given)
             found = self.classes_[probabilities(outputs).argmax(axis=-1)].tolist()
             same = np.array([a == b for a, b in zip(found, given.tolist(), strict=True)], bool)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.nn.network import Sequential
 from tiedseq.nn.training.options import Options
 from tiedseq.random_state import RandomState
@@ -110,12 +110,14 @@ class Regressor(NetworkEstimator):
             for number, (outputs, given) in enumerate(zip(scores, targets, strict=True)):
                 if len(outputs) != len(given):
                     raise ArgumentError(
-                        f"y[{number}] has {len(given)} positions, and the network leaves {len(outputs)}."
+                        f"y[{number}] has {counted(len(given), 'position')}, and the network leaves {len(outputs)}."
                     )
             of_sequence = np.repeat(of_sequence, [len(each) for each in targets])
             scores, targets = np.concatenate(scores), np.concatenate(targets)
         if targets.shape != scores.shape:
-            raise ArgumentError(f"y has {targets.shape[1]} numbers each, and the network gives {scores.shape[1]}.")
+            raise ArgumentError(
+                f"y has {counted(targets.shape[1], 'number')} each, and the network gives {scores.shape[1]}."
+            )
         counting = targets[of_sequence > 0.0]
         if (counting == counting[:1]).all(axis=0).any():  # squares say so only up to rounding
             raise ArgumentError("y is constant, so that there is nothing to explain; R^2 needs numbers that differ.")
@@ -151,9 +153,10 @@ class Regressor(NetworkEstimator):
         widths = {each.shape[1] for each in targets} if isinstance(targets, list) else {targets.shape[1]}
         channels = self.net.output.channels
         if widths != {channels}:
+            found = " or ".join(counted(width, "number") for width in sorted(widths))
             raise ModelError(
-                f"The network's last layer has {channels} outputs, and y has {', '.join(map(str, sorted(widths)))} "
-                f"numbers each: end the network with nn.Dense({max(widths)})."
+                f"The network's last layer has {counted(channels, 'output')}, and y has {found} each: "
+                f"end the network with nn.Dense({max(widths)})."
             )
         return targets, weights, Meaning(is_flat=is_flat)
 

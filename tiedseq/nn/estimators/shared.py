@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq import storage
-from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
 from tiedseq.estimator import Arguments
 from tiedseq.nn.network import Sequential, check_network
 from tiedseq.nn.prediction import outputs
@@ -59,8 +59,8 @@ class Meaning:
         if channels != count and (count, channels) != (2, 1):
             fitting = "nn.Dense(1) or nn.Dense(2)" if count == 2 else f"nn.Dense({count})"
             raise ModelError(
-                f"The network's last layer has {channels} outputs, and y has {count} classes ({shown(self.classes)}): "
-                f"end the network with {fitting}."
+                f"The network's last layer has {counted(channels, 'output')}, and y has {count} classes "
+                f"({shown(self.classes)}): end the network with {fitting}."
             )
         return logistic if channels == 1 else cross_entropy
 
@@ -103,7 +103,7 @@ class NetworkEstimator(Arguments, ABC):
         self._meaning = meaning
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, given: Mapping[str, Any]) -> None:
-        options = self.options.changed(given)
+        options = self.options.changed(given, self._arguments)
         self._check_network()
         if not self.net.n_parameters:
             raise ModelError("The network has no weights, so that there is nothing to learn: add an nn.Dense layer.")
@@ -241,7 +241,8 @@ def _split(samples: Samples, options: Options, seed: int) -> tuple[Samples, Samp
     held = max(1, round(float(options.validation) * len(samples)))
     if held >= len(samples):
         raise ArgumentError(
-            f"validation={options.validation!r} of {len(samples)} sequences leaves none to learn from; make it smaller."
+            f"validation={options.validation!r} of {counted(len(samples), 'sequence')} leaves none to learn from; "
+            "make it smaller."
         )
     order = np.random.default_rng([_SPLIT, seed]).permutation(len(samples))
     return samples.chosen(np.sort(order[held:])), samples.chosen(np.sort(order[:held]))

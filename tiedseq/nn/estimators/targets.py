@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, counted
 from tiedseq.nn.inputs import as_real
 from tiedseq.options import as_float
 
@@ -22,9 +23,11 @@ def labels_of(y: Any, name: str = "y") -> Array:
     labels = _plain(y, name)
     if labels.ndim != 1:
         raise ArgumentError(f"{name} has the shape {labels.shape}; give one label a sequence, (N,).")
-    unknown = np.flatnonzero(_unknown(labels, name, minus_one=False))
+    remedy = "leave out sequences without a label"
+    _check_labels(labels, name, remedy)
+    unknown = np.flatnonzero(_unknown(labels, minus_one=False))
     if len(unknown):
-        raise ArgumentError(f"{name}[{unknown[0]}] is None: leave out sequences without a label.")
+        raise ArgumentError(f"{name}[{unknown[0]}] is None: {remedy}.")
     return labels
 
 
@@ -37,6 +40,7 @@ def position_labels_of(y: Any, one: bool, name: str = "y") -> list[Array]:
         labels = _plain(list(entry) if isinstance(entry, str) else entry, which)
         if labels.ndim != 1:
             raise ArgumentError(f"{which} has the shape {labels.shape}; give a label a position, (L,).")
+        _check_labels(labels, which, "write None or -1 where a label is not known")
         found.append(labels)
     return found
 
@@ -53,7 +57,7 @@ def codes_of(labels: Sequence[Array], classes: Array | None, unknown: bool, name
         Whether None and -1 are labels that are not known.
     """
     together = _joined(labels, name)
-    known = ~_unknown(together, name, minus_one=True) if unknown else np.ones(len(together), bool)
+    known = ~_unknown(together, minus_one=True) if unknown else np.ones(len(together), bool)
     given = together[known]
     try:
         there, places = np.unique(given, return_inverse=True)
@@ -75,9 +79,9 @@ def codes_of(labels: Sequence[Array], classes: Array | None, unknown: bool, name
     return there, codes
 
 
-def unknown_among(labels: Array, name: str = "y") -> Array:
+def unknown_among(labels: Array) -> Array:
     """Return which labels are None or -1, bool (L,)."""
-    return _unknown(labels, name, minus_one=True)
+    return _unknown(labels, minus_one=True)
 
 
 def check_classes(classes: Array, name: str = "y") -> None:
@@ -159,7 +163,8 @@ def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
     for label, weight in given.items():
         if label not in names:
             raise ArgumentError(f"class_weight= names {label!r}; the classes are {shown(classes)}.")
-        if not isinstance(weight, int | float | np.number) or not 0.0 <= as_float(weight) < np.inf:
+        is_number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
+        if not (is_number and 0.0 <= as_float(weight) < np.inf):
             raise ArgumentError(f"class_weight[{label!r}] is {weight!r}; it must be a finite number of 0 or more.")
     found = np.array([float(given.get(label, 1.0)) for label in names])
     if not found.any():
@@ -171,7 +176,9 @@ def check_length(given: Any, count: int, name: str) -> None:
     """ArgumentError unless there is one for each sequence."""
     n = len(given) if isinstance(given, list) or np.ndim(given) else 0
     if n != count:
-        raise ArgumentError(f"{name} has {n} entries, and X has {count} sequences; give one for each.")
+        raise ArgumentError(
+            f"{name} has {counted(n, 'entry', 'entries')}, and X has {counted(count, 'sequence')}; give one for each."
+        )
 
 
 def shown(classes: Array) -> str:
@@ -239,21 +246,21 @@ def _joined(labels: Sequence[Array], name: str) -> Array:
     return np.concatenate(labels)
 
 
-def _unknown(labels: Array, name: str, minus_one: bool) -> Array:
-    """Which are not known. Raises ArgumentError for numbers that are no labels."""
-    if labels.dtype.kind == "f":
-        wrong = labels[~(np.isfinite(labels) & (labels == np.floor(labels)))]
-        if len(wrong):
-            raise ArgumentError(
-                f"{name} holds {wrong[0]}; labels are text or whole numbers. To learn numbers use nn.Regressor."
-            )
+def _check_labels(labels: Array, name: str, remedy: str) -> None:
+    """ArgumentError for numbers that are no labels; the remedy is for those that are not finite."""
+    for place, label in enumerate(labels.tolist() if labels.dtype.kind in "fO" else []):
+        if isinstance(label, float) and not label.is_integer():
+            kinds = "labels are text or whole numbers. To learn numbers use nn.Regressor"
+            why = f"; {kinds}" if math.isfinite(label) else f": {remedy}"
+            raise ArgumentError(f"{name}[{place}] is {label}{why}.")
+
+
+def _unknown(labels: Array, minus_one: bool) -> Array:
+    """Which are not known."""
     if labels.dtype.kind in "if":
         return (labels == UNKNOWN) & minus_one
     if labels.dtype.kind != "O":
         return np.zeros(len(labels), bool)
-    for label in labels:
-        if isinstance(label, float) and not label.is_integer():
-            raise ArgumentError(f"{name} holds {label}; labels are text or whole numbers, and None where unknown.")
     return np.array([label is None or (minus_one and _is_minus_one(label)) for label in labels], bool)
 
 

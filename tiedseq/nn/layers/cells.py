@@ -70,7 +70,7 @@ class Cell:
         kept: tuple[Array, Array],
         gradient: Array,
     ) -> tuple[Array | None, list[list[Array]]]:
-        """Return d loss / d input (None for letters), and for each direction those in its weights.
+        """Return d loss / d input (None for letters), and for each direction those in its weights, float64.
 
         `kept` is what `run` returned, and `gradient` (N, L, directions * units) is that in the states.
         """
@@ -86,19 +86,16 @@ class Cell:
         for number, arrays in enumerate(directions):
             packed = _packed(arrays, letters)
             work, seen = self._memory(len(batch), weight)
-            back = _Packed(*(aligned_zeros_of(array.shape, weight.dtype) for array in packed))
+            sums = aligned_zeros_of((sum(array.size for array in packed),), weight.dtype)
+            totals = np.zeros(sums.size)
             turned = _lined(packed.inputs[:, :channels, :units].swapaxes(1, 2)) if letters is None else packed.inputs
             weights = (packed.inputs, packed.recurrent, packed.bias, turned, _lined(arrays[1].transpose(1, 2, 0)))
             kernel(
                 *(_values(batch, letters, weight.dtype), order, lengths, (number, number * units), weights, kept),
-                *(
-                    np.ascontiguousarray(gradient, weight.dtype),
-                    (of_values, back.inputs, back.recurrent, back.bias),
-                    work,
-                    seen,
-                ),
+                *(np.ascontiguousarray(gradient, weight.dtype), (of_values, *packed.like(sums))),
+                *((sums, totals), work, seen),
             )
-            found.append(_unpacked(back, letters, units))
+            found.append(_unpacked(packed.like(totals), letters, units))
         return (of_values if letters is None else None), found
 
     def _memory(self, sequences: int, weight: Array) -> tuple[Array, Array]:
@@ -124,6 +121,11 @@ class _Packed(NamedTuple):
     inputs: Array
     recurrent: Array
     bias: Array
+
+    def like(self, flat: Array) -> _Packed:
+        """Views of flat memory in these shapes; each begins at a cache line if the memory does."""
+        ends = np.cumsum([array.size for array in self])
+        return _Packed(*(part.reshape(a.shape) for part, a in zip(np.split(flat, ends[:-1]), self, strict=True)))
 
 
 def _values(batch: Batch, letters: Alphabet | None, dtype: Any) -> Array:

@@ -27,6 +27,10 @@ class Conv1D(Layer):
     Over letters it is a lookup in a table instead of a product with a one-hot matrix. An ambiguity code such as N
     counts as its letters in equal parts.
 
+    Letters (L,) or numbers (L, channels) come in, and (outputs, filters) in the network's dtype goes out, where outputs
+    is (L + zeros at both ends - dilation * (width - 1) - 1) // stride + 1. Output t is the bias plus the sum over k of
+    what stands at t * stride + k * dilation - zeros at the beginning, times weight[k].
+
     Parameters
     ----------
     filters : int
@@ -36,7 +40,8 @@ class Conv1D(Layer):
     stride, dilation : int, default 1
         Positions between outputs, and between the taps of a filter.
     padding : "valid", "same" or int, default "valid"
-        Zeros at the ends: none; as many as keep the length; or so many at each end.
+        Zeros at the ends: none; as many as keep the length, which needs stride 1; or so many at each end. An odd
+        number of zeros for "same", of an even width with an odd dilation, has the one more at the end, as in PyTorch.
     bias : bool, default True
         Whether a number a filter is added.
     symmetry : str, function or list of functions, default None
@@ -47,15 +52,21 @@ class Conv1D(Layer):
         it has one. After a layer that has lost it, palindromic and antisymmetric filters are tied alike, and later
         layers are free.
 
+    "weight" is (width, channels, filters), channels being the letters of the alphabet where letters come in; "bias" is
+    (filters,). Weights start uniform within sqrt(6 / n) of zero, n being the numbers that an output sums: width over
+    letters, width * channels over numbers (He et al., ICCV 2015); biases start at zero.
+
     Raises
     ------
     ArgumentError
-        An argument outside of its range.
+        An argument outside of its range, or padding="same" with a stride.
     ModelError
-        In a network: letters without a complement, an odd number of filters, or padding that differs at both ends, with
-        "reverse-complement".
+        In a network: "reverse-complement" for letters without a complement, or for numbers of which the network does
+        not know how they turn; an odd number of filters where the reverse complement is kept; another symmetry than the
+        layer before keeps; or, where a symmetry is kept, padding that differs at both ends.
     SequenceError
-        A sequence shorter than the filter, or with a symmetry one that the stride does not fit.
+        A sequence with its padding shorter than the reach of a filter, dilation * (width - 1) + 1, or, where a symmetry
+        is kept, one that the stride does not fit.
 
     Examples
     --------

@@ -16,8 +16,6 @@ from tiedseq.nn.weights import bias, of_bias, of_fan_in, untied
 from tiedseq.options import checked_count, checked_flag
 from tiedseq.ties import Ties, check_size
 
-from .symmetry import mirrored_channels
-
 Array = NDArray[Any]
 
 
@@ -59,7 +57,7 @@ class Dense(Layer):
         shape, incoming = (signal.channels, self.units), signal.action
         ties, outgoing = untied(shape), None
         if incoming is not None:
-            turn = mirrored_channels(incoming)
+            turn = incoming.on_channels
             ties = Ties.orbits(shape, lambda w: turn(w.T).T)
             outgoing = Action.of(incoming.name, range(self.units))
             if not ties.n_free:

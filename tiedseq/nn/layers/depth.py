@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.nn.layer import Layer
 from tiedseq.nn.signal import Batch, Signal
 from tiedseq.nn.stack import Composite, Stack
@@ -166,7 +166,7 @@ class Residual(_Inner):
 
 
 def _said(signal: Signal) -> str:
-    length = "any number of" if signal.length is None else signal.length
-    positions = f"{length} positions of " if signal.positions else ""
+    length = "any number of positions" if signal.length is None else counted(signal.length, "position")
+    positions = f"{length} of " if signal.positions else ""
     symmetry = "no symmetry" if signal.action is None else signal.action.name
-    return f"{positions}{signal.channels} channels with {symmetry}"
+    return f"{positions}{counted(signal.channels, 'channel')} with {symmetry}"

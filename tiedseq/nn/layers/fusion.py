@@ -55,6 +55,9 @@ class MaximumOfConvolution(Stack):
         self.convolution = first
         self.rectifies = len(self.parts) > 2
 
+    def __repr__(self) -> str:
+        return self._described()  # the layers that the user knows
+
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:

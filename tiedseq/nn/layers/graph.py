@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
 from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Batch, Signal
 from tiedseq.nn.weights import Weight, bias, of_bias, of_fan_in, untied
@@ -67,7 +67,10 @@ class MultiHop(Layer):
                 "leave the symmetry out."
             )
         if signal.length not in (None, self.nodes):
-            raise ModelError(f"{self!r} takes a position a node, and the sequences have the length {signal.length}.")
+            raise ModelError(
+                f"{self!r} takes a position a node, and the sequences have the length {signal.length}: give the "
+                f"network length={self.nodes}, or an adjacency= of {counted(signal.length, 'node')}."
+            )
         self._matrix = self.adjacency.astype(signal.dtype)
         self._transposed = self._matrix.T.tocsr()
         self.weights = (
@@ -83,7 +86,10 @@ class MultiHop(Layer):
         assert batch.lengths is not None
         if (batch.lengths != self.nodes).any():
             wrong = int(batch.lengths[batch.lengths != self.nodes][0])
-            raise SequenceError(f"a sequence has {wrong} positions, and the graph of {self!r} {self.nodes} nodes")
+            raise SequenceError(
+                f"a sequence has {counted(wrong, 'position')}, and the graph of {self!r} "
+                f"{counted(self.nodes, 'node')}: give one position for each node, in their order"
+            )
         # W comes first: it acts on channels and A on nodes, so their order does not matter, and units are few.
         reached = [_by_node(batch.values @ weights[0])]
         for _ in range(self.hops):
@@ -105,7 +111,7 @@ class MultiHop(Layer):
         return projected @ weights[0].T, gradients
 
     def _described(self) -> str:
-        always = f"{self.units}", f"hops={self.hops}", f"adjacency=<{self.nodes} nodes>"
+        always = f"{self.units}", f"hops={self.hops}", f"adjacency=<{counted(self.nodes, 'node')}>"
         return shown(*always, bias=(self.has_bias, True))
 
 
@@ -145,5 +151,5 @@ def _checked_adjacency(adjacency: Any) -> Any:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
         raise ArgumentError(f"adjacency= has the shape {matrix.shape}; it must be (nodes, nodes).")
     if not np.isfinite(matrix.data).all():
-        raise ArgumentError("adjacency= holds numbers that are not finite.")
+        raise ArgumentError("adjacency= holds numbers that are not finite; replace them.")
     return matrix

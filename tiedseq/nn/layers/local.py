@@ -36,10 +36,10 @@ class LocallyConnected1D(Layer):
         Channels that go out.
     width, stride, dilation, padding, bias
         As in `Conv1D`. There is a bias a position and filter.
-    ties : None, "positions", array_like, function or list of functions, default None
+    ties : None, "positions", array_like, `ts.Ties`, function or list of functions, default None
         Which weights are one value. The weights have the shape (outputs, width, channels, filters). "positions" ties
         all positions, which makes the layer the `Conv1D`; an array of that shape holds a label an entry, as `ts.Ties`
-        takes it; functions rearrange the weights, as for `Ties.orbits`.
+        takes it, or it is these; functions rearrange the weights, as for `Ties.orbits`.
 
     Raises
     ------
@@ -81,7 +81,10 @@ class LocallyConnected1D(Layer):
     ) -> None:
         self.filters = checked_count("filters", filters)
         self.window = Window.of(width, stride, dilation, padding)
-        self.padding, self.has_bias, self.ties = padding, checked_flag("bias", bias), ties
+        self.padding, self.has_bias, self.ties = padding, checked_flag("bias", bias), _read(ties)
+
+    def restated(self) -> dict[str, Any]:
+        return {"ties": self.ties}
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
@@ -107,25 +110,22 @@ class LocallyConnected1D(Layer):
         ties = self.ties
         if ties is None:
             return Ties.orbits(shape, *mirror)
-        if isinstance(ties, str) and ties == "positions":
-            return Ties.orbits(shape, lambda w: np.roll(w, 1, axis=0), *mirror)
-        if callable(ties) or (isinstance(ties, list | tuple) and all(callable(each) for each in ties)):
-            return Ties.orbits(shape, *([ties] if callable(ties) else ties), *mirror)
         if isinstance(ties, str):
-            raise ArgumentError(f'ties={ties!r} must be "positions", an array of labels, or functions.')
-        found = Ties(ties)
-        if found.shape != shape:
+            return Ties.orbits(shape, lambda w: np.roll(w, 1, axis=0), *mirror)
+        if not isinstance(ties, Ties):
+            return Ties.orbits(shape, *([ties] if callable(ties) else ties), *mirror)
+        if ties.shape != shape:
             raise ArgumentError(
-                f"ties= has the shape {found.shape}; the weights of {self!r} are {shape}: outputs, width, channels, "
+                f"ties= has the shape {ties.shape}; the weights of {self!r} are {shape}: outputs, width, channels, "
                 "filters."
             )
         for turn in mirror:
-            if not _is_kept(found, turn):
+            if not _is_kept(ties, turn):
                 raise ModelError(
                     f"the labels in ties= of {self!r} do not tie the weights at mirrored positions, so the symmetry of "
                     "the layer before would be lost; tie them, give functions instead, or leave ties= out."
                 )
-        return found
+        return ties
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
@@ -171,6 +171,14 @@ class LocallyConnected1D(Layer):
         if self.ties is None:
             return said
         return f"{said}, ties={self.ties!r}" if isinstance(self.ties, str) else f"{said}, ties=..."
+
+
+def _read(ties: Any) -> Any:
+    """What users say of ties, with labels as `Ties`."""
+    if isinstance(ties, str) and ties != "positions":
+        raise ArgumentError(f'ties={ties!r} must be "positions", an array of labels, or functions.')
+    are_functions = callable(ties) or (isinstance(ties, list | tuple) and all(callable(each) for each in ties))
+    return ties if ties is None or isinstance(ties, str | Ties) or are_functions else Ties(ties)
 
 
 def _mirrored_positions(incoming: Action, outgoing: Action) -> Turn:

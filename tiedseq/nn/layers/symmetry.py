@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.nn.signal import Action, Signal
 from tiedseq.nn.weights import untied
 from tiedseq.ties import Symmetry, Ties, check_size
@@ -59,8 +59,8 @@ def _outgoing(layer: str, name: str, filters: int) -> Action:
         return Action.of(name, _numbers(filters))
     if filters % 2:
         raise ModelError(
-            f"{layer} has {filters} channels; with the reverse complement half of them are the mirror images of the "
-            "others: make it an even number."
+            f"{layer} has {counted(filters, 'channel')}; with the reverse complement half of them are the mirror "
+            "images of the others: make it an even number."
         )
     return Action.of(name, _numbers(filters)[::-1])
 
@@ -78,7 +78,7 @@ def _of_input(layer: str, name: str, signal: Signal) -> Action:
     if name == "reversal":
         return Action.of(name, range(signal.channels))
     raise ModelError(
-        f"{layer} cannot know which of its {signal.channels} channels are mirror images of each other: use the "
+        f"{layer} cannot know which of the channels that come in are mirror images of each other: use the "
         "symmetry from the first layer on, or give input=nn.Signal(channels, action=nn.Action.of(...))."
     )
 
@@ -102,13 +102,8 @@ def mirrored_filters(incoming: Action, outgoing: Action) -> Callable[[Any], Any]
     return mirrored
 
 
-def mirrored_channels(action: Action) -> Callable[[Any], Any]:
-    """What every channel holds, seen in the mirror image: for biases, and for weights of layers without positions."""
-    return action.on_channels
-
-
 def bias_ties(channels: int, outgoing: Action | None) -> Ties:
-    return untied((channels,)) if outgoing is None else Ties.orbits(channels, mirrored_channels(outgoing))
+    return untied((channels,)) if outgoing is None else Ties.orbits(channels, outgoing.on_channels)
 
 
 def refuse_signs(layer: str, signal: Signal) -> None:

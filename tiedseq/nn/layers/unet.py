@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import SequenceError
+from tiedseq.errors import SequenceError, counted
 from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Action, Batch, Signal, masked
 from tiedseq.nn.stack import Composite, labels_of
@@ -161,8 +161,9 @@ class UNet1D(Composite):
         for length in lengths:
             if length % 2**self.depth:
                 raise SequenceError(
-                    f"a sequence of {length} positions is no multiple of {2**self.depth}, so that {self!r} would pool "
-                    "its mirror image in other pairs: pad both ends alike, or cut it, or leave the symmetry out"
+                    f"a sequence of {counted(length, 'position')} is no multiple of {2**self.depth}, so that "
+                    f"{self!r} would pool its mirror image in other pairs: pad both ends alike, or cut it, "
+                    "or leave the symmetry out"
                 )
 
     def _described(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError
+from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Batch, Signal, letter_table
 from tiedseq.nn.weights import Weight
@@ -34,7 +34,7 @@ class UnrolledRNN(Layer):
         Whether every state goes out, (L, units), or the last one, (units,).
     tie : float, default 0
         The strength with which the weights of all steps are drawn to their mean.
-    ties : sequence of labels, default None
+    ties : iterable of labels, default None
         One for each step: steps with equal labels share their weights. Where all are equal the layer is the RNN. None:
         each step has its own.
 
@@ -58,13 +58,16 @@ class UnrolledRNN(Layer):
     """
 
     def __init__(
-        self, units: int, sequences: bool = False, tie: float = 0.0, ties: Sequence[Any] | None = None
+        self, units: int, sequences: bool = False, tie: float = 0.0, ties: Iterable[Any] | None = None
     ) -> None:
         self.units, self.tie = checked_count("units", units), checked_weight("tie", tie)
         self.sequences = checked_flag("sequences", sequences)
         if ties is not None and not isinstance(ties, Iterable):
             raise ArgumentError(f"ties={ties!r} must be labels, one for each step, or None.")
-        self.ties = None if ties is None else list(ties)
+        self.ties = None if ties is None else _plain(ties)
+
+    def restated(self) -> dict[str, Any]:
+        return {"ties": self.ties}
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
@@ -90,13 +93,10 @@ class UnrolledRNN(Layer):
             return np.arange(length)
         if len(self.ties) != length:
             raise ArgumentError(
-                f"ties= has {len(self.ties)} labels, and the sequences have {length} steps; give each one."
+                f"ties= has {counted(len(self.ties), 'label')}, and the sequences have {counted(length, 'step')}; "
+                "give each one."
             )
-        numbers: dict[Any, int] = {}
-        try:
-            return np.array([numbers.setdefault(label, len(numbers)) for label in self.ties], np.intp)
-        except TypeError as error:
-            raise ArgumentError("ties= holds labels that cannot be compared; use strings or numbers.") from error
+        return np.array(_numbered(self.ties), np.intp)
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None
@@ -137,6 +137,21 @@ class UnrolledRNN(Layer):
 
     def _described(self) -> str:
         return shown(f"{self.units}", sequences=(self.sequences, False), tie=(self.tie, 0.0), ties=(self.ties, None))
+
+
+def _plain(labels: Iterable[Any]) -> list[Any]:
+    """Labels as they are if all are texts or whole numbers, which files can hold; else a number for each."""
+    found = [label.item() if isinstance(label, np.generic) else label for label in labels]
+    return found if all(type(label) in (str, int) for label in found) else _numbered(found)
+
+
+def _numbered(labels: list[Any]) -> list[int]:
+    """The number of each label, in the order of their first places. Raises ArgumentError if they do not compare."""
+    numbers: dict[Any, int] = {}
+    try:
+        return [numbers.setdefault(label, len(numbers)) for label in labels]
+    except TypeError as error:
+        raise ArgumentError("ties= holds labels that cannot be compared; use strings or numbers.") from error
 
 
 def _ties(steps: NDArray[np.intp], shape: tuple[int, ...]) -> Ties:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, ModelError, SequenceError
+from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
 from tiedseq.nn.layer import Layer
 from tiedseq.nn.signal import Batch
 from tiedseq.options import checked_count
@@ -58,23 +58,23 @@ class Window:
         """ModelError unless both ends are alike."""
         if self.before != self.after:
             raise ModelError(
-                f'{layer} pads {self.before} zeros before and {self.after} after, so both ends differ; padding="same" '
-                "keeps a symmetry with an odd width (or an even dilation)."
+                f"{layer} pads {counted(self.before, 'zero')} before and {self.after} after, so both ends differ; "
+                'padding="same" keeps a symmetry with an odd width (or an even dilation).'
             )
 
     def check_length(self, layer: str, length: int, mirror: bool) -> None:
         """SequenceError if a sequence is too short, or if its mirror image would be cut elsewhere."""
         if self.outputs(length) < 1:
             raise SequenceError(
-                f"a sequence of {length} positions is shorter than the reach of {layer}, {self.reach}"
+                f"a sequence of {counted(length, 'position')} is shorter than the reach of {layer}, {self.reach}"
                 f"{f' less {self.before + self.after} of padding' if self.before + self.after else ''}: leave it out, "
                 "pad it, or use a smaller width"
             )
         rest = (length + self.before + self.after - self.reach) % self.stride
         if mirror and rest:
             raise SequenceError(
-                f"a sequence of {length} positions leaves {rest} over under stride {self.stride} of {layer}, so that "
-                "its mirror image is cut elsewhere: use lengths that fit, or another stride"
+                f"a sequence of {counted(length, 'position')} leaves {rest} over under stride {self.stride} of "
+                f"{layer}, so that its mirror image is cut elsewhere: use lengths that fit, or another stride"
             )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError
+from tiedseq.errors import ArgumentError, counted
 from tiedseq.nn.network import Sequential
 from tiedseq.nn.prediction import Index, forward
 from tiedseq.nn.signal import Batch
@@ -117,10 +117,11 @@ def _check_outputs(outgoing: Batch, samples: Samples) -> None:
         return
     assert outgoing.lengths is not None
     is_label = samples.targets[0].dtype.kind == "i"
-    what, unknown = ("labels", ", None where unknown") if is_label else ("numbers", "")
+    what, unknown = ("label", ", None where unknown") if is_label else ("number", "")
     for number, length, target in zip(samples.numbers, outgoing.lengths, samples.targets, strict=True):
         if len(target) != length:
             raise ArgumentError(
-                f"y[{number}]{samples.place} has {len(target)} {what}, and the network leaves {length} positions of "
+                f"y[{number}]{samples.place} has {counted(len(target), what)}, and the network leaves "
+                f"{counted(length, 'position')} of "
                 f'sequence {number}: give one each{unknown}; layers with padding="same" keep the length.'
             )

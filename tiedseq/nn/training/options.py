@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -90,9 +90,9 @@ class Options:
         if self.callback is not None and not callable(self.callback):
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an nn.Epoch.")
 
-    def changed(self, given: Mapping[str, Any]) -> Options:
-        """Return the options with those of one call of `fit`. Raises ArgumentError for one that does not exist."""
-        return with_changes(self, given)
+    def changed(self, given: Mapping[str, Any], among: Collection[str]) -> Options:
+        """Return the options with those of one call of `fit`. Raises ArgumentError for one not `among` these."""
+        return with_changes(self, given, among)
 
 
 def _short(value: Any) -> str:
