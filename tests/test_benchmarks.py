@@ -1,14 +1,17 @@
-"""What `python -m benchmarks accuracy` counts, against counts by hand."""
+"""What `python -m benchmarks accuracy` counts, against counts by hand; how `chipseq` shuffles."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from itertools import pairwise, permutations
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.chipseq import shuffled
 from benchmarks.measures import Accuracy, accuracy, calibration, margin
 from benchmarks.truth import TruePair, globins, partners_of_blocks, partners_of_columns, partners_of_rows
 
@@ -68,3 +71,36 @@ def test_globins_are_aligned_codon_by_codon() -> None:
     assert all((pair.partners == np.arange(444)).all() for pair in pairs[:10])  # proteins of one length, no gaps
     frames = [set((pair.partners - np.arange(444))[pair.partners >= 0].tolist()) for pair in pairs[10:]]
     assert frames == [{0, -1}] * 5  # a letter lost, one gained, one lost
+
+
+@pytest.mark.parametrize("sequence", ["A", "AC", "AAAA", "ACACA", "GATTACA", "NACGTTNAC"])
+def test_shuffles_of_short_sequences_keep_pairs_and_ends(sequence: str) -> None:
+    """Also where there is no other order, or but one letter."""
+    for seed in range(20):
+        found = shuffled(sequence, np.random.default_rng(seed))
+        assert Counter(pairwise(found)) == Counter(pairwise(sequence))
+        assert (len(found), found[0], found[-1]) == (len(sequence), sequence[0], sequence[-1])
+
+
+def test_shuffles_keep_pairs_and_ends_and_little_else() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        sequence = "".join(generator.choice(list("ACGT"), 200, p=[0.4, 0.1, 0.2, 0.3]))
+        found = [shuffled(sequence, generator) for _ in range(2)]
+        for each in found:
+            assert Counter(pairwise(each)) == Counter(pairwise(sequence))
+            assert (each[0], each[-1]) == (sequence[0], sequence[-1])
+            assert sum(a == b for a, b in zip(each, sequence, strict=True)) < 120  # by chance 60 of 200, give or take 7
+        assert found[0] != found[1]
+
+
+def test_every_order_with_the_same_pairs_is_as_likely() -> None:
+    """All of them by enumeration; 3,000 shuffles, each count within five standard deviations of its mean."""
+    sequence, n = "ACATAACTA", 3000
+    orders = {"".join(("A", *middle, "A")) for middle in permutations(sequence[1:-1])}
+    same = {order for order in orders if Counter(pairwise(order)) == Counter(pairwise(sequence))}
+    generator = np.random.default_rng(1)
+    counts = Counter(shuffled(sequence, generator) for _ in range(n))
+    assert set(counts) == same
+    mean = n / len(same)
+    assert max(abs(count - mean) for count in counts.values()) < 5 * math.sqrt(mean)
