@@ -58,12 +58,8 @@ def open_sink(target: str | os.PathLike[str] | Any) -> Iterator[Sink]:
         sink.flush()
         return
     path = _path(target)
-    with _blame(path):
-        mode = _mode(path)
-    if mode is not None and stat.S_ISDIR(mode):
-        raise ResourceError(f"{path}: it is a directory: name a file to write to")
-    descriptor = _descriptor(path)
-    if descriptor is None and (mode is None or stat.S_ISREG(mode)):
+    mode, descriptor = check_writable(path), _descriptor(path)
+    if _is_replaced(path, mode):
         with _Replacement(path, mode) as handle, _encoded(handle, path) as sink:
             yield sink
     else:
@@ -72,6 +68,30 @@ def open_sink(target: str | os.PathLike[str] | Any) -> Iterator[Sink]:
             handle = open(place, "wb")  # noqa: SIM115 - closed below, where a failure to close is ours
         with _closing(handle, path), _encoded(handle, path) as sink:
             yield sink
+
+
+def check_writable(path: str) -> int | None:
+    """Return the mode of what is there, None if nothing is. ResourceError if it cannot be written; nothing is changed.
+
+    For whoever wants to know before the work that is to be written. A full disk shows later.
+    """
+    with _blame(path):
+        mode = _mode(path)
+        if mode is not None and stat.S_ISDIR(mode):
+            raise ResourceError(f"{path}: it is a directory: name a file to write to")
+        needed = {} if mode is None or _descriptor(path) is not None else {path: os.W_OK}
+        if _is_replaced(path, mode):
+            needed[os.path.dirname(os.path.realpath(path))] = os.W_OK | os.X_OK
+        for place, access in needed.items():
+            if not os.access(place, access):
+                number = errno.EACCES if os.path.exists(place) else errno.ENOENT
+                raise OSError(number, os.strerror(number))
+    return mode
+
+
+def _is_replaced(path: str, mode: int | None) -> bool:
+    """Whether a new file takes its place: not that of a device or pipe, nor of what is open already."""
+    return _descriptor(path) is None and (mode is None or stat.S_ISREG(mode))
 
 
 class _Replacement:
@@ -85,8 +105,6 @@ class _Replacement:
 
     def __enter__(self) -> io.BufferedWriter:
         with _blame(self._path):
-            if self._mode is not None and not os.access(self._place, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._handle = open(self._temporary, "xb")
         return self._handle
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import io
 import math
 import os
@@ -84,7 +83,9 @@ def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> N
         if options.output and path and path != "-" and _is_same_file(path, options.output):
             options.parser.error(f"-o {options.output} would replace the file given as {name}: give another name")
     if options.output not in (None, "-"):
-        _check_writable(options.output)
+        from tiedseq.sink import check_writable
+
+        check_writable(options.output)
 
 
 def refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
@@ -92,26 +93,6 @@ def refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
     for name in names:
         if (value := getattr(options, name)) is not None and value is not False:
             options.parser.error(f"--{name.replace('_', '-')} {why}")
-
-
-def _check_writable(path: str) -> None:
-    """Raise ResourceError, as `open_sink` does, if a file cannot be written; nothing is opened or changed."""
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        mode = None
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot write: {error.strerror}") from error
-    if mode is not None and stat.S_ISDIR(mode):
-        raise ResourceError(f"{path}: it is a directory: name a file to write to")
-    needed = {} if mode is None else {path: os.W_OK}
-    is_open = os.path.abspath(path).startswith(("/dev/", "/proc/"))  # perhaps; it may be written where it is
-    if not is_open and (mode is None or stat.S_ISREG(mode)):
-        needed[os.path.dirname(os.path.realpath(path))] = os.W_OK | os.X_OK
-    for place, access in needed.items():
-        if not os.access(place, access):
-            number = errno.EACCES if os.path.exists(place) else errno.ENOENT
-            raise ResourceError(f"{path}: cannot write: {os.strerror(number)}")
 
 
 def _is_same_file(path: str, other: str) -> bool:
