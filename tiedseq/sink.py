@@ -77,8 +77,9 @@ def check_writable(path: str) -> int | None:
     """
     with _blame(path):
         mode = _mode(path)
-        if mode is not None and stat.S_ISDIR(mode):
-            raise ResourceError(f"{path}: it is a directory: name a file to write to")
+    if mode is not None and stat.S_ISDIR(mode):
+        raise ResourceError(f"{path}: it is a directory: name a file to write to")
+    with _blame(path):
         needed = {} if mode is None or _descriptor(path) is not None else {path: os.W_OK}
         if _is_replaced(path, mode):
             needed[os.path.dirname(os.path.realpath(path))] = os.W_OK | os.X_OK
