@@ -179,7 +179,7 @@ class Alphabet:
 
     @property
     def is_missing(self) -> npt.NDArray[np.bool_]:
-        """bool (n_symbols,): symbols that say nothing of the letter, as N of DNA. The only letter of an alphabet does.
+        """bool (n_symbols,): symbols that say nothing of the letter, as N of DNA; none where there is but one letter.
 
         >>> "".join(symbol for symbol, missing in zip(DNA.symbols, DNA.is_missing) if missing)
         'N'

@@ -352,14 +352,14 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
 
         Fewer if there are not as many. Between two letters a path takes its likeliest way through silent states.
         """
-        checked_count("k", k)
-        found = self._parameters.machine().best_paths(self._one(X), int(k))
+        k = checked_count("k", k)
+        found = self._parameters.machine().best_paths(self._one(X), k)
         return [(log, self._parameters.states_of(path)) for log, path in found]
 
     def sample_paths(self, X: Any, n: int = 1, random_state: RandomState = None) -> list[Paths]:
         """Draw paths of states of one sequence from their posterior P(path | X): int64 arrays (T,)."""
-        checked_count("n", n)
-        paths = self._parameters.machine().sampled_paths(self._one(X), int(n), generator_of(random_state))
+        n = checked_count("n", n)
+        paths = self._parameters.machine().sampled_paths(self._one(X), n, generator_of(random_state))
         return [self._parameters.states_of(path) for path in paths]
 
     def sample(self, n: int | None = None, random_state: RandomState = None) -> tuple[Any, Paths]:
