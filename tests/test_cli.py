@@ -539,7 +539,10 @@ def test_an_error_in_a_process_of_its_own(files: Path) -> None:
     assert not (files / "out.sam").exists()
 
 
-@pytest.mark.parametrize("words", [["train", "t.fa"], ["compare", "t.fa"], ["fit", "t.fa", "--states", "2"]])
+@pytest.mark.parametrize(
+    "words",
+    [["align", "t.fa", "r.fq"], ["train", "t.fa"], ["compare", "t.fa"], ["fit", "t.fa", "--states", "2"]],
+)
 def test_threads_that_the_system_does_not_start(
     words: list[str], files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,11 @@ def networks() -> dict[str, nn.Sequential]:
         "local": nn.Sequential(nn.LocallyConnected1D(2, 3, ties="positions"), length=LENGTH, random_state=1),
         "labels": nn.Sequential(nn.LocallyConnected1D(2, 3, ties=labels), length=LENGTH, random_state=1),
         "lists": nn.Sequential(nn.LocallyConnected1D(2, 3, ties=labels.tolist()), length=LENGTH, random_state=1),
+        "signs": nn.Sequential(
+            nn.LocallyConnected1D(2, 3, ties=ts.Ties.orbits((6, 3, 4, 2), lambda w: -w[:, ::-1])),
+            length=LENGTH,
+            random_state=1,
+        ),
         "flow": nn.Sequential(nn.OneHot(), flow, random_state=1),
         "graph": nn.Sequential(nn.OneHot(), nn.MultiHop(3, 2, graph), random_state=1),
         "dense graph": nn.Sequential(nn.OneHot(), nn.MultiHop(3, 2, graph.toarray(), bias=False), random_state=1),

@@ -254,7 +254,7 @@ def test_alignments_that_do_not_fit_are_refused() -> None:
         (None, [], "alignments= is empty"),
         ([pair], "ACG", "must be a list of alignments"),
         ([pair], 5, "must be a list of alignments"),
-        ([pair], [whole, whole], "holds 2 alignments, but there are 1 pairs"),
+        ([pair], [whole, whole], "holds 2 alignments, and pairs= 1 pair; give one for each"),
         ([pair], [3], r"alignments\[0\]: alignment must be"),
         ([pair], [whole.astype(float)], r"alignments\[0\]: .* integers"),
         ([pair, pair], [whole, whole + 1], r"alignments\[1\]: .* consecutive and below"),

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import tiedseq as ts
+import tiedseq.nn as nn
 from pairhmm_cases import random_case, random_text
 
 
@@ -274,3 +275,47 @@ def test_damaged_documents_are_refused(
     document = json.loads(text)
     change(document)
     refuse(tmp_path / "bad.json", json.dumps(document), match)
+
+
+def kinds() -> dict[str, Any]:
+    """A model of each kind that files hold."""
+    net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1), random_state=0)
+    labels = {"a": {"a": 0.9, "b": 0.1}, "b": {"a": 0.2, "b": 0.8}}
+    potentials = nn.Emissions(nn.Sequential(nn.Conv1D(2, 3, padding="same"), random_state=0))
+    pairs = [("ACGT", "GGCC"), ("ACGT", "ACGA")]
+    return {
+        "pair-hmm": ts.PairHMM.affine(),
+        "hmm": ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0),
+        "strands": ts.HMM(
+            ts.DNA, {"+": {"+": 0.9, "-": 0.1}, "-": {"-": 0.9, "+": 0.1}},
+            {"+": "letters", "-": ts.complement("letters")},
+            symmetry="reverse-complement", random_state=0,
+        ),
+        "hybrid": ts.HMM(transitions=labels, emissions=potentials, random_state=0),
+        "network": net,
+        "classifier": nn.Classifier(net, max_epochs=1).fit(["ACGT", "GGCC"], [0, 1]),
+        "siamese": nn.Siamese(net, max_epochs=1).fit(pairs, [False, True]),
+    }  # fmt: skip
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("kind", kinds())
+def test_a_description_that_is_none_is_refused(kind: str) -> None:
+    """Whatever is missing or of another kind, the error is the library's, or the rest is a model by itself."""
+    model = kinds()[kind]
+    document = model.to_dict()
+    refused = 0
+    for key in document:
+        for damage in ("missing", None, 3, "x", [], {}, {"x": 3}, [None]):
+            broken = {name: entry for name, entry in document.items() if name != key or damage != "missing"}
+            if damage != "missing":
+                broken[key] = damage
+            try:
+                type(model).from_dict(broken)
+            except ts.TiedseqError:
+                refused += 1
+    assert refused >= 4 * len(document) - 8
+    whole: Any
+    for whole in ({}, None, [], 3):
+        with pytest.raises(ts.ModelError, match="description of the model"):
+            type(model).from_dict(whole)

@@ -66,6 +66,24 @@ def test_strings_keep_the_order_of_first_use() -> None:
     assert repr(ties) == "Ties(shape=(2, 2), n_free=2: 'match', 'open' x2, and 1 zero)"
 
 
+def test_signs_that_are_given() -> None:
+    mirrored = Ties.orbits((4, 3), lambda w: -w[::-1])
+    labels = mirrored.labels.astype(object)
+    labels[mirrored.labels < 0] = None
+    again = Ties(labels, mirrored.signs)
+    assert_array_equal(again.signs, mirrored.signs)
+    free = np.random.default_rng(1).normal(size=mirrored.n_free)
+    assert_array_equal(again.expand(free), mirrored.expand(free))
+    full = np.random.default_rng(2).normal(size=(4, 3))
+    assert_array_equal(again.pool(full), mirrored.pool(full))
+    assert_array_equal(Ties(["a", None], signs=[-1.0, 7]).expand([2.0]), [-2.0, 0.0])
+    for signs in ([1, 0], [1, 2], [1, np.nan], [0.5, 1]):
+        with pytest.raises(ArgumentError, match=r"^signs=.* must hold \+1 or -1 for every entry that has a label"):
+            Ties(["a", "a"], signs)
+    with pytest.raises(ArgumentError, match=r"^signs= has the shape \(1,\); these ties need \(2,\)"):
+        Ties(["a", "a"], [1])
+
+
 def test_dtypes_are_kept_and_sums_are_exact() -> None:
     ties = Ties([0] * 1000)
     assert ties.expand(np.array([0.1], dtype=np.float32)).dtype == np.float32

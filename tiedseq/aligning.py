@@ -27,6 +27,7 @@ from .pairhmm import PairHMM
 from .pairing import Source, by_name, in_step, records_of
 from .pairs.modes import check_mode
 from .records import Record, encode
+from .workers import too_many_threads
 
 Task: TypeAlias = "tuple[list[_Encoded], Record]"
 """What one query is aligned to, and the query."""
@@ -225,7 +226,7 @@ def _in_order(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], thread
     waiting: deque[Future[Any]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
-        for future in _submitted(pool, work, tasks):
+        for future in _submitted(pool, threads, work, tasks):
             waiting.append(future)
             if len(waiting) >= ahead:
                 yield waiting.popleft().result()
@@ -236,7 +237,7 @@ def _in_order(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], thread
 
 
 def _submitted(
-    pool: ThreadPoolExecutor, work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
+    pool: ThreadPoolExecutor, threads: int, work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
 ) -> Iterator[Future[Any]]:
     """The future of every task; an error among the tasks, such as bad input, takes its place after those before it."""
     try:
@@ -244,7 +245,7 @@ def _submitted(
             yield pool.submit(work, *task)
     except Exception as error:
         failed: Future[Any] = Future()
-        failed.set_exception(error)
+        failed.set_exception(too_many_threads(f"threads={threads}", error) or error)
         yield failed
 
 

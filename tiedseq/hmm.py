@@ -417,8 +417,9 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         return document if self.provenance is None else {**document, "provenance": self.provenance}
 
     @classmethod
+    @storage.describing()
     def from_dict(cls, document: Mapping[str, Any]) -> HMM:
-        """Return the model that `to_dict` described."""
+        """Return the model that `to_dict` described; ModelError for what is no such description."""
         model = cls.__new__(cls)
         given = document["alphabet"]
         model.alphabet = None if given is None else Alphabet.from_dict(given)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,21 @@ _SETTLED = 0.01  # nats still to come that a p-value can bear
 # Standard errors can do with less, `information.BORDER`: they need room for the steps of their differences only.
 _BOUNDARY = 1e-6
 _REJECTED = 0.05  # the p-value that a test by swaps has to be able to reach
+
+
+@runtime_checkable
+class OfPairs(Protocol):
+    """What a model of pairs of sequences can do beyond a model of sequences; see `PairHMM`."""
+
+    def simulated(self, pairs: Any, random_state: RandomState = None, *, mode: str = ..., strand: str = ...) -> Any: ...
+
+    def check_exchangeable(self, mode: str = ..., strand: str = ..., *, alternative: Any = None) -> None: ...
+
+    def swap_test(
+        self, alternative: Any, pairs: Any, permutations: int, random_state: RandomState = None, **where: Any
+    ) -> tuple[float, float, int]: ...
+
+    def with_second_gap_class(self) -> Any: ...
 
 
 def compare(
@@ -208,7 +223,7 @@ def _check_sizes(null: Any, alternative: Any) -> int:
 
 def _check_lengths(null: Any, lengths: Any) -> None:
     """Raise if lengths are given for pairs, which are sequences by themselves."""
-    if lengths is not None and hasattr(null, "swap_test"):
+    if lengths is not None and isinstance(null, OfPairs):
         raise ArgumentError(
             f"lengths= cuts one row of letters into sequences for an HMM; the null is a {type(null).__name__}, whose "
             "pairs are sequences already. Leave it out."
@@ -217,9 +232,9 @@ def _check_lengths(null: Any, lengths: Any) -> None:
 
 def _check_resampling(null: Any, alternative: Any, where: dict[str, Any], bootstrap: int, permutation: int) -> None:
     """Raise unless the null can be drawn from and swapped as often as is asked for."""
-    for name, count, needed in (("bootstrap", bootstrap, "simulated"), ("permutation", permutation, "swap_test")):
+    for name, count in (("bootstrap", bootstrap), ("permutation", permutation)):
         checked_count(name, count, least=0)
-        if count and not hasattr(null, needed):
+        if count and not isinstance(null, OfPairs):
             raise ArgumentError(f"{name}={count} is for pair-HMMs; the null is a {type(null).__name__}.")
     if permutation:
         null.check_exchangeable(**where, alternative=alternative)
@@ -356,7 +371,7 @@ def _too_few(blocks: int, df: int) -> list[str]:
 
 def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> list[str]:
     """Whether two classes of gaps explain the data better than the null's one, which chi-square relies on."""
-    wider = null.with_second_gap_class() if hasattr(null, "with_second_gap_class") else None
+    wider = null.with_second_gap_class() if isinstance(null, OfPairs) else None
     if wider is None or null.nesting().is_on_boundary_of(alternative.nesting()):
         return []
     with _without_remarks():

@@ -354,8 +354,9 @@ class PairHMM(PairAssessment, Estimator):
         return document if self.provenance is None else {**document, "provenance": self.provenance}
 
     @classmethod
+    @storage.describing()
     def from_dict(cls, document: Mapping[str, Any]) -> PairHMM:
-        """Return the model that `to_dict` described."""
+        """Return the model that `to_dict` described; ModelError for what is no such description."""
         model = cls.__new__(cls)
         model.alphabet = Alphabet.from_dict(document["alphabet"])
         model._made = PairParameters.from_dict(document, model.alphabet)

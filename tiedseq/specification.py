@@ -23,6 +23,7 @@ from .language import TYPED, Names, Reading, Use, cell_text, read
 from .random_state import RandomState, generator_of
 from .restating import stored_arguments
 from .simplex import Simplex
+from .storage import describing
 from .ties import Ties
 
 Vector = NDArray[np.float64]
@@ -320,11 +321,9 @@ class Specification:
         ModelError
             The document lacks something, or contradicts itself as arguments of the constructor might.
         """
-        try:
+        with describing():
             arguments = _arguments_of(document)
             spec = cls.of(arguments, alphabet)
-        except (KeyError, AttributeError, TypeError, IndexError) as error:
-            raise ModelError(f"The description of the model is incomplete or damaged ({error!r}).") from error
         if missing := [label for label in spec.labels if label not in arguments["values"]]:
             raise ModelError(f"The description of the model lacks the value of {', '.join(map(repr, missing[:8]))}.")
         spec.forget(document.get("drawn", []))

@@ -35,6 +35,9 @@ class Ties:
     labels : array_like of hashables, of the shape of the parameter
         Equal labels are one value. ``None`` is an impossible entry, held at zero. Nested lists and tuples are axes, as
         in NumPy; labels that are tuples themselves need an array of dtype object.
+    signs : array_like of +1 and -1, of the same shape, default None
+        -1 where an entry is the negative of its value. None is +1 everywhere. The sign of an impossible entry does not
+        matter.
 
     Attributes
     ----------
@@ -48,14 +51,14 @@ class Ties:
     labels : int array of `shape`
         For each entry the index of its value, -1 where it is zero.
     signs : int8 array of `shape`
-        +1, or -1 where the entry is the negative of its value (only from :meth:`orbits`), 0 where it is zero.
+        +1, or -1 where the entry is the negative of its value, 0 where it is zero.
     uses : int array of shape (n_free,)
         How many entries hold each value.
 
     Raises
     ------
     ArgumentError
-        A label is not hashable or is NaN, or the nesting is ragged.
+        A label is not hashable or is NaN, the nesting is ragged, or signs= has another shape or holds anything else.
 
     Examples
     --------
@@ -67,6 +70,8 @@ class Ties:
            [0.4 , 0.6 , 0.  ]])
     >>> ties.pool([[1, 2, 3], [4, 5, 6]])
     array([1., 5., 4., 5.])
+    >>> Ties(["edge", "middle", "edge"], signs=[1, 1, -1]).expand([0.7, 0.1])
+    array([ 0.7,  0.1, -0.7])
     """
 
     shape: tuple[int, ...]
@@ -76,9 +81,12 @@ class Ties:
     n_free: int
     uses: NDArray[np.intp]
 
-    def __init__(self, labels: Any) -> None:
+    def __init__(self, labels: Any, signs: Any = None) -> None:
         index, names = _index_labels(labels)
-        self._set(index, np.where(index < 0, 0, 1).astype(np.int8), names)
+        given = np.ones(index.shape, np.int8) if signs is None else _check_array("signs", signs, index.shape)
+        if not np.isin(given[index >= 0], (-1, 1)).all():
+            raise ArgumentError(f"signs={signs!r} must hold +1 or -1 for every entry that has a label.")
+        self._set(index, np.where(index < 0, 0, given).astype(np.int8), names)
 
     @classmethod
     def orbits(cls, shape: int | Sequence[int], *symmetries: Symmetry) -> Ties:

@@ -29,8 +29,8 @@ def submitting(executor: Executor, given: Any = None) -> Callable[..., Iterator[
         except BrokenExecutor:
             raise
         except RuntimeError as error:
-            if _NO_THREAD in str(error):
-                raise _too_many(executor if given is None else given, error) from error
+            if too_many := too_many_threads(f"executor={executor if given is None else given!r}", error):
+                raise too_many from error
             if "shutdown" not in str(error):
                 raise
             raise ArgumentError(
@@ -41,10 +41,12 @@ def submitting(executor: Executor, given: Any = None) -> Callable[..., Iterator[
     return submit
 
 
-def _too_many(executor: Any, error: RuntimeError) -> ResourceError:
-    """The error for threads that the system does not start."""
+def too_many_threads(asked: str, error: Exception) -> ResourceError | None:
+    """Return what to raise where the system does not start a thread; None if that is not what the error says."""
+    if not isinstance(error, RuntimeError) or _NO_THREAD not in str(error):
+        return None
     return ResourceError(
-        f"executor={executor!r} asks for more threads than the system starts: {threading.active_count()} run already "
+        f"{asked} asks for more threads than the system starts: {threading.active_count()} run already "
         f"({error}). Give a smaller number; more than there are processors make nothing faster."
     )
 
@@ -150,7 +152,7 @@ class _Crew:
             try:
                 self.others[-1].start()
             except RuntimeError as error:
-                raise _too_many(self.n_others + 1, error) from error
+                raise too_many_threads(f"executor={self.n_others + 1}", error) or error from error
 
     def dismiss(self) -> None:
         """Let the others finish what they are at, and end."""

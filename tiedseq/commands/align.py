@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tiedseq.errors import InputError
+from tiedseq.errors import InputError, ResourceError
 from tiedseq.options import FORMATS
 
-from .shared import Progress, Tally, check_files, load_model, output_of, say
+from .shared import Progress, Tally, by_option, check_files, load_model, output_of, say
 
 if TYPE_CHECKING:
     from tiedseq.alignment import AlignmentResult
@@ -45,8 +45,11 @@ def align(options: argparse.Namespace) -> int:
         strand=options.strand,
     )
     passing = _Passing(options.min_confidence, options.min_accuracy, options.quiet)
-    with contextlib.closing(passing):
-        write(passing.results(results), output_of(options), format, targets=header, eqx=options.eqx)
+    try:
+        with contextlib.closing(passing):
+            write(passing.results(results), output_of(options), format, targets=header, eqx=options.eqx)
+    except ResourceError as error:
+        raise by_option(error) from error
     passing.report()
     return 0
 

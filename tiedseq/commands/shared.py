@@ -122,7 +122,7 @@ def in_options(remark: str, output: str | None = None) -> str:
 
 def by_option(error: ResourceError) -> ResourceError:
     """The same error, with the command's option for the argument of Python."""
-    return ResourceError(str(error).replace("executor=", "--threads "))
+    return ResourceError(re.sub(r"\b(executor|threads)=", "--threads ", str(error)))
 
 
 def origin(options: argparse.Namespace, digest: str) -> dict[str, Any]:

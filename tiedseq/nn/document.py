@@ -60,10 +60,10 @@ class Writer:
             return {"signal": signal_to_dict(entry)}
         if isinstance(entry, np.ndarray) and entry.dtype.kind in "biuf":
             return {"array": entry.tolist(), "dtype": entry.dtype.name}
-        if isinstance(entry, Ties) and (entry.signs >= 0).all():
+        if isinstance(entry, Ties):
             labels = entry.labels.astype(object)
             labels[entry.labels < 0] = None
-            return {"ties": labels.tolist()}
+            return {"ties": labels.tolist()} | ({"signs": entry.signs.tolist()} if (entry.signs < 0).any() else {})
         if isinstance(entry, Mapping) and all(isinstance(key, str) for key in entry):
             return {"mapping": {key: self.value(each, where) for key, each in entry.items()}}
         if getattr(entry, "kind", None) == "network":
@@ -121,7 +121,7 @@ class Reader:
         if "array" in entry:
             return np.array(entry["array"], entry["dtype"])
         if "ties" in entry:
-            return Ties(entry["ties"])
+            return Ties(entry["ties"], entry.get("signs"))
         if "network" in entry:
             return import_module("tiedseq.nn.network").Sequential.from_dict(entry["network"])
         if "sparse" in entry:

@@ -112,7 +112,9 @@ class Sequential:
         with np.errstate(over="ignore"):
             cast = values.astype(self.dtype)
         if not np.isfinite(cast).all():
-            raise ArgumentError(f"values= holds numbers that are not finite in {np.dtype(self.dtype).name}.")
+            raise ArgumentError(
+                f"values= holds numbers that are not finite in {np.dtype(self.dtype).name}; replace them."
+            )
         self._values = cast
 
     @property
@@ -223,8 +225,9 @@ class Sequential:
         }
 
     @classmethod
+    @storage.describing()
     def from_dict(cls, found: Mapping[str, Any]) -> Sequential:
-        """Return the network that `to_dict` described."""
+        """Return the network that `to_dict` described; ModelError for what is no such description."""
         reader = document.Reader()
         layers = [reader.layer(each) for each in found["layers"]]
         net = cls(*layers, input=document.signal_from_dict(found["input"]), dtype=found["dtype"], random_state=0)

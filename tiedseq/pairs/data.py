@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from tiedseq.alphabet import Alphabet, Codes
 from tiedseq.biopython import columns_of
 from tiedseq.chains.batches import weights_of
-from tiedseq.errors import ArgumentError, SequenceError, TiedseqError
+from tiedseq.errors import ArgumentError, SequenceError, TiedseqError, counted
 from tiedseq.records import encode
 
 from .batches import Columns, PairBatch, batches_of
@@ -48,7 +48,10 @@ def pair_data(pairs: Any, alignments: Any, weights: ArrayLike | None, alphabet: 
     columns = None
     if alignments is not None:
         if len(alignments) != len(encoded):
-            raise ArgumentError(f"alignments= holds {len(alignments)} alignments, but there are {len(encoded)} pairs.")
+            raise ArgumentError(
+                f"alignments= holds {counted(len(alignments), 'alignment')}, and pairs= "
+                f"{counted(len(encoded), 'pair')}; give one for each."
+            )
         encoded, columns = _aligned(encoded, alignments, alphabet)
     return PairData(encoded, weights_of(weights, len(encoded)), columns)
 

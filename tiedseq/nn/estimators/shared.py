@@ -189,8 +189,9 @@ class NetworkEstimator(Arguments, ABC):
         return {"classes": classes, "flat": meaning.is_flat, "network": self.net.to_dict()}
 
     @classmethod
+    @storage.describing()
     def from_dict(cls, document: Mapping[str, Any]) -> Any:
-        """Return the model that `to_dict` described."""
+        """Return the model that `to_dict` described; ModelError for what is no such description."""
         model = cls(Sequential.from_dict(document["network"]))  # type: ignore[call-arg]
         classes = cls._classes_of(document["classes"])
         meaning = Meaning(classes, None, bool(document["flat"]))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tiedseq import storage
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.nn import document
 from tiedseq.nn.network import Sequential
@@ -241,8 +242,9 @@ progress, callback, executor, checkpoint, warm_start
         }
 
     @classmethod
+    @storage.describing()
     def from_dict(cls, found: Mapping[str, Any]) -> Siamese:
-        """Return the model that `to_dict` described."""
+        """Return the model that `to_dict` described; ModelError for what is no such description."""
         embedding = Sequential.from_dict(found["network"])
         model = cls(embedding, found["comparison"], found["margin"])
         model.net.values = np.concatenate([embedding.values, np.array(found["weights"], embedding.dtype)])
