@@ -1,6 +1,7 @@
-"""Whether tests and errors keep what they promise: `python -m benchmarks.honesty [CHECK ...]` (half an hour a seed).
+"""Whether tests and errors keep what they promise: `python -m benchmarks.honesty [CHECK ...]` (an hour a seed).
 
 - uniform: on data from the null, p-values of chi-square and of permutation are uniform (Kolmogorov-Smirnov).
+- switch: the same with deletions next to insertions (`gap_switch=`).
 - misfit: where gap lengths follow a power law in both directions, permutation's stay uniform, chi-square's do not.
 - power: openings of .02 against .03 in 100 pairs of 1,000 columns are told apart.
 - coverage: 95 % intervals from the standard errors hold the truth in 93 % to 97 % of the data sets.
@@ -12,6 +13,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -50,9 +52,9 @@ def power_law(pairs: int, columns: int, generator: np.random.Generator) -> Pairs
     return found
 
 
-def p_values(draw: Callable[[np.random.Generator], Pairs], seed: int) -> np.ndarray:
+def p_values(draw: Callable[[np.random.Generator], Pairs], seed: int, **options: Any) -> np.ndarray:
     """(sets, 2): the p-values of chi-square and of permutation in data sets of their own."""
-    null, alternative = ts.hypotheses("symmetric-gaps")
+    null, alternative = ts.hypotheses("symmetric-gaps", **options)
     found = []
     for generator in np.random.default_rng(seed).spawn(SETS):
         data = draw(generator)
@@ -75,6 +77,12 @@ def show(title: str, p: np.ndarray) -> None:
 def uniform(seed: int) -> None:
     truth = ts.PairHMM.affine()
     show("data from the null", p_values(lambda generator: drawn(truth, PAIRS, COLUMNS, generator), seed + 1))
+
+
+def switch(seed: int) -> None:
+    truth = ts.PairHMM.affine(gap_switch=0.05)
+    found = p_values(lambda generator: drawn(truth, PAIRS, COLUMNS, generator), seed + 5, gap_switch=0.05)
+    show("deletions next to insertions", found)
 
 
 def misfit(seed: int) -> None:
@@ -109,7 +117,7 @@ def coverage(seed: int) -> None:
         print(f"95 % intervals of {label} hold the truth in {100 * np.mean(hits):.1f} % of {len(hits)} data sets")
 
 
-CHECKS = {"uniform": uniform, "misfit": misfit, "power": power, "coverage": coverage}
+CHECKS = {"uniform": uniform, "switch": switch, "misfit": misfit, "power": power, "coverage": coverage}
 
 
 def main() -> None:

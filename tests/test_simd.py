@@ -19,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tiedseq.kernels import plain, rows, simd
+from tiedseq.kernels import tuples as of_tuples
 from tiedseq.kernels.layout import LANES
 from tiedseq.pairs.recursion import Recursion
 from tiedseq.pairs.tables import PairTables
@@ -26,7 +27,7 @@ from tiedseq.pairs.tables import PairTables
 ROOT = Path(__file__).resolve().parent.parent
 Floats = NDArray[np.float64]
 ops: Any = types.ModuleType("instructions")  # what the functions below name; `in_both` also puts `plain` in its place
-vars(ops).update({**vars(rows), **vars(simd)})
+vars(ops).update({**vars(rows), **vars(simd), **vars(of_tuples)})
 
 pytestmark = pytest.mark.small
 
@@ -319,7 +320,7 @@ def test_transitions(values: Floats) -> None:
 
 
 def test_there_is_a_plain_twin_of_everything() -> None:
-    sources = inspect.getsource(simd) + inspect.getsource(rows)
+    sources = "".join(map(inspect.getsource, (simd, of_tuples, rows)))
     names = re.findall(r"^@instruction\ndef (\w+)", sources, re.MULTILINE)
     assert len(names) > 30
     for name in names:

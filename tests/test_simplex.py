@@ -13,8 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import linprog, minimize
 from scipy.sparse.csgraph import connected_components
 
+from tiedseq.constraints import Row, connected
 from tiedseq.errors import ArgumentError, ModelError
-from tiedseq.simplex import Simplex, _connected, _Row
+from tiedseq.simplex import Simplex
 from tiedseq.ties import Ties
 
 Array = np.ndarray[Any, Any]
@@ -439,7 +440,7 @@ def test_rows_that_share_values_are_found_however_many_rows_there_are() -> None:
     """Chains of rows in a random order against SciPy's components; 40000 rows of four values are no more work a row."""
     generator = np.random.default_rng(5)
     n_rows, n_values = 300, 500
-    rows = [_Row(np.unique(generator.integers(n_values, size=2)), np.ones(2), 1.0) for _ in range(n_rows)]
+    rows = [Row(np.unique(generator.integers(n_values, size=2)), np.ones(2), 1.0) for _ in range(n_rows)]
     graph = np.zeros((n_rows, n_values), dtype=bool)
     for number, row in enumerate(rows):
         graph[number, row.labels] = True
@@ -448,7 +449,7 @@ def test_rows_that_share_values_are_found_however_many_rows_there_are() -> None:
     for number in range(n_rows):
         expected.setdefault(int(group[number]), []).append(number)
     numbers = {id(row): number for number, row in enumerate(rows)}
-    assert [[numbers[id(row)] for row in part] for part in _connected(rows)] == list(expected.values())
+    assert [[numbers[id(row)] for row in part] for part in connected(rows)] == list(expected.values())
     assert 1 < len(expected) < n_rows
     many = Simplex(Ties(np.arange(160_000)), np.arange(160_000).reshape(-1, 4))
     assert many.n_free == 120_000

@@ -27,6 +27,7 @@ from .nesting import Nests
 from .one_thread import on_one_thread
 from .options import SYMMETRIES, checked_count, checked_order
 from .random_state import RandomState, generator_of
+from .restating import describing
 from .soft import split_values
 from .specification import Parameter
 from .strands.language import partner
@@ -417,7 +418,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
         return document if self.provenance is None else {**document, "provenance": self.provenance}
 
     @classmethod
-    @storage.describing()
+    @describing()
     def from_dict(cls, document: Mapping[str, Any]) -> HMM:
         """Return the model that `to_dict` described; ModelError for what is no such description."""
         model = cls.__new__(cls)

@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alphabet import Alphabet
+from .constraints import TYPED
 from .distributions import Categorical, complement, fixed, letter_labels
 from .errors import ModelError
 
 Names = NDArray[np.object_]
 """An array of value names, None where an entry is impossible."""
-
-TYPED = 1e-6  # how closely typed numbers must agree with each other and with sums to one
 
 
 @dataclass(frozen=True)

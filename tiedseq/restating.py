@@ -5,13 +5,30 @@ So there is one way from labels to a model, and a model from a file has the cons
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from .distributions import Categorical, categorical_from_structure, complement
+from .errors import ModelError, TiedseqError
 from .language import Numbers
+
+
+@contextmanager
+def describing() -> Iterator[None]:
+    """Make a ModelError of what goes wrong where a model is made from a description that is none: for `from_dict`."""
+    try:
+        yield
+    except TiedseqError:
+        raise
+    except KeyError as error:
+        raise ModelError(f"The description of the model lacks {error}; give it as to_dict() returned it.") from error
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise ModelError(
+            f"The description of the model is damaged ({error}); give it as to_dict() returned it."
+        ) from error
 
 
 def restated(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,11 +19,10 @@ from .alphabet import Alphabet
 from .distributions import complement as complement
 from .distributions import fixed as fixed
 from .errors import ArgumentError, ModelError
-from .language import TYPED, Names, Reading, Use, cell_text, read
+from .language import Names, Reading, Use, cell_text, read
 from .random_state import RandomState, generator_of
-from .restating import stored_arguments
-from .simplex import Simplex
-from .storage import describing
+from .restating import describing, stored_arguments
+from .sums import SumToOne, constrain, not_held
 from .ties import Ties
 
 Vector = NDArray[np.float64]
@@ -46,13 +45,6 @@ class Parameter(NamedTuple):
     places: tuple[str, ...]  # every one that the label has: "a->b", a state, "pair[AC]", "a.mean"
     held: bool
     letters: str = ""  # along every axis of a distribution's table
-
-
-class _SumToOne(NamedTuple):
-    """Entries of the flat vector that sum to one, and what a message calls them."""
-
-    title: str
-    places: NDArray[np.intp]
 
 
 class Specification:
@@ -161,9 +153,9 @@ class Specification:
                 self.is_held[self._index[name]] = known.held
         self.labels = tuple(self._ordered_labels())
         rows = list(self._sums_to_one())
-        self.simplex, self._completion = _constrain(self.ties, rows, self._given, self.is_held)
+        self.simplex, self._completion = constrain(self.ties, rows, self._given, self.is_held)
         self._rows = rows
-        self._moving = _not_held(self.ties, rows, self.is_held)
+        self._moving = not_held(self.ties, rows, self.is_held)
         self.held = tuple(label for label in self.labels if self._is_label_held(label))
         weights = self._first_uses()
         emitted = slice(blocks[0].size + blocks[1].size, None)
@@ -393,7 +385,7 @@ class Specification:
         for label in labels:
             given[self._own_places(label)] = np.nan
         with contextlib.suppress(ModelError):  # training has brought one of them to zero
-            self._completion = _constrain(self.ties, self._rows, given, self.is_held)[1]
+            self._completion = constrain(self.ties, self._rows, given, self.is_held)[1]
             self._given = given
 
     def _all_uses(self) -> list[Use]:
@@ -435,12 +427,12 @@ class Specification:
     def _letters_at(self, index: tuple[int, ...]) -> tuple[Any, ...]:
         return index if self.alphabet is None else tuple(self.alphabet.letters[k] for k in index)
 
-    def _sums_to_one(self) -> Iterator[_SumToOne]:
+    def _sums_to_one(self) -> Iterator[SumToOne]:
         """Yield all rows and tables that sum to one, each distribution in its first place only."""
         places = np.split(np.arange(self.ties.labels.size), self._ends)
         for state, row in zip(self.states, places[0].reshape(self._shapes[0]), strict=True):
-            yield _SumToOne(f"The row of state {state!r}", row)
-        yield _SumToOne("The start row", places[1])
+            yield SumToOne(f"The row of state {state!r}", row)
+        yield SumToOne("The start row", places[1])
         seen = set()
         for use, part, shape in zip(self._all_uses(), places[2:], self._shapes[2:], strict=True):
             if use.label in seen:
@@ -449,7 +441,7 @@ class Specification:
             given = self._reading.tables[use.label].given
             for number, line in enumerate(_lines(part.reshape(shape), given), start=1):
                 what = "The" if given is None else f"{'Column' if given == 'query' else 'Row'} {number} of the"
-                yield _SumToOne(f"{what} distribution {use.label!r}", line)
+                yield SumToOne(f"{what} distribution {use.label!r}", line)
 
     def _first_uses(self) -> Vector:
         """Return 1 for every entry of the flat vector but those of distributions that had their place before."""
@@ -488,80 +480,6 @@ class Specification:
     def _places(self, names: Names) -> NDArray[np.intp]:
         """Return where the named values are in the free vector, -1 for impossible ones."""
         return np.array([self._index.get(name, -1) for name in names.ravel()], dtype=np.intp).reshape(names.shape)
-
-
-def _constrain(ties: Ties, rows: list[_SumToOne], given: Vector, is_held: NDArray[np.bool_]) -> tuple[Simplex, Simplex]:
-    """Return the constraints of the model, and those on the values that are not given yet; or raise ModelError."""
-    rows = _not_held(ties, rows, is_held)
-    for known in (np.where(is_held, given, np.nan), given):
-        _check_sums(ties, rows, known)
-    held = np.flatnonzero(is_held)
-    simplex = Simplex(ties, [row.places for row in rows], dict(zip(held.tolist(), given[held].tolist(), strict=True)))
-    known = given.copy()
-    for index, value in simplex.forced.items():
-        name = ties.names[index]
-        if not np.isnan(given[index]) and abs(given[index] - value) > TYPED:
-            raise ModelError(
-                f"Sums to one force {name!r} to be {value:.7g}, because of its ties, but its starting value is "
-                f"{given[index]:.7g}. Leave the value out, or untie it."
-            )
-        if value <= 0.0 and np.isnan(given[index]):
-            raise ModelError(f"Sums to one force {name!r} to be 0, as other labels fill its rows; untie or remove it.")
-        known[index] = value
-    _check_sums(ties, rows, known)
-    labels, number = _entries(ties, rows)
-    open_rows = [rows[k].places for k in np.unique(number[np.isnan(known[labels])]).tolist()]
-    settled = np.flatnonzero(~np.isnan(known))
-    try:
-        rest = Simplex(ties, open_rows, dict(zip(settled.tolist(), known[settled].tolist(), strict=True)))
-    except ModelError as error:
-        raise ModelError(f"The given values leave no way to fill their rows. {error}") from error
-    return simplex, rest
-
-
-def _entries(ties: Ties, rows: list[_SumToOne]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the values at all possible entries of rows, one row after the other, and the number of each one's row."""
-    labels = ties.labels[np.concatenate([np.zeros(0, np.intp), *(row.places for row in rows)])]
-    number = np.repeat(np.arange(len(rows)), [len(row.places) for row in rows])
-    return labels[labels >= 0], number[labels >= 0]
-
-
-def _not_held(ties: Ties, rows: list[_SumToOne], is_held: NDArray[np.bool_]) -> list[_SumToOne]:
-    """Return the rows of which not everything is held."""
-    labels, number = _entries(ties, rows)
-    entries, held = np.bincount(number, minlength=len(rows)), np.bincount(number, is_held[labels], len(rows))
-    return [rows[k] for k in np.flatnonzero((entries == 0) | (held < entries)).tolist()]
-
-
-def _check_sums(ties: Ties, rows: list[_SumToOne], known: Vector) -> None:
-    """Raise ModelError unless the known values of every row sum to one, or leave something for the others."""
-    labels, number = _entries(ties, rows)
-    total = np.bincount(number, np.nan_to_num(known[labels], nan=0.0), len(rows))
-    is_open = np.bincount(number, np.isnan(known[labels]), len(rows)) > 0
-    # A closer look at these alone, rounding aside: of orders above zero there are many rows.
-    for k in np.flatnonzero(np.where(is_open, total > 1.0 - 1e-11, np.abs(total - 1.0) > 0.5 * TYPED)).tolist():
-        _check_sum(ties, rows[k], known)
-
-
-def _check_sum(ties: Ties, row: _SumToOne, known: Vector) -> None:
-    """Raise ModelError unless the known values of a row sum to one, or leave something for the others."""
-    indices, times = np.unique(ties.labels[row.places], return_counts=True)
-    indices, times = indices[indices >= 0], times[indices >= 0]
-    total = float(times @ np.nan_to_num(known[indices], nan=0.0))
-    terms = [
-        (f"{m} x " if m > 1 else "") + f"{ties.names[g]!r} {known[g]:.7g}"
-        for g, m in zip(indices.tolist(), times.tolist(), strict=True)
-        if not np.isnan(known[g])
-    ]
-    shown = f" ({', '.join(terms[:8])}{', ...' if len(terms) > 8 else ''})" if terms else ""
-    missing = [repr(ties.names[g]) for g in indices.tolist() if np.isnan(known[g])]
-    if not missing and abs(total - 1.0) > TYPED:
-        raise ModelError(f"{row.title} sums to {total:.9g}{shown}; it must sum to 1, within 1e-6.")
-    if missing and total > 1.0 - 2e-12:  # a mass of 1e-12 is the rounding of a zero
-        raise ModelError(
-            f"{row.title} has values that sum to {total:.9g}{shown}, which leaves nothing for "
-            f"{', '.join(missing[:8])}; lower them, or remove what is impossible."
-        )
 
 
 def _lines(table: NDArray[np.intp], given: str | None) -> NDArray[np.intp]:

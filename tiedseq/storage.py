@@ -9,14 +9,12 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .errors import ArgumentError, InputError, ModelError, TiedseqError
+from .errors import ArgumentError, InputError, TiedseqError
 from .sink import open_sink
 
 FORMAT = "tiedseq model"
@@ -86,21 +84,6 @@ def load(path: str | os.PathLike[str]) -> Any:
         return getattr(import_module(module), attribute).from_dict(document)
     except TiedseqError as error:
         raise InputError(f"the model in the file is damaged: {error}", name) from error
-
-
-@contextmanager
-def describing() -> Iterator[None]:
-    """Make a ModelError of what goes wrong where a model is made from a description that is none: for `from_dict`."""
-    try:
-        yield
-    except TiedseqError:
-        raise
-    except KeyError as error:
-        raise ModelError(f"The description of the model lacks {error}; give it as to_dict() returned it.") from error
-    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise ModelError(
-            f"The description of the model is damaged ({error}); give it as to_dict() returned it."
-        ) from error
 
 
 def _refuse_constant(text: str) -> float:

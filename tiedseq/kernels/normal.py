@@ -14,7 +14,8 @@ from __future__ import annotations
 from ._jit import kernel, part
 from .layout import LANES
 from .rows import load_apart
-from .simd import add_lanes, add_products, broadcast, clear, copy, dot, keep_apart, load_each, store, store_each
+from .simd import add_lanes, broadcast, clear, copy, keep_apart, load_each, store, store_each
+from .tuples import add_products, dot
 
 BLOCK = 256  # observations that are worked on together
 STEP = 4 * LANES  # observations that are computed at once

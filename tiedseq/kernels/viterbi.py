@@ -7,7 +7,8 @@ import math
 from ._jit import kernel, part
 from .layout import LANES, WEIGHTS
 from .pairhmm import step_size, two_to
-from .simd import any_reaches, broadcast, dots, load, load_each, power_of_two, products, store, weighted_sum
+from .simd import any_reaches, broadcast, load, load_each, power_of_two, store
+from .tuples import dots, products, weighted_sum
 
 
 @kernel

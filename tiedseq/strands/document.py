@@ -9,9 +9,10 @@ import numpy as np
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.chains.tables import Floats
+from tiedseq.constraints import TYPED
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ModelError
-from tiedseq.language import TYPED, Use
+from tiedseq.language import Use
 
 from .flows import Flows, mirrored
 from .language import STEPS, Letters, Steps, state_images, symmetric_labels

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.chains.tables import Floats
+from tiedseq.constraints import TYPED
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ModelError
-from tiedseq.language import TYPED, Numbers, Use, check_keys
+from tiedseq.language import Numbers, Use, check_keys
 from tiedseq.options import LARGEST_SYMMETRIC_ORDER
 from tiedseq.specification import Specification
 

@@ -24,8 +24,9 @@ from tiedseq.chains.machine import Machine
 from tiedseq.chains.protocol import Written
 from tiedseq.chains.sampling import segment_letters
 from tiedseq.chains.tables import Floats, Index
+from tiedseq.constraints import TYPED
 from tiedseq.errors import ModelError
-from tiedseq.language import TYPED, Use
+from tiedseq.language import Use
 from tiedseq.pseudocounts import pseudocounts_of
 from tiedseq.random_state import RandomState, generator_of
 from tiedseq.specification import Parameter

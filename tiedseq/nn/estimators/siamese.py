@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tiedseq import storage
 from tiedseq.errors import ArgumentError, ModelError, SequenceError
 from tiedseq.nn import document
 from tiedseq.nn.network import Sequential
@@ -18,6 +17,7 @@ from tiedseq.nn.training.losses import Loss, contrastive, logistic
 from tiedseq.nn.training.options import Options
 from tiedseq.options import check_word, checked_weight
 from tiedseq.random_state import RandomState
+from tiedseq.restating import describing
 
 from . import targets as read
 from .classifier import Classifier
@@ -242,7 +242,7 @@ progress, callback, executor, checkpoint, warm_start
         }
 
     @classmethod
-    @storage.describing()
+    @describing()
     def from_dict(cls, found: Mapping[str, Any]) -> Siamese:
         """Return the model that `to_dict` described; ModelError for what is no such description."""
         embedding = Sequential.from_dict(found["network"])
