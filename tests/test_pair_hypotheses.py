@@ -17,6 +17,7 @@ from scipy.stats import chi2
 
 import tiedseq as ts
 from pairhmm_cases import values_of
+from tiedseq.commands.reports import verdict_text
 from tiedseq.options import HYPOTHESES
 from tiedseq.pairs.swaps import _arranged, blocks_of, differences, sign_test, swapped_states
 from tiedseq.ready import READY, about
@@ -565,6 +566,9 @@ def test_swaps_are_counted_in_whole_numbers(permutations: Any) -> None:
         ({"permutation": 1.5}, "permutation must be a whole number of at least 0, not 1.5"),
         ({"priors": {"open": 1.0}}, "has priors="),
         ({"lengths": [4]}, "pairs are sequences already. Leave it out"),
+        ({"announce": "print"}, "announce='print' cannot be called; give a function, or None"),
+        ({"advance": 3}, "advance=3 cannot be called; give a function, or None"),
+        ({"errors": "no"}, "errors must be True or False, not 'no'"),
     ],
 )
 def test_what_cannot_be_tested(settings: dict[str, Any], match: str) -> None:
@@ -582,6 +586,24 @@ def test_too_few_swaps_are_called_so(name: str, blocks: int, says: bool) -> None
     result = ts.compare(null, alternative, pairs, permutation=9, random_state=0, errors=False)
     assert result.permutation is not None and result.permutation.blocks == blocks
     assert any("too few to reject anything" in note for note in result.notes) is says
+
+
+@pytest.mark.parametrize(("draws", "verdict"), [(18, None), (19, True)])
+def test_too_few_draws_are_called_so(draws: int, verdict: bool | None) -> None:
+    """Data that contradict the null as clearly as can be are rejected from 19 draws on, at p = .05."""
+    null, alternative = ts.hypotheses("symmetric-opening")
+    truth = ts.PairHMM.affine(symmetric=False, values={"deletion_open": 0.12, "insertion_open": 0.01})
+    pairs = drawn(truth, 60, 60, 3)
+    settings: Any = {"permutation": draws, "bootstrap": draws, "tol": 0.01, "random_state": 0, "errors": False}
+    result = ts.compare(null, alternative, pairs, **settings)
+    assert result.permutation is not None
+    assert result.p_value == result.permutation.p_value == 1 / (1 + draws)
+    assert result.verdicts() == {"likelihood-ratio test": verdict, "permutation test": verdict}
+    for name in ("bootstrap", "permutation"):
+        assert any(note.startswith(f"{name}={draws} gives no p-value below") for note in result.notes) is not verdict
+    word = "no verdict by" if verdict is None else "rejected at the 5 % level by"
+    said = verdict_text(result, "a claim")
+    assert f"\n{word} the likelihood-ratio test" in said and f"\n{word} the permutation test" in said
 
 
 @pytest.mark.small

@@ -11,6 +11,7 @@ from .display import Cell, Folded, Table, unfolded, value_cell
 from .information import aic, bic
 from .specification import Parameter
 
+LEVEL = 0.05  # below or at which a test rejects, in words
 _MOST_ROWS = 7  # of a table of letters that is printed in full: six letters and their heads
 
 
@@ -21,6 +22,16 @@ class Permutation(NamedTuple):
     p_value: float
     blocks: int  # that were swapped
     permutations: int
+
+    def has_blocks_for(self, df: int) -> bool:
+        """Whether there are enough blocks for some data to be rejected by swapping them."""
+        # half of the swaps are the other half turned round; in as many directions as blocks all swaps look alike
+        return self.blocks > df and 2.0 ** (1 - self.blocks) < LEVEL
+
+
+def least_p_value(draws: int) -> float:
+    """Return the smallest p-value that so many random draws can give."""
+    return 1.0 / (1.0 + draws)
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,6 +88,19 @@ class Comparison:
     @property
     def bic(self) -> tuple[float, float]:
         return tuple(bic(k, log, self.n) for k, log in self._sizes())  # type: ignore[return-value]
+
+    def verdicts(self) -> dict[str, bool | None]:
+        """Return for every test whether it rejects the null at the 5 % level; None if it can say nothing.
+
+        Either there is no p-value, or no data would have been rejected: fewer than 19 draws, too few blocks to swap.
+        """
+        draws = len(self.bootstrap)
+        can_reject = self.p_value is not None and (not draws or least_p_value(draws) <= LEVEL)
+        found = {"likelihood-ratio test": self.p_value <= LEVEL if can_reject and self.p_value is not None else None}
+        if (swaps := self.permutation) is not None:
+            can_reject = swaps.has_blocks_for(self.df) and least_p_value(swaps.permutations) <= LEVEL
+            found["permutation test"] = swaps.p_value <= LEVEL if can_reject else None
+        return found
 
     def _sizes(self) -> list[tuple[int, float]]:
         models = (self.null, self.alternative)

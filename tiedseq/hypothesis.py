@@ -12,9 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from .comparison import Comparison, Permutation
+from .comparison import LEVEL, Comparison, Permutation, least_p_value
 from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError, counted
-from .options import checked_count
+from .options import checked_count, checked_flag
 from .random_state import RandomState, generator_of
 from .resampling import bootstrapped, duration
 
@@ -24,7 +24,6 @@ _SETTLED = 0.01  # nats still to come that a p-value can bear
 # A probability this close to zero is on its way there, and chi-square in doubt: EM takes long over the rest of the way.
 # Standard errors can do with less, `information.BORDER`: they need room for the steps of their differences only.
 _BOUNDARY = 1e-6
-_REJECTED = 0.05  # the p-value that a test by swaps has to be able to reach
 
 
 @runtime_checkable
@@ -130,6 +129,8 @@ def compare(
     _check_models(null, alternative, settings)
     _check_lengths(null, lengths)
     _check_resampling(null, alternative, where, bootstrap, permutation)
+    checked_flag("errors", errors)
+    _check_functions(announce=announce, advance=advance)
     if _sizes_are_known(null, alternative, settings):
         _check_sizes(null, alternative)
     n = null.n_letters(data, **_lengths(where))
@@ -139,29 +140,19 @@ def compare(
     advance = advance or (lambda what, done, total: None)
     with _without_remarks():
         (fitted_null, fitted), seconds = duration(lambda: _fit_both(null, alternative, data, where, settings))
-    logs = (fitted_null.score(data, **where), fitted.score(data, **where))
-    df = _check_sizes(fitted_null, fitted)
-    if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
-        raise ModelError(
-            f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
-            "it was fitted from the null's maximum: the models do not nest. Compare their AIC or BIC instead."
-        )
-    statistic = max(0.0, 2.0 * (logs[1] - logs[0]))
-    settled = fitted_null.converged_ and fitted.converged_ and settings["tol"] <= _SETTLED
+    logs, df = _logs(fitted_null, fitted, data, where, settings), _check_sizes(fitted_null, fitted)
     if bootstrap and announce is not None:
-        announce(f"bootstrap: {bootstrap} data set{'s' * (bootstrap > 1)}, about {_clock(seconds * bootstrap)} at most")
+        announce(f"bootstrap: {counted(bootstrap, 'data set')}, about {_clock(seconds * bootstrap)} at most")
     drawn, unsettled = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, advance)
-    p_value, notes = _judged(fitted_null, fitted, statistic, df, settled, drawn)
+    settled = fitted_null.converged_ and fitted.converged_ and settings["tol"] <= _SETTLED
+    p_value, notes = _judged(fitted_null, fitted, max(0.0, 2.0 * (logs[1] - logs[0])), df, settled, drawn)
     if unsettled:
         notes.append(
             f"fits to {unsettled} of {bootstrap} drawn data sets did not converge; raise max_iter, or lower tol"
         )
     notes += _misfit(fitted_null, fitted, data, where, settings)
-    swaps = None
-    if permutation:
-        score, p_by_swaps, blocks = fitted_null.swap_test(fitted, data, permutation, generator, **where)
-        swaps = Permutation(score, p_by_swaps, blocks, int(permutation))
-        notes += _too_few(blocks, df)
+    swaps = _swapped(fitted_null, fitted, data, where, permutation, generator)
+    notes += _too_few(bootstrap, swaps, df)
     found, trouble = _errors(fitted_null, fitted, data, where, settings, advance) if errors else (None, [])
     return Comparison(
         *(fitted_null, fitted, logs, df, p_value, n, (*notes, *trouble)),
@@ -201,6 +192,13 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
                 f"The {name} has soft={chosen.soft!r}, and such a fit is no maximum of the likelihood; compare with "
                 "strengths of inf (tied) or 0 (untied)."
             )
+
+
+def _check_functions(**functions: Any) -> None:
+    """ArgumentError for what is to be told something and cannot be."""
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise ArgumentError(f"{name}={function!r} cannot be called; give a function, or None.")
 
 
 def _sizes_are_known(null: Any, alternative: Any, settings: dict[str, Any]) -> bool:
@@ -259,6 +257,29 @@ def _fit_both(null: Any, alternative: Any, data: Any, where: Any, settings: dict
     second.start_from(fitted_null)
     second.fit(data, **where, **{**settings, "warm_start": True, "n_init": 1})
     return fitted_null, max(fitted, second, key=lambda model: model.history_[-1])
+
+
+def _logs(
+    null: Any, alternative: Any, data: Any, where: dict[str, Any], settings: dict[str, Any]
+) -> tuple[float, float]:
+    """Return the log-likelihoods of both fits. ModelError if the alternative's is the lower one."""
+    logs = (null.score(data, **where), alternative.score(data, **where))
+    if logs[1] < logs[0] - 1e-6 * abs(logs[0]) - 2.0 * settings["tol"]:
+        raise ModelError(
+            f"The alternative explains the data worse than the null ({logs[1]:.3f} against {logs[0]:.3f} nats), though "
+            "it was fitted from the null's maximum: the models do not nest. Compare their AIC or BIC instead."
+        )
+    return logs
+
+
+def _swapped(
+    null: Any, alternative: Any, data: Any, where: dict[str, Any], permutation: int, generator: np.random.Generator
+) -> Permutation | None:
+    """Return the test by swaps, if it was asked for."""
+    if not permutation:
+        return None
+    statistic, p_value, blocks = null.swap_test(alternative, data, permutation, generator, **where)
+    return Permutation(statistic, p_value, blocks, int(permutation))
 
 
 def _bootstrap(
@@ -358,15 +379,22 @@ def _judged(
     return float(gammaincc(df / 2.0, statistic / 2.0)), notes
 
 
-def _too_few(blocks: int, df: int) -> list[str]:
-    """Whether there are too few blocks for any data to be rejected by swapping them."""
-    # half of the swaps are the other half turned round; in as many directions as blocks all swaps look alike
-    if blocks > df and 2.0 ** (1 - blocks) < _REJECTED:
-        return []
-    return [
-        f"the permutation test has {counted(blocks, 'block')} to swap, too few to reject anything that has "
-        f"{counted(df, 'degree')} of freedom: its p-value says nothing"
-    ]
+def _too_few(bootstrap: int, swaps: Permutation | None, df: int) -> list[str]:
+    """What no data could be rejected by, whatever they are."""
+    notes = []
+    draws = {"bootstrap": bootstrap, "permutation": 0 if swaps is None else swaps.permutations}
+    for name, count in draws.items():
+        if count and least_p_value(count) > LEVEL:
+            notes.append(
+                f"{name}={count} gives no p-value below {least_p_value(count):.2g}, so it rejects nothing; 19 is the "
+                "least for the 5 % level, and more tell more"
+            )
+    if swaps is not None and not swaps.has_blocks_for(df):
+        notes.append(
+            f"the permutation test has {counted(swaps.blocks, 'block')} to swap, too few to reject anything that has "
+            f"{counted(df, 'degree')} of freedom: its p-value says nothing"
+        )
+    return notes
 
 
 def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from tiedseq.comparison import Comparison
     from tiedseq.pairhmm import PairHMM
 
-LEVEL = 0.05
 _MOST_LETTERS = 6  # of an alphabet whose table of pairs is printed
 IN_WORDS = {
     "symmetric-insertion": "insertions and deletions are alike: how often they open, how long they are, their letters",
@@ -62,10 +61,10 @@ def verdict_text(result: Comparison, claim: str) -> str:
     if result.permutation is not None:
         p_values["permutation test"] = result.permutation.p_value
     lines = [f"hypothesis: {claim}"]
-    for test, p_value in p_values.items():
-        if p_value is None:
+    for test, is_rejected in result.verdicts().items():
+        if is_rejected is None:
             lines.append(f"no verdict by the {test}: see the notes")
         else:
-            word = "rejected" if p_value < LEVEL else "not rejected"
-            lines.append(f"{word} at the 5 % level by the {test}, p = {p_value:.2g}")
+            word = "rejected" if is_rejected else "not rejected"
+            lines.append(f"{word} at the 5 % level by the {test}, p = {p_values[test]:.2g}")
     return "\n".join([*lines, "", repr(result)])
