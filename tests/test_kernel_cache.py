@@ -154,6 +154,47 @@ def test_processes_that_compile_at_once_do_not_disturb_each_other(installation: 
     assert len([*installation.kernels.rglob("*.nbc*")]) == 3
 
 
+# Two kernels that differ in a part from one factory. Each part calls itself, so that it is not merged into its kernel.
+TWINS = """
+from ._jit import kernel, part
+def counted(name, step):
+    def count(depth):
+        return step + again(depth - 1) if depth > 0 else 0.0
+    count.__name__ = count.__qualname__ = name
+    again = part(count)
+    return again
+ones, tens = counted({first!r}, 1.0), counted({second!r}, 10.0)
+@kernel
+def by_one(depth):
+    return ones(depth)
+@kernel
+def by_ten(depth):
+    return tens(depth)
+"""
+
+
+def test_parts_of_kernels_from_several_processes_are_kept_apart(installation: Installation) -> None:
+    """Each of the first two processes compiles its part as the first of its name; the third links both."""
+    (installation.kernels / "twins.py").write_text(TWINS.format(first="ones", second="tens"))
+    for names, expected in (("by_one", [3.0]), ("by_ten", [30.0]), ("by_one by_ten", [3.0, 30.0])):
+        code = "from tiedseq.kernels import twins\nprint(*[getattr(twins, name)(3) for name in {!r}.split()])"
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(names)],
+            capture_output=True, text=True, check=False, cwd=installation.root, env=installation.environment,
+        )  # fmt: skip
+        assert (done.stderr, [float(word) for word in done.stdout.split()]) == ("", expected)
+
+
+def test_a_part_needs_a_name_of_its_own() -> None:
+    """Or the linker takes it for another one of that name: `reset` of a GRU, say, for the gates of an LSTM."""
+
+    def scaled(x: float) -> float:
+        return 2.0 * x
+
+    with pytest.raises(TypeError, match="scaled needs a name of its own"):
+        _jit.part(scaled)
+
+
 def test_a_numba_with_another_kind_of_cache_is_put_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tiedseq.kernels._cache", None)  # importing it raises ImportError
     double = _jit.kernel(lambda values: 2.0 * values[0])

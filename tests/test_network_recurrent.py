@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +315,15 @@ def test_layers_show_their_arguments() -> None:
     for layer in (nn.RNN, nn.GRU, nn.LSTM, nn.UnrolledRNN):  # in one order
         assert repr(layer(3, True)) == f"nn.{layer.__name__}(3, sequences=True)"
     assert repr(nn.UnrolledRNN(3, tie=2)) == "nn.UnrolledRNN(3, tie=2.0)"
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, partial(nn.GRU, reset="before"), nn.LSTM])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_no_number_is_refused_after_a_recurrence(kind: Any, dtype: str) -> None:
+    """It does not come out as a number between -1 and 1."""
+    net = nn.Sequential(kind(3), input=2, dtype=dtype, random_state=0)
+    assert net([[[1.0, 2.0]]]).shape == (1, 3)
+    net.values[0] = np.nan
+    with pytest.raises(ts.SequenceError, match="output for sequence 0 is not finite"):
+        net([[[1.0, 2.0]], [[0.0, 2.0]]])

@@ -266,6 +266,35 @@ def test_reading_backwards_turns_the_output(symmetry: str, dtype: str, atol: flo
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("first", ["palindrome", "antisymmetric"])
+@pytest.mark.parametrize("second", ["palindrome", "antisymmetric"])
+def test_the_word_is_of_the_filters_in_every_layer(first: str, second: str) -> None:
+    layers = (nn.Conv1D(3, 4, symmetry=first), nn.Tanh(), nn.Conv1D(2, 3, symmetry=second))
+    net = nn.Sequential(*layers, input=2, dtype="float64", random_state=1)
+    net.values = np.random.default_rng(2).normal(size=net.n_parameters)
+    signs = {"palindrome": 1, "antisymmetric": -1}
+    for name, symmetry in (("0", first), ("2", second)):
+        weight = net.parameters[f"{name}.conv1d.weight"]
+        np.testing.assert_array_equal(weight, signs[symmetry] * weight[::-1])
+    x = np.random.default_rng(12).normal(size=(3, 20, 2))
+    sign = signs[first] * signs[second]
+    np.testing.assert_allclose(net(x[:, ::-1]), sign * net(x)[:, ::-1], rtol=0, atol=1e-12)
+    assert bool(net.parameters["2.conv1d.bias"].any()) is (sign > 0) and np.ptp(net(x)) > 0.1
+
+
+@pytest.mark.small
+def test_of_channels_some_turn_their_sign() -> None:
+    """Even and odd channels: a palindrome is one in the even ones, and antisymmetric in the odd ones."""
+    signal = nn.Signal(2, action=nn.Action.of("reversal", [0, 1], [1, -1]))
+    net = nn.Sequential(nn.Conv1D(2, 3, symmetry="palindrome"), input=signal, dtype="float64", random_state=1)
+    weight = net.parameters["0.conv1d.weight"]
+    np.testing.assert_array_equal(weight[:, 0], weight[::-1, 0])
+    np.testing.assert_array_equal(weight[:, 1], -weight[::-1, 1])
+    x = np.random.default_rng(12).normal(size=(3, 20, 2))
+    np.testing.assert_allclose(net(x[:, ::-1] * [1, -1]), net(x)[:, ::-1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.small
 @pytest.mark.parametrize("symmetry", ["palindrome", "antisymmetric"])
 def test_what_a_layer_has_lost_is_not_kept_by_the_next(symmetry: str) -> None:
     """Filters are tied; but as the layer before tells directions apart, outputs have no known mirror image."""

@@ -60,3 +60,17 @@ def test_sigmoid_and_tanh_are_exact_from_end_to_end(dtype: Any, atol: float) -> 
     wide = x.astype(np.longdouble)
     expected = [np.exp(-np.logaddexp(0, -wide)), np.tanh(wide)]
     np.testing.assert_allclose(work, np.array(expected), rtol=0, atol=atol)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 3, 40])
+def test_what_is_no_number_stays_none(dtype: Any, size: int) -> None:
+    """Or a sum that has overflown twice would come out as a confident 1."""
+    work = np.full((2, size), np.nan, dtype)
+    squashed(work)
+    assert np.isnan(work).all()
+    for infinite, ends in ((np.inf, [1, 1]), (-np.inf, [0, -1])):
+        work = np.full((2, size), infinite, dtype)
+        squashed(work)
+        np.testing.assert_allclose(work, np.repeat(np.array(ends, dtype)[:, None], size, axis=1), rtol=0, atol=1e-30)

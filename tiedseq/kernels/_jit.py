@@ -12,7 +12,13 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """Compile `function` as a piece of a kernel: it is called by compiled code only, and cached with its caller."""
+    """Compile `function` as a piece of a kernel: it is called by compiled code only, and cached with its caller.
+
+    Its name has to be its own. The linker knows it by its name, its types and a number that counts compilations in a
+    process, so two functions that share a name, each cached by a process of its own, may later be taken for one.
+    """
+    if "<locals>" in function.__qualname__:
+        raise TypeError(f"{function.__qualname__} needs a name of its own to be a part of kernels")
     return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
 
 

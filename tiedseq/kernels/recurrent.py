@@ -196,19 +196,18 @@ def _forward(name: str, gates: Any, advance: Any) -> Any:
                     _keep(work, CELL, width, cells, offset, units, at)
         restore_denormals(before)
 
-    return _named(name, forward)
+    return _jit.kernel(_named(name, forward))
 
 
-def _computed_again(gates: Any) -> Any:
+def _computed_again(name: str, gates: Any) -> Any:
     """The part that computes the gates of a step on the way back."""
 
-    @_jit.part
     def again(x: Any, at: Any, weights: Any, kept: Any, work: Any, seen: Any) -> None:
         inputs, recurrent, bias = weights
         _enter(x, at, inputs, bias, work, seen)
         gates(work, recurrent, at[4], inputs.shape[2])
 
-    return again
+    return _jit.part(_named(name, again))
 
 
 @_jit.part
@@ -262,13 +261,13 @@ def _backward(name: str, again: Any, go_back: Any) -> Any:
         _move(sums, totals)
         restore_denormals(before)
 
-    return _named(name, backward)
+    return _jit.kernel(_named(name, backward))
 
 
 def _named(name: str, function: Any) -> Any:
-    """Compile a function under a name of its own, which the cache of kernels goes by."""
+    """Give a function a name of its own, by which the cache of kernels, and the linker, tell it from its twins."""
     function.__name__ = function.__qualname__ = name
-    return _jit.kernel(function)
+    return function
 
 
 rnn_forward = _forward("rnn_forward", rnn_gates, rnn_advance)
@@ -276,6 +275,10 @@ gru_after_forward = _forward("gru_after_forward", gru_after_gates, gru_advance)
 gru_before_forward = _forward("gru_before_forward", gru_before_gates, gru_advance)
 lstm_forward = _forward("lstm_forward", lstm_gates, lstm_advance)
 rnn_backward = _backward("rnn_backward", _rnn_states, rnn_return)
-gru_after_backward = _backward("gru_after_backward", _computed_again(gru_after_gates), gru_after_return)
-gru_before_backward = _backward("gru_before_backward", _computed_again(gru_before_gates), gru_before_return)
-lstm_backward = _backward("lstm_backward", _computed_again(lstm_gates), lstm_return)
+gru_after_backward = _backward(
+    "gru_after_backward", _computed_again("gru_after_again", gru_after_gates), gru_after_return
+)
+gru_before_backward = _backward(
+    "gru_before_backward", _computed_again("gru_before_again", gru_before_gates), gru_before_return
+)
+lstm_backward = _backward("lstm_backward", _computed_again("lstm_again", lstm_gates), lstm_return)

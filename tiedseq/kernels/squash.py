@@ -22,7 +22,7 @@ _DOUBLE = (1.4426950408889634, 6.93147180369123816490e-01, 1.9082149292705877000
 
 @instruction
 def exp(typing: Any, x: Any) -> Any:
-    """e**x to an ulp or so; x beyond 87 (float32) or 708 (float64) counts as that."""
+    """e**x to an ulp or so; x beyond 87 (float32) or 708 (float64) counts as that, NaN stays."""
     is_single = x == types.float32
     inverse, high, low, fraction, bias, most, terms = _SINGLE if is_single else _DOUBLE
     kind, bits = (ir.FloatType(), ir.IntType(32)) if is_single else (ir.DoubleType(), ir.IntType(64))
@@ -34,8 +34,9 @@ def exp(typing: Any, x: Any) -> Any:
         def plus(a: Any, b: Any, c: Any) -> Any:
             return builder.fadd(builder.fmul(a, b, flags=FUSE), c, flags=FUSE)
 
-        below = builder.select(builder.fcmp_ordered("<", args[0], constant(most)), args[0], constant(most))
-        number = builder.select(builder.fcmp_ordered(">", below, constant(-most)), below, constant(-most))
+        # the bound is chosen where it is the smaller one, so that NaN, which is neither, stays
+        below = builder.select(builder.fcmp_ordered("<", constant(most), args[0]), constant(most), args[0])
+        number = builder.select(builder.fcmp_ordered(">", constant(-most), below), constant(-most), below)
         # added to this the whole number next to a sum is in its last bits
         shift = constant(1.5 * 2.0**fraction)
         shifted = plus(number, constant(inverse), shift)

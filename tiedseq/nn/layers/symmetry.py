@@ -45,7 +45,9 @@ def actions_of(layer: str, symmetry: Any, signal: Signal, filters: int) -> tuple
     if incoming.name != name:
         raise ModelError(f'{layer} with symmetry="{symmetry}" comes after a layer that keeps {incoming.name}.')
     if name == "reversal":
-        sign = -1 if symmetry == "antisymmetric" else 1
+        # the word is of the filters: what they make of channels that turn their sign, turns its sign if they do not
+        odd = incoming.signs[0] if len(set(incoming.signs)) == 1 else 1
+        sign = odd * (-1 if symmetry == "antisymmetric" else 1)
         return incoming, Action.of(name, _numbers(filters), (sign,) * filters)
     return incoming, _outgoing(layer, name, filters)
 
@@ -111,5 +113,5 @@ def refuse_signs(layer: str, signal: Signal) -> None:
     if signal.action is not None and signal.action.has_signs:
         raise ModelError(
             f"{layer} does not turn -x into -y, so antisymmetric channels would lose their symmetry; use nn.Tanh, or "
-            'symmetry="palindrome".'
+            'filters that are symmetry="antisymmetric" once more, whose outputs keep their sign.'
         )
