@@ -2,8 +2,9 @@
 
     python examples/motifs.py motifs.png
 
-Needs matplotlib and logomaker. The known motifs are ATGCAAAT (Oct4) and TGCTGA[GC] with a degenerate second half (Mafk,
-which binds as a pair); each motif is shown on the strand that is more like them.
+Needs matplotlib and logomaker for the picture; without the name of one motifs are printed only. The known motifs are
+ATGCAAAT (Oct4) and TGCTGA[GC] with a degenerate second half (Mafk, which binds as a pair); each motif is shown on the
+strand that is more like them.
 """
 
 import sys
@@ -44,6 +45,12 @@ def likeness(motif, word: str) -> float:
     return max((columns[k + np.arange(len(word)), letters].mean() for k in places), default=0.0)
 
 
+def information(motif) -> float:
+    """In bits: how far its columns are from letters that are equally frequent."""
+    columns = shares(motif)
+    return float(2 * len(columns) + (columns * np.log2(columns)).sum())
+
+
 def core(motif, least: float = 0.5):
     """The motif without the columns at its ends that say little, less than `least` bits."""
     columns = shares(motif)
@@ -52,7 +59,7 @@ def core(motif, least: float = 0.5):
     return motif[informative[0] : informative[-1] + 1] if informative.size else motif
 
 
-def main(picture: str) -> None:
+def main() -> None:
     sequences, factors = peaks()
     layers = nn.Conv1D(64, width=19, symmetry="reverse-complement"), nn.ReLU(), nn.GlobalMaxPool(), nn.Dropout(0.3)
     net = nn.Sequential(*layers, nn.Dense(1), random_state=0)
@@ -64,14 +71,15 @@ def main(picture: str) -> None:
     chosen = {}
     for sign, factor in ((-1, model.classes_[0]), (1, model.classes_[1])):
         towards = {name: sign * weights[int(name.split("_")[1])] for name in found}
-        ranked = sorted(found, key=lambda name: -towards[name] * sites(found[name]))[:SHOWN]
+        ranked = sorted(found, key=lambda name: -towards[name] * information(found[name]))[:SHOWN]
         word, chosen[factor] = KNOWN[factor], []
         for motif in (core(found[name]) for name in ranked):
             shown = max(motif, motif.reverse_complement(), key=lambda strand: likeness(strand, word))
             chosen[factor].append(shown)
             like = f"letters of {word} have a share of {likeness(shown, word):.2f} there"
             print(f"{factor}: {shown.degenerate_consensus} in {sites(shown):.0f} places; {like}")
-    draw(chosen, picture)
+    if len(sys.argv) > 1:
+        draw(chosen, sys.argv[1])
 
 
 def draw(chosen: dict, picture: str) -> None:
@@ -89,14 +97,13 @@ def draw(chosen: dict, picture: str) -> None:
             counts = pd.DataFrame({letter: motif.counts[letter] for letter in "ACGT"})
             bits = logomaker.transform_matrix(counts, from_type="counts", to_type="information")
             logomaker.Logo(bits, ax=panel)
+            panel.set_xticks(range(motif.length), map(str, range(1, motif.length + 1)))
             panel.set_ylim(0, 2)
-            panel.set_title(f"{factor}: {sites(motif):.0f} places")
+            panel.set_title(f"towards {factor}: {sites(motif):,.0f} places")
             panel.set_ylabel("bits")
     figure.tight_layout()
     figure.savefig(picture, dpi=100)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python examples/motifs.py PICTURE.png")
-    main(sys.argv[1])
+    main()

@@ -6,7 +6,7 @@ Half of the sequences, 40 random letters, hold the motif TGACTCAT somewhere. Thr
 whose filters are the same at all positions; a locally connected layer, whose filters are its own at every position;
 and a dense layer. The first learns the motif wherever it meets it. The second has to see it at each of 33 positions:
 3,200 sequences teach it less than 50 teach the first. The third, besides, has to find out that neighbours matter.
-Takes about a minute.
+Takes about a minute. Without the name of a picture the errors are printed only.
 
 Needs matplotlib (`pip install 'tiedseq[plot]'`).
 """
@@ -78,7 +78,8 @@ def main() -> None:
         for name in NETWORKS:
             errors[name][row] = [error_of(name, size, repeat, test) for repeat in range(REPEATS)]
         print(f"{size:9}", *(f"{errors[name][row].mean():9.3f}" for name in NETWORKS), flush=True)
-    draw(sizes, errors, sys.argv[1] if len(sys.argv) > 1 else "sample_size.png")
+    if len(sys.argv) > 1:
+        draw(sizes, errors, sys.argv[1])
 
 
 if __name__ == "__main__":

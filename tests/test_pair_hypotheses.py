@@ -640,6 +640,7 @@ def test_strand_symmetry_with_insertion_that_is_not_symmetric() -> None:
         ("reversibility", {"substitution": "kimura"}, "takes no substitution='kimura'"),
         ("strand-symmetry", {"substitution": "general"}, "takes no substitution='general'"),
         ("one-gap-class", {"gaps": 2}, "takes no gaps=2"),
+        ("strand-symmetry", {"values": [("open", 0.1)]}, "values must map labels to starting values, not be a list"),
         ("strand-symmetry", {"gaps": "x"}, "gaps must be 1 or 2"),
     ],
 )

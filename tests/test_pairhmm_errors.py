@@ -66,8 +66,19 @@ def test_pairs_that_are_no_pairs(method: str) -> None:
     for pairs, match in wrong:
         with pytest.raises(ts.ArgumentError, match=f"pairs must hold .target, query. tuples.*{match}"):
             call(pairs)
+    with pytest.raises(ts.ArgumentError, match=r"^pairs\[1\], query: a value of type int cannot be read as a sequence"):
+        call([("AC", "AC"), ("AC", 3)])
     as_list, as_generator = call([["AC", "AC"]]), call(pair for pair in [("AC", "AC")])
     assert str(as_list) == str(as_generator)
+
+
+@pytest.mark.parametrize("criterion", ["aic", "bic"])
+def test_criteria_of_what_are_no_pairs(criterion: str) -> None:
+    for pairs in (None, 3):
+        with pytest.raises(ts.ArgumentError, match="^pairs"):
+            getattr(affine(), criterion)(pairs)
+    found = [getattr(affine(), criterion)(pairs) for pairs in ([("AC", "AC")], iter([("AC", "AC")]))]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, math.nan, "0.1", None])

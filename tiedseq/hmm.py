@@ -17,16 +17,17 @@ from .chains.attributes import HmmlearnAttributes
 from .chains.conditional import ConditionalParameters
 from .chains.parameters import HMMParameters
 from .chains.potentials import PotentialSource
+from .chains.probabilities import ChainProbabilities
 from .chains.protocol import Parameters, Written
-from .chains.sampling import drawn_path, stationary
+from .chains.sampling import stationary
 from .chains.topologies import Topologies
 from .chains.trainee import Trainee
 from .errors import ArgumentError, ModelError
 from .estimator import Estimator
 from .nesting import Nests
 from .one_thread import on_one_thread
-from .options import SYMMETRIES, checked_count, checked_order
-from .random_state import RandomState, generator_of
+from .options import SYMMETRIES, checked_order
+from .random_state import RandomState
 from .restating import describing
 from .soft import split_values
 from .specification import Parameter
@@ -38,7 +39,7 @@ Floats = NDArray[np.float64]
 Paths = NDArray[np.int64]
 
 
-class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
+class HMM(Topologies, HmmlearnAttributes, ChainProbabilities, Assessment, Estimator):
     """A hidden Markov model whose parameters belong to labels: the same label anywhere is the same parameter.
 
     Parameters
@@ -290,102 +291,7 @@ class HMM(Topologies, HmmlearnAttributes, Assessment, Estimator):
             found.continue_from(self._parameters)
         return found
 
-    # ---- use ------------------------------------------------------------------------------------------------------
-
-    def score(self, X: Any, lengths: ArrayLike | None = None, *, paths: Any = None, allowed: Any = None) -> float:
-        """Return ln P(X | model) in nats, the sum over sequences; -inf where the model cannot emit one.
-
-        With labels, `paths` or `allowed` as in `fit`, it is ln P(X, labels | model): the sum over the paths that they
-        allow. Where the emissions are a network it is ln P(labels | X), and labels are needed.
-
-        Examples
-        --------
-        >>> round(HMM("ab", {"s": {"s": 1.0}}, {"s": [0.5, 0.5]}).score(["ab", "b"]), 6)
-        -2.079442
-        """
-        data = self._observations(X, lengths)
-        return self._score(data, self._limits(data, allowed, paths))
-
-    def decode(self, X: Any, lengths: ArrayLike | None = None, algorithm: str = "viterbi") -> tuple[float, Any]:
-        """Return ln P and the states of every letter, as integer arrays in the form of X.
-
-        Parameters
-        ----------
-        X, lengths
-            As in `fit`.
-        algorithm : {"viterbi", "posterior"}
-            "viterbi": the likeliest path, and its ln P(X, path). "posterior": at every letter the likeliest state, and
-            ln P(X); the path as a whole may be impossible. (hmmlearn calls it "map"; so may you.) Where the emissions
-            are a network, ln P(path | X), and 0.
-
-        Returns
-        -------
-        log_probability : float
-            Summed over sequences.
-        path : int64 array, or a list of them
-            Indices into `states`. Silent states have no letter, and are not in it.
-        """
-        data = self._observations(X, lengths)
-        if algorithm == "viterbi":
-            machine = self._parameters.machine()
-            path, total, first = np.empty(len(data.values), np.int64), 0.0, 0
-            for batch in self._batches(data):
-                last = first + int(batch.ends[-1])
-                total += float(machine.likeliest(batch, path[first:last])[0].sum())
-                first = last
-            return total, data.restored(self._parameters.states_of(path))
-        if algorithm not in ("posterior", "map"):
-            raise ArgumentError(f'algorithm={algorithm!r} is unknown; it is "viterbi" or "posterior".')
-        total = 0.0 if self._parameters.is_conditional else self._score(data)
-        return total, data.restored(self._posterior(data).argmax(axis=1))
-
-    def predict(self, X: Any, lengths: ArrayLike | None = None) -> Any:
-        """Return the likeliest path of states, as `decode` does."""
-        return self.decode(X, lengths)[1]
-
-    def predict_proba(self, X: Any, lengths: ArrayLike | None = None) -> Any:
-        """Return P(state | X) of every letter, float64 (T, S) in the form of X; silent states have zeros."""
-        data = self._observations(X, lengths)
-        return data.restored(self._posterior(data))
-
-    def best_paths(self, X: Any, k: int) -> list[tuple[float, Paths]]:
-        """Return the k likeliest paths of states of one sequence, each as (ln P(X, path), int64 array (T,)).
-
-        Fewer if there are not as many. Between two letters a path takes its likeliest way through silent states.
-        """
-        k = checked_count("k", k)
-        found = self._parameters.machine().best_paths(self._one(X), k)
-        return [(log, self._parameters.states_of(path)) for log, path in found]
-
-    def sample_paths(self, X: Any, n: int = 1, random_state: RandomState = None) -> list[Paths]:
-        """Draw paths of states of one sequence from their posterior P(path | X): int64 arrays (T,)."""
-        n = checked_count("n", n)
-        paths = self._parameters.machine().sampled_paths(self._one(X), n, generator_of(random_state))
-        return [self._parameters.states_of(path) for path in paths]
-
-    def sample(self, n: int | None = None, random_state: RandomState = None) -> tuple[Any, Paths]:
-        """Draw a sequence of n letters (a str; numbers as float64 (n, D); channels by name) and its path of states.
-
-        With an "end" in the model `n` may be left out, and is then no limit. A sequence has one letter at least: where
-        the model may end before the first, what is drawn follows P(sequence | model), as `score` has it, divided by the
-        probability that there is a letter. ModelError if there never is.
-
-        Examples
-        --------
-        >>> letters, path = HMM.ergodic(2, alphabet="ab", random_state=0).sample(20, random_state=1)
-        >>> len(letters), len(path)
-        (20, 20)
-        """
-        if n is None and not self._parameters.has_end:
-            raise ArgumentError("n= is left out, but the model has no end; say how many letters to draw.")
-        if n is not None:
-            checked_count("n", n)
-        self._parameters.check_values()
-        generator, (start, transitions) = generator_of(random_state), self._parameters.rows()
-        if not self._parameters.has_end:
-            start[-1] = transitions[:, -1] = 0.0
-        path = drawn_path(self.states, start, transitions, self._is_emitting, n, generator)
-        return self._parameters.emitted(path, generator), path
+    # ---- the long run --------------------------------------------------------------------------------------------
 
     def stationary_distribution(self) -> Floats:
         """Return float64 (S,): how often states are visited in the long run, after a letter has been emitted.

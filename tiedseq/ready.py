@@ -38,8 +38,8 @@ def _substitution(kind: str) -> Callable[..., Models]:
 
 def _strand_symmetry(**options: Any) -> Models:
     """Whether both strands are alike: pairs, and the letters of gaps."""
+    alternative = PairHMM.affine(**{**options, "substitution": "general"})
     values = dict(options.pop("values", None) or {})
-    alternative = PairHMM.affine(**{**options, "substitution": "general", "values": values})
     letters = {label: np.asarray(value) for label, value in alternative.parameters.items() if np.ndim(value) == 1}
     tied = {
         label: Categorical(labels=[0, 1, 1, 0], values=0.5 * (found + found[::-1]))

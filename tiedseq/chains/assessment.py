@@ -39,11 +39,17 @@ class Assessment(ChainModel):
         return int((~self.alphabet.is_missing[values]).sum())
 
     def aic(self, X: Any, lengths: ArrayLike | None = None) -> float:
-        """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
+        """Return Akaike's criterion, 2 k - 2 ln P in nats: smaller is better; k is `n_free_parameters`.
+
+        X and lengths are as in `fit`. (Akaike, IEEE Trans. Autom. Control 19:716, 1974.)
+        """
         return aic(self.n_free_parameters, self._score(self._observations(X, lengths)))
 
     def bic(self, X: Any, lengths: ArrayLike | None = None) -> float:
-        """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
+        """Return Schwarz's criterion, k ln n - 2 ln P in nats, where n counts observed letters: smaller is better.
+
+        X and lengths are as in `fit`; ArgumentError where no letter is observed. (Schwarz, Ann. Stat. 6:461, 1978.)
+        """
         data = self._observations(X, lengths)
         n = self._n_letters(data)
         if not n:

@@ -32,12 +32,20 @@ class PairAssessment(PairProbabilities):
         return pair_data(pairs, None, None, self.alphabet).n_letters(self.alphabet)
 
     def aic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
-        """Return Akaike's criterion, 2 k - 2 ln P: smaller is better."""
+        """Return Akaike's criterion, 2 k - 2 ln P in nats: smaller is better; k is `n_free_parameters`.
+
+        Pairs, mode and strand are those of `score`, and so are errors. (Akaike, IEEE Trans. Autom. Control 19:716,
+        1974.)
+        """
         return aic(self.n_free_parameters, self.score(pairs, mode=mode, strand=strand))
 
     def bic(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
-        """Return Schwarz's criterion, k ln n - 2 ln P, where n counts observed letters: smaller is better."""
-        pairs = list(pairs)
+        """Return Schwarz's criterion, k ln n - 2 ln P in nats, where n counts observed letters: smaller is better.
+
+        Pairs, mode and strand are those of `score`, and so are errors; ArgumentError too where no letter is observed.
+        (Schwarz, Ann. Stat. 6:461, 1978.)
+        """
+        pairs = list(pairs) if hasattr(pairs, "__next__") else pairs
         n = self.n_letters(pairs)
         if not n:
             raise ArgumentError("pairs= hold no observed letter, and BIC needs the logarithm of their number; use aic.")

@@ -74,6 +74,8 @@ def _encoded(sequence: Any, alphabet: Alphabet, number: int, side: str) -> Codes
         return encode(sequence, alphabet)
     except SequenceError as error:
         raise SequenceError(f"pairs[{number}], {side}: {error}", error.position) from error
+    except ArgumentError as error:  # something else than a sequence, such as None
+        raise ArgumentError(f"pairs[{number}], {side}: {error}") from error
 
 
 def _listed(name: str, given: Any) -> list[Any]:

@@ -68,7 +68,25 @@ class PairProbabilities:
         return float(self._log_likelihoods([(target, query)], mode, strand)[0])
 
     def score(self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward") -> float:
-        """Return the sum of ln P over pairs of sequences. See `log_likelihood`."""
+        """Return the sum of ln P over pairs of sequences, in nats; -inf if one of them is impossible.
+
+        Parameters
+        ----------
+        pairs : iterable of (target, query)
+            Sequences, mode and strand are those of `log_likelihood`.
+
+        Raises
+        ------
+        ArgumentError, SequenceError
+            An item is no pair, or one of its sequences holds what the alphabet lacks; the message gives its number.
+
+        Examples
+        --------
+        >>> import tiedseq as ts
+        >>> model = ts.PairHMM.affine()
+        >>> model.score([("ACGT", "ACGT")] * 2) == 2 * model.log_likelihood("ACGT", "ACGT")
+        True
+        """
         return float(self._log_likelihoods(pairs, mode, strand).sum())
 
     def posterior(
@@ -113,7 +131,20 @@ class PairProbabilities:
     ) -> tuple[float, Any]:
         """Return ln P of the likeliest path of states, and its Bio.Align.Alignment (target first).
 
-        With strand="both" it is the likelier strand's, one half times its probability.
+        With strand="both" it is the likelier strand's, one half times its probability. Sequences, mode and strand are
+        those of `log_likelihood`.
+
+        Raises
+        ------
+        SequenceError
+            A letter that the alphabet lacks, or sequences that the model cannot emit.
+
+        Examples
+        --------
+        >>> import tiedseq as ts
+        >>> log_probability, alignment = ts.PairHMM.affine().viterbi("GATTACA", "GATACA")
+        >>> alignment.length
+        7
         """
         x, y = self._encoded(target), self._encoded(query)
         strands = self._strands(x, y, mode, strand)
@@ -127,14 +158,42 @@ class PairProbabilities:
     ) -> dict[str, float | Floats]:
         """Return the expected number of uses of every parameter, by label, summed over pairs and over all places.
 
-        For a distribution the counts are cell by cell. A count is parameter * d ln P / d parameter.
+        Pairs, mode and strand are those of `score`. The count of a number is parameter * d ln P / d parameter
+        (`gradient`). For a distribution there is a count a cell, an array of its shape; where several cells are one
+        value, as in a symmetric table of pairs, it is the sum of their counts that is parameter * gradient.
+
+        Raises
+        ------
+        ArgumentError, SequenceError
+            As `score`; and for a pair that the model cannot emit.
+
+        Examples
+        --------
+        >>> import tiedseq as ts
+        >>> model, pairs = ts.PairHMM.affine(), [("GATTACA", "GATACA")]
+        >>> counts, gradient = model.expected_counts(pairs), model.gradient(pairs)
+        >>> bool(abs(counts["open"] - model.parameters["open"] * gradient["open"]) < 1e-9)
+        True
+        >>> table = model.parameters["pair"]
+        >>> bool(abs(counts["pair"][0, 1] + counts["pair"][1, 0] - (table * gradient["pair"])[0, 1]) < 1e-9)
+        True
         """
         return self._parameters.expected_counts(self._derivatives(pairs, mode, strand))
 
     def gradient(
         self, pairs: Iterable[Pair], *, mode: str = "global", strand: str = "forward"
     ) -> dict[str, float | Floats]:
-        """Return d ln P / d parameter by label, every parameter taken as free of the others; summed over pairs."""
+        """Return d ln P / d parameter by label, every parameter taken as free of the others; summed over pairs.
+
+        Pairs, mode and strand are those of `score`, and so are errors. A float a number; for a distribution an array of
+        its shape, in which cells that are one value hold the derivative in that value, each of them the same.
+
+        Examples
+        --------
+        >>> import tiedseq as ts
+        >>> sorted(ts.PairHMM.affine().gradient([("GATTACA", "GATACA")]))
+        ['close', 'extend', 'gap', 'match', 'open', 'pair']
+        """
         specification = self._parameters.specification
         tables = self._parameters.gradient(self._derivatives(pairs, mode, strand))
         return specification.by_label(specification.pool(tables))

@@ -105,7 +105,6 @@ def _for_classes(name: str, value: float | Sequence[float], gaps: int, second: C
     if len(given) == 1 and gaps == 2:
         given.append(float(second(given[0])))
     if len(given) != gaps or not all(0.0 < v < 1.0 for v in given):
-        raise ArgumentError(
-            f"{name} must be a probability between 0 and 1, one or one for each of {gaps} classes, not {value!r}"
-        )
+        several = "" if gaps == 1 else f", one or one for each of {gaps} classes"
+        raise ArgumentError(f"{name} must be a probability between 0 and 1{several}, not {value!r}")
     return given
