@@ -75,7 +75,7 @@ def test_pairs_that_are_no_pairs(method: str) -> None:
 @pytest.mark.parametrize("criterion", ["aic", "bic"])
 def test_criteria_of_what_are_no_pairs(criterion: str) -> None:
     for pairs in (None, 3):
-        with pytest.raises(ts.ArgumentError, match="^pairs"):
+        with pytest.raises(ts.ArgumentError, match=r"^pairs"):
             getattr(affine(), criterion)(pairs)
     found = [getattr(affine(), criterion)(pairs) for pairs in ([("AC", "AC")], iter([("AC", "AC")]))]
     assert found[0] == found[1]
@@ -135,7 +135,7 @@ def test_a_background_needs_every_letter() -> None:
         ({"gap_open": 0.0}, "gap_open must be a probability"),
         ({"gap_open": math.nan}, "gap_open must be a probability"),
         ({"gap_open": "often"}, "gap_open must be a number"),
-        ({"gap_open": [0.1, 0.2]}, "one for each of 1 classes"),
+        ({"gap_open": [0.1, 0.2]}, "gap_open must be a probability between 0 and 1, not"),
         ({"gap_open": [0.1, 0.2, 0.3], "gaps": 2}, "one for each of 2 classes"),
         ({"gap_extend": 1.0}, "gap_extend must be a probability"),
         ({"identity": 1.0}, "identity must lie between 0 and 1"),
