@@ -25,6 +25,7 @@ MAX_LINES = 500
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "options": {"errors"},
+    "arrays": {"options"},
     "alphabet": {"errors"},
     "qualities": {"errors", "alphabet"},
     "records": {"errors", "alphabet"},
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "distributions": {"errors", "alphabet", "ties", "simplex"},
     "kernels": set(),
     "families": {"errors", "alphabet", "distributions", "information", "kernels"},
-    "language": {"errors", "alphabet", "constraints", "distributions"},
+    "language": {"errors", "arrays", "alphabet", "constraints", "distributions"},
     "random_state": {"errors"},
     "restating": {"errors", "distributions", "language"},
     "sums": {"errors", "ties", "constraints", "simplex"},
@@ -43,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "alphabet", "ties", "simplex", "distributions", "language", "random_state", "restating", "sums"),
     },
     "centres": set(),
-    "pseudocounts": {"errors"},
+    "pseudocounts": {"errors", "arrays"},
     "soft": {
         *("errors", "alphabet", "distributions", "language", "random_state", "specification", "centres"),
         "pseudocounts",
@@ -84,8 +85,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "columns": set(),
     "biopython": {"errors", "alphabet", "records", "columns"},
     "pairs": {
-        *("errors", "options", "alphabet", "records", "distributions", "random_state", "specification", "kernels"),
-        *("training", "information", "nesting", "soft", "biopython", "columns", "chains", "restating", "workers"),
+        *("errors", "options", "arrays", "alphabet", "records", "distributions", "random_state", "specification"),
+        *("kernels", "training", "information", "nesting", "soft", "biopython", "columns", "chains", "restating"),
+        "workers",
     },
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},
@@ -105,10 +107,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "options", "alphabet", "records", "columns", "biopython", "alignment"),
         *("pairs", "pairhmm", "default", "decoding", "pairing", "workers"),
     },
-    "placing": {"errors", "records", "pairing", "alignment", "aligning", "pairhmm"},
+    "placing": {"options", "records", "pairing", "alignment", "aligning", "pairhmm"},
     "nn": {
-        *("errors", "options", "alphabet", "records", "ties", "random_state", "kernels", "chains", "training", "sink"),
-        *("storage", "workers", "checkpoints", "estimator", "one_thread", "specification", "restating"),
+        *("errors", "options", "arrays", "alphabet", "records", "ties", "random_state", "kernels", "chains"),
+        *("training", "sink", "storage", "workers", "checkpoints", "estimator", "one_thread", "specification"),
+        "restating",
     },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.arrays import as_real
 from tiedseq.chains.observations import is_one_of_letters, observations_of
 from tiedseq.errors import ArgumentError, SequenceError, counted
-from tiedseq.options import as_float
 
 from .signal import Batch, Signal, padding
 
@@ -118,22 +118,3 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
             "sequence out"
         )
     return array
-
-
-def as_real(entry: Any, dtype: Any) -> Array:
-    """Return numbers in a dtype, infinite where they are beyond its range, NaN where they are masked.
-
-    Raises TypeError or ValueError for what are no real numbers: complex ones and times too, which NumPy would cast.
-    """
-    try:
-        found = np.asarray(entry)
-    except RuntimeError as error:  # of a tensor that records gradients
-        raise TypeError(str(error)) from error
-    if found.dtype.kind in "cmM":
-        raise TypeError(f"they are of dtype {found.dtype}")
-    with np.errstate(over="ignore"):
-        try:
-            real = np.asarray(found, dtype)
-        except OverflowError:  # whole numbers of Python, as 10**400
-            real = np.array([as_float(number) for number in found.ravel()], dtype).reshape(found.shape)
-    return np.where(np.ma.getmaskarray(entry), dtype(np.nan), real) if isinstance(entry, np.ma.MaskedArray) else real

@@ -249,10 +249,10 @@ class Sequential:
         return "\n".join(["nn.Sequential(", *lines, f")  # {count}"])
 
 
-def check_network(net: Any) -> None:
-    """ArgumentError for what is no network."""
+def check_network(net: Any, name: str = "net", or_else: str = "") -> None:
+    """ArgumentError, which calls the argument so, for what is no network."""
     if not isinstance(net, Sequential):
-        raise ArgumentError(f"net={net!r} must be an nn.Sequential; of an estimator take its `net`.")
+        raise ArgumentError(f"{name}={net!r} must be an nn.Sequential{or_else}; of an estimator take its `net`.")
 
 
 def checked_dtype(dtype: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.arrays import as_real
 from tiedseq.errors import ArgumentError, ModelError
 
-from .inputs import as_real
 from .layer import Layer
 from .layers.convolution import Conv1D
 from .layers.dense import Dense, Flatten
