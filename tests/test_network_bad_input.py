@@ -56,6 +56,18 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Sequential(nn.OneHot(), input=nn.Signal(4, letters="DNA")), "letters='DNA' of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(4, action="x")), "action='x' of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Conv1D(2, 1), input=nn.Signal(2, letters=ts.DNA)), "2 channels and 4 letters"),
+    (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(2, positions="x")), "positions of nn.Signal must be True or"),  # type: ignore[arg-type]
+    (lambda: nn.Action.of("reversal", "a"), "permutation='a' of nn.Action.of must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", [[0], [1, 2]]), "permutation=.* must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", None), "permutation=None of nn.Action.of must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", [0.5, 1.7]), "permutation=.* must hold whole numbers"),
+    (lambda: nn.Action.of("reverse_complement", [1, 0]), 'name must be "reverse-complement" or "reversal", not'),
+    (lambda: nn.Action.of("reversal", [0, 1], [1]), r"permutation=\[0, 1\] and signs=\[1\] of nn.Action.of: it must"),
+    (lambda: nn.Action.of("reversal", [0, 1], ["+", "-"]), "signs=.* must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", [0, 1], [1, 0.5]), "signs of 1 or -1"),
+    (lambda: nn.Action.of("reversal", [1, 0], [1, -1]), "the same for channels that swap"),
+    (lambda: nn.Action.of("reversal", [1, 2, 0]), "be its own inverse"),
+    (lambda: nn.Action.of("reversal", [-1, 0]), "must rearrange 0 to 1"),
     (lambda: nn.to_state_dict(nn.Classifier(of_numbers(nn.Dense(2)))), "take its `net`"),  # type: ignore[arg-type]
     (lambda: nn.from_state_dict(of_numbers(nn.Dense(2)), 3), "state= is of type int"),  # type: ignore[arg-type]
     (lambda: nn.motifs(nn.Classifier(of_numbers(nn.Dense(2))), "ACGT"), "take its `net`"),  # type: ignore[arg-type]
@@ -76,13 +88,13 @@ def test_arguments_of_a_wrong_kind_are_refused(call: Callable[[], Any], message:
 
 @pytest.mark.parametrize(
     "action",
-    [
-        nn.Action.of("reversal", [1, 2, 0]),
-        nn.Action.of("reversal", [0, 1]),
-        nn.Action.of("reversal", [0, 1, 5]),
-        nn.Action.of("reversal", [0, 1, 2], [1, 1, 0]),
-        nn.Action.of("reversal", [1, 0, 2], [1, -1, 1]),
-        nn.Action.of("reversal", [0, 1, 2], [1, 1]),
+    [  # made without Action.of
+        nn.Action("reversal", (1, 2, 0), (1, 1, 1)),
+        nn.Action("reversal", (0, 1), (1, 1)),
+        nn.Action("reversal", (0, 1, 5), (1, 1, 1)),
+        nn.Action("reversal", (0, 1, 2), (1, 1, 0)),
+        nn.Action("reversal", (1, 0, 2), (1, -1, 1)),
+        nn.Action("reversal", (0, 1, 2), (1, 1)),
     ],
 )
 def test_an_action_is_its_own_inverse(action: nn.Action) -> None:

@@ -150,8 +150,6 @@ class Options:
                     f"soft[{label!r}] is {in_short(strength)}; a strength is a number of pseudocounts from 0, which "
                     "unties, to 1e300, or inf, the hard tie."
                 )
-        if self.soft is not None:  # of any type, such as Fraction, which arrays do not mix with
-            object.__setattr__(self, "soft", {label: float(strength) for label, strength in self.soft.items()})
         if self.callback is not None and not callable(self.callback):
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an Iteration.")
 
