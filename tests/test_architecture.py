@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "options": {"errors"},
     "arrays": {"options"},
+    "memory": {"errors"},
     "alphabet": {"errors"},
     "qualities": {"errors", "alphabet"},
     "records": {"errors", "alphabet"},
@@ -69,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "nesting",
             "soft",
             "restating",
+            "memory",
             "records",
             "workers",
             "simplex",
@@ -87,7 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pairs": {
         *("errors", "options", "arrays", "alphabet", "records", "distributions", "random_state", "specification"),
         *("kernels", "training", "information", "nesting", "soft", "biopython", "columns", "chains", "restating"),
-        "workers",
+        *("workers", "memory"),
     },
     "alignment": {"errors", "options", "alphabet", "records", "columns", "biopython"},
     "pairing": {"errors", "alphabet", "records", "biopython"},
@@ -111,7 +113,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {
         *("errors", "options", "arrays", "alphabet", "records", "ties", "random_state", "kernels", "chains"),
         *("training", "sink", "storage", "workers", "checkpoints", "estimator", "one_thread", "specification"),
-        "restating",
+        *("restating", "memory"),
     },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }
