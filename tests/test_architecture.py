@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "options": {"errors"},
     "arrays": {"options"},
     "memory": {"errors"},
+    "bars": {"errors"},
     "alphabet": {"errors"},
     "qualities": {"errors", "alphabet"},
     "records": {"errors", "alphabet"},
@@ -55,12 +56,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "acceleration": set(),
     "workers": {"errors"},
     "one_thread": set(),
-    "training": {"errors", "options", "random_state", "checkpoints", "acceleration", "workers"},
+    "training": {"errors", "options", "bars", "random_state", "checkpoints", "acceleration", "workers"},
     "display": {"specification"},
     "estimator": {"errors", "specification", "display"},
     "information": {"errors"},
     "nesting": {"errors", "specification"},
-    "resampling": {"errors", "workers"},
+    "resampling": {"bars", "workers"},
     "comparison": {"specification", "display", "information"},
     "hypothesis": {"errors", "options", "random_state", "comparison", "resampling"},
     "chains": {
@@ -113,7 +114,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {
         *("errors", "options", "arrays", "alphabet", "records", "ties", "random_state", "kernels", "chains"),
         *("training", "sink", "storage", "workers", "checkpoints", "estimator", "one_thread", "specification"),
-        *("restating", "memory"),
+        *("restating", "memory", "bars"),
     },
     "formats": {"errors", "options", "alphabet", "records", "columns", "alignment", "sink"},
 }

@@ -199,9 +199,9 @@ def test_every_real_dtype_is_expanded_and_pooled() -> None:
 
 def test_what_is_masked_is_no_number() -> None:
     ties = Ties([["a", "b"], ["b", None]])
-    full = np.ma.array([[1.0, 2.0], [1e20, 4.0]], mask=[[0, 0], [1, 0]])
+    full = np.ma.array([[1.0, 2.0], [1e20, 4.0]], mask=[[False, False], [True, False]])
     with pytest.raises(ArgumentError, match=r"full= is masked at \[1, 0\], .* fill in what is missing"):
         ties.pool(full)
     with pytest.raises(ArgumentError, match=r"free= is masked at \[1\]"):
-        ties.expand(np.ma.array([1.0, 2.0], mask=[0, 1]))
+        ties.expand(np.ma.array([1.0, 2.0], mask=[False, True]))
     assert ties.pool(np.ma.array(full.data)).tolist() == [1.0, 1e20 + 2.0]  # nothing is

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, rise_left, same_zeros
+from .bars import bar
 from .checkpoints import Checkpoint, vector_of
 from .errors import ArgumentError, ConvergenceWarning
 from .options import as_number, asks_to_stop, checked_count, checked_flag, checked_number, in_short, with_changes
@@ -352,16 +353,12 @@ def progress(options: Options, done: int) -> Iterator[Callable[[Iteration], None
     if not options.progress:
         yield lambda now: None
         return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
-    with tqdm(unit="iteration", desc="fit", initial=done) as bar:
+    with bar(unit="iteration", desc="fit", initial=done) as shown:
 
         def show(now: Iteration) -> None:
-            bar.set_postfix(
+            shown.set_postfix(
                 restart=now.restart, log_likelihood=f"{now.log_likelihood:.3f}", to_come=f"{now.gain_to_come:.2g}"
             )
-            bar.update()
+            shown.update()
 
         yield show

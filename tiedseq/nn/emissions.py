@@ -13,7 +13,7 @@ from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
 from tiedseq.options import checked_weight
 from tiedseq.specification import Parameter
 
-from .inputs import gathered, sequences_of
+from .inputs import gathered, of_another_length, sequences_of
 from .network import Sequential, check_network
 from .prediction import forward
 from .signal import Batch
@@ -259,11 +259,8 @@ def _check_taken(part: Part, wanted: int | None, first: int) -> None:
     assert part.batch.lengths is not None
     wrong = np.flatnonzero(part.batch.lengths != wanted)
     if wanted is not None and len(wrong):
-        raise SequenceError(
-            f"Sequence {first + part.numbers[wrong[0]]} has "
-            f"{counted(part.batch.lengths[wrong[0]], 'position')}, and the network takes length={wanted}: "
-            "cut or pad the sequences, or make the network without length="
-        )
+        said = of_another_length(part.batch.lengths[wrong[0]], wanted)
+        raise SequenceError(f"Sequence {first + part.numbers[wrong[0]]} {said}")
 
 
 def _check_lengths(incoming: Batch, outgoing: Batch) -> None:

@@ -1,4 +1,4 @@
-"""What users hand to networks, as batches, and back."""
+"""What users hand to networks, as batches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
         A sequence is empty, has letters that the alphabet lacks, other channels, another length than the network's, or
         numbers that are not finite. It is named by its number, from 0.
     """
-
     X = _without_pandas(X)
     if not signal.positions:
         return _rows_of(X, signal, dtype)
@@ -40,14 +39,19 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
     def cast(entry: Any) -> Array:
         array = _numbers(entry, signal, dtype) if signal.letters is None else signal.letters.encode(entry)
         if signal.length is not None and len(array) != signal.length:
-            raise SequenceError(
-                f"X has {counted(len(array), 'position')}, and the network takes length={signal.length}: cut or pad "
-                "the sequences, or make the network without length="
-            )
+            raise SequenceError(f"X {of_another_length(len(array), signal.length)}")
         return array
 
     found = observations_of(X, None, cast, _is_one_of_channels if signal.letters is None else is_one_of_letters)
     return np.split(found.values, found.ends[1:-1]), found.form == "one"
+
+
+def of_another_length(length: int, wanted: int) -> str:
+    """Return what a message says of a sequence that is not as long as the network wants it."""
+    return (
+        f"has {counted(length, 'position')}, and the network takes length={wanted}: cut or pad the sequences, or make "
+        "the network without length="
+    )
 
 
 def gathered(sequences: Sequence[Array], signal: Signal) -> Batch:
