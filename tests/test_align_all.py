@@ -480,12 +480,13 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("best", [True, False])
 def test_what_has_no_room_is_refused_before_a_candidate_is_chosen(best: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Likelihoods of both strands need little memory, and may take hours."""
+    from tiedseq import memory
     from tiedseq.pairs import recursion
 
     def no_work(*_: object) -> None:
         raise AssertionError("work began")
 
-    monkeypatch.setattr(recursion, "available_memory", lambda: 1)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1)
     monkeypatch.setattr(recursion.Recursion, "log_likelihoods", no_work)
     long = "ACGT" * 20_000
     with pytest.raises(ts.ResourceError, match=r"need [0-9.]+ GB of memory"):

@@ -98,8 +98,7 @@ def random_case(rng: np.random.Generator, lengths: Sequence[int] | NDArray[Any],
     return Case(model, logs, random_sequences(rng, lengths, rows), rng.choice([0.0, 1.0, 1.0, 0.3, 2.5], len(lengths)))
 
 
-# ---- comparison
-# --------------------------------------------------------------------------------------------------------
+# ---- comparison ------------------------------------------------------------------------------------------------------
 
 
 def assert_derivatives(found: Derivatives, expected: Derivatives, rtol: float, atol: float) -> None:
@@ -171,8 +170,7 @@ def check(case: Case, rtol: float = 1e-9, atol: float = 1e-11, dtype: Any = np.i
     check_paths(case, dtype)
 
 
-# ---- random models
-# -----------------------------------------------------------------------------------------------------
+# ---- random models ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.small
@@ -226,8 +224,7 @@ def test_silent_states_in_a_circle_are_refused() -> None:
         ChainRecursion(tables)
 
 
-# ---- sequences
-# ---------------------------------------------------------------------------------------------------------
+# ---- sequences -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.4])
@@ -298,8 +295,7 @@ def test_impossible_sequences_say_where_and_count_nothing() -> None:
     check(case)
 
 
-# ---- derivatives, independently of the twin
-# ----------------------------------------------------------------------------
+# ---- derivatives, independently of the twin --------------------------------------------------------------------------
 
 
 @pytest.mark.small
@@ -326,8 +322,7 @@ def test_derivatives_are_finite_differences() -> None:
     assert min(at_zero.values()) > 0
 
 
-# ---- letters and transitions beyond the range of the fast passes
-# -----------------------------------------------------
+# ---- letters and transitions beyond the range of the fast passes -----------------------------------------------------
 
 
 @beyond_the_range
@@ -469,8 +464,7 @@ def test_the_slow_passes_serve_only_where_they_must(monkeypatch: pytest.MonkeyPa
     assert_derivatives(found, check_expected, rtol=1e-9, atol=1e-11)
 
 
-# ---- sparse models
-# -----------------------------------------------------------------------------------------------------
+# ---- sparse models ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [True, False])
@@ -517,8 +511,7 @@ def test_a_profile_of_60_nodes() -> None:
     assert (model.transitions[:, model.silent] * deletes).sum() > 60
 
 
-# ---- sequences that are cut into pieces
-# -------------------------------------------------------------------------------
+# ---- sequences that are cut into pieces ------------------------------------------------------------------------------
 
 
 @pytest.mark.small
@@ -754,8 +747,7 @@ def test_no_drift_over_a_million_letters(states: int) -> None:
     assert_derivatives(uncut, sums, rtol=1e-10, atol=0)
 
 
-# ---- several paths
-# -------------------------------------------------------------------------------------------------
+# ---- several paths ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.small

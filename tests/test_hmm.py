@@ -765,3 +765,13 @@ def test_more_letters_are_drawn_than_an_end_would_wait_for(monkeypatch: pytest.M
     monkeypatch.setattr(sampling, "_LONGEST", 100)
     model = ts.HMM.ergodic(2, alphabet="AB", random_state=0)
     assert len(model.sample(150, random_state=0)[0]) == 150
+
+
+@pytest.mark.small
+def test_tables_that_do_not_fit_are_refused_before_the_first_is_made() -> None:
+    message = r"^order=8 over 20 letters makes tables of 512,000,000,000 cells, and 2 distributions of them need "
+    message += r"at least 296,960\.0 GB of memory, and there are .*: take a smaller order"
+    with pytest.raises(ts.ResourceError, match=message):
+        ts.HMM.ergodic(2, alphabet="protein", order=8)
+    with pytest.raises(ts.ResourceError, match="and 1 distribution of them need"):
+        ts.HMM.ergodic(3, emission=ts.Categorical("ACDEFGHIKLMNPQRSTVWY", name="shared"), order=8)

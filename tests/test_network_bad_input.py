@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,22 @@ CONSTRUCTORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Sequential(nn.OneHot(), input=nn.Signal(4, letters="DNA")), "letters='DNA' of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(4, action="x")), "action='x' of nn.Signal must be"),  # type: ignore[arg-type]
     (lambda: nn.Sequential(nn.Conv1D(2, 1), input=nn.Signal(2, letters=ts.DNA)), "2 channels and 4 letters"),
+    (lambda: nn.Sequential(nn.Dense(2), input=nn.Signal(2, positions="x")), "positions of nn.Signal must be True or"),  # type: ignore[arg-type]
+    (lambda: nn.Action.of("reversal", "a"), "permutation='a' of nn.Action.of must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", [[0], [1, 2]]), "permutation=.* must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", None), "permutation=None of nn.Action.of must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", [0.5, 1.7]), "permutation=.* must hold whole numbers"),
+    (lambda: nn.Action.of("reverse_complement", [1, 0]), 'name must be "reverse-complement" or "reversal", not'),
+    (lambda: nn.Action.of("reversal", [0, 1], [1]), r"permutation=\[0, 1\] and signs=\[1\] of nn.Action.of: it must"),
+    (lambda: nn.Action.of("reversal", [0, 1], ["+", "-"]), "signs=.* must hold whole numbers"),
+    (lambda: nn.Action.of("reversal", [0, 1], [1, 0.5]), "signs of 1 or -1"),
+    (lambda: nn.Action.of("reversal", [1, 0], [1, -1]), "the same for channels that swap"),
+    (lambda: nn.Action.of("reversal", [1, 2, 0]), "be its own inverse"),
+    (lambda: nn.Action.of("reversal", [-1, 0]), "must rearrange 0 to 1"),
     (lambda: nn.to_state_dict(nn.Classifier(of_numbers(nn.Dense(2)))), "take its `net`"),  # type: ignore[arg-type]
     (lambda: nn.from_state_dict(of_numbers(nn.Dense(2)), 3), "state= is of type int"),  # type: ignore[arg-type]
     (lambda: nn.motifs(nn.Classifier(of_numbers(nn.Dense(2))), "ACGT"), "take its `net`"),  # type: ignore[arg-type]
-    (lambda: nn.tied_subspace(3), "must be an nn.Sequential"),  # type: ignore[arg-type]
+    (lambda: nn.tied_subspace(3), "of=3 must be an nn.Sequential or ts.Ties"),  # type: ignore[arg-type]
     (lambda: nn.projected_gradient(np.eye(3), "abc"), "gradient= must hold numbers"),
     (lambda: nn.projected_gradient(np.eye(3)[0], [1]), "subspace= has the shape"),
     (lambda: nn.hessian_of(lambda v: v, [1, 2], step=0), "step=0 must be more than 0"),
@@ -75,13 +88,13 @@ def test_arguments_of_a_wrong_kind_are_refused(call: Callable[[], Any], message:
 
 @pytest.mark.parametrize(
     "action",
-    [
-        nn.Action.of("reversal", [1, 2, 0]),
-        nn.Action.of("reversal", [0, 1]),
-        nn.Action.of("reversal", [0, 1, 5]),
-        nn.Action.of("reversal", [0, 1, 2], [1, 1, 0]),
-        nn.Action.of("reversal", [1, 0, 2], [1, -1, 1]),
-        nn.Action.of("reversal", [0, 1, 2], [1, 1]),
+    [  # made without Action.of
+        nn.Action("reversal", (1, 2, 0), (1, 1, 1)),
+        nn.Action("reversal", (0, 1), (1, 1)),
+        nn.Action("reversal", (0, 1, 5), (1, 1, 1)),
+        nn.Action("reversal", (0, 1, 2), (1, 1, 0)),
+        nn.Action("reversal", (1, 0, 2), (1, -1, 1)),
+        nn.Action("reversal", (0, 1, 2), (1, 1)),
     ],
 )
 def test_an_action_is_its_own_inverse(action: nn.Action) -> None:
@@ -452,7 +465,7 @@ BEYOND = 10**400  # of Python, and no float
         (lambda: nn.Classifier(of_numbers(nn.Dense(1)), learning_rate=BEYOND), "learning_rate must be a finite number"),
         (lambda: nn.Weight("w", ts.Ties([0]), -BEYOND), "scale must be a finite number"),
         (lambda: nn.motifs(nn.Sequential(nn.Conv1D(1, 3)), "ACGT", share=BEYOND), "share must be a probability"),
-        (lambda: nn.Emissions(of_numbers(nn.Dense(2)), decay=BEYOND), "decay=1000.* must be a number"),
+        (lambda: nn.Emissions(of_numbers(nn.Dense(2)), decay=BEYOND), "decay must be a finite number"),
         (
             lambda: nn.from_state_dict(of_numbers(nn.Dense(1)), {"0.weight": [[BEYOND, 1, 1]], "0.bias": [0]}),
             "holds numbers that are not finite",
@@ -471,6 +484,36 @@ BEYOND = 10**400  # of Python, and no float
 def test_whole_numbers_beyond_all_floats_are_refused(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ts.TiedseqError, match=message):
         call()
+
+
+COMPLEX = np.complex128(0.5 + 9j)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Residual(nn.Dense(2), step=BEYOND), "step=1000.* must be a finite number that is not zero"),
+        (lambda: nn.Residual(nn.Dense(2), step=10**5000), "step=<int, too long to be written> must be a finite number"),
+        (lambda: nn.Residual(nn.Dense(2), step=COMPLEX), "step=.* must be a finite number that is not zero"),
+        (lambda: nn.Dropout(COMPLEX), "rate=.* must be a probability from 0 to less than 1"),
+        (lambda: nn.Classifier(rows(), validation=COMPLEX), "validation=.* must be the part"),
+        (lambda: nn.Classifier(rows(), validation=BEYOND), "validation=1000.* must be the part"),
+        (lambda: nn.Classifier(rows(), class_weight={0: COMPLEX}).fit([[1], [2]], [0, 1]), "must be a finite number"),
+        (lambda: nn.Emissions(of_numbers(nn.Dense(2)), decay=COMPLEX), "decay must be a finite number"),
+        (lambda: nn.Regressor(rows()).fit([[1], [2]], np.array([1, COMPLEX], object)), "y must hold numbers"),
+    ],
+)
+def test_numbers_are_real(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ts.ArgumentError, match=message):
+        call()
+
+
+def test_real_numbers_may_be_of_any_type() -> None:
+    half: Any = Fraction(1, 2)
+    assert nn.Dropout(half).rate == 0.5 and nn.Residual(nn.Dense(2), step=half).step == 0.5
+    assert nn.Classifier(rows(), validation=half).options.validation == 0.5
+    model = nn.Classifier(rows(), class_weight={0: half}, max_epochs=1).fit([[1], [2]], [0, 1])
+    assert model.classes_.tolist() == [0, 1]
 
 
 def rows() -> nn.Sequential:

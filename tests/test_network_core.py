@@ -133,3 +133,21 @@ def test_many_sequences_are_each_one() -> None:
     assert net([x[:8] for x in X]).shape == (50, 2, 3)
     with pytest.raises(SequenceError, match="Sequence 41: "):
         net([*X[:41], "ACG", *X[41:]])
+
+
+@pytest.mark.small
+def test_values_of_another_length_are_refused() -> None:
+    net = nn.Sequential(nn.Conv1D(2, width=3), random_state=0)
+    batch = net.batch(net.read("ACGTA")[0])
+    outgoing, memory = net.forward(batch)
+    wrong: Any
+    for wrong in (np.zeros(1000), np.zeros(25), np.zeros((26, 1)), 1.0, [[1.0], [1.0, 2.0]], np.zeros(26, complex)):
+        for call in (
+            net.expanded,
+            net.penalty,
+            lambda values: net.forward(batch, values),
+            lambda values: net.backward(memory, outgoing.values, values),
+        ):
+            with pytest.raises(ts.ArgumentError, match="the network has 26 free values"):
+                call(wrong)
+    assert_allclose(net.forward(batch, net.values.tolist())[0].values, outgoing.values, rtol=0.0, atol=0.0)

@@ -483,7 +483,7 @@ def test_networks_that_do_not_fit() -> None:
         shrinking.predict("ACGTACGT")
     with pytest.raises(ts.ArgumentError, match="network="):
         nn.Emissions(nn.ReLU())
-    with pytest.raises(ts.ArgumentError, match="decay=-1"):
+    with pytest.raises(ts.ArgumentError, match="decay must be a finite number of at least 0, not -1"):
         nn.Emissions(network(2), decay=-1)
     with pytest.raises(ts.ModelError, match="alphabet="):
         hybrid(TWO, alphabet="01")

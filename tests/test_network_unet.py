@@ -10,7 +10,7 @@ from network_checks import batch_of, check_gradients, random_letters
 
 import tiedseq as ts
 from tiedseq import nn
-from tiedseq.nn.layers import taps
+from tiedseq.nn.layers import taps, unet
 from tiedseq.nn.layers.unet import transposed
 from tiedseq.nn.layers.window import Window
 
@@ -167,3 +167,22 @@ def test_what_does_not_fit_is_refused() -> None:
         made(depth=0)
     with pytest.raises(ts.ModelError, match="leaves none"):
         nn.Sequential(nn.UNet1D(2, 1, 3, 2), input=nn.Signal(3, positions=False))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("depth", [200, 10**9])  # the latter: numbers that themselves fill the memory
+@pytest.mark.parametrize("how", [{}, {"tied": True}, {"symmetry": "reverse-complement"}, {"filters": 10**6}])
+def test_weights_that_do_not_fit_are_refused_before_the_first_is_made(how: dict[str, Any], depth: int) -> None:
+    layer = nn.UNet1D(**{"filters": 8, "depth": depth, "width": 3, "classes": 2, **how})
+    with pytest.raises(ts.ResourceError, match=r"depth=\d+ has .* need at least [0-9^,.]+ GB of memory, .*: make"):
+        nn.Sequential(layer)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_checked_is_what_weights_have(tied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(unet, "check_memory", lambda what, needed, remedy: asked.append(needed))
+    net = made(3, tied=tied, depth=3)
+    entries = sum(weight.ties.labels.size for weight in net.weights if weight.name in ("weight", "skip"))
+    assert asked == [unet._BYTES * (entries - 2 * 3)]  # the dense layer apart

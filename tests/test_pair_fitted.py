@@ -15,8 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 import tiedseq as ts
 import twin
 from pairhmm_cases import Floats, in_logarithms, values_of
+from tiedseq import memory
 from tiedseq.errors import ArgumentError, ConvergenceWarning, ModelError, ResourceError, SequenceError
-from tiedseq.pairs import batches, memory, recursion
+from tiedseq.pairs import batches, recursion
 
 TRUTH = ts.PairHMM.affine(gap_open=0.05, gap_extend=0.5)
 PAIRS = [TRUTH.sample(columns=80, random_state=k)[:2] for k in range(10)]
@@ -331,7 +332,7 @@ def test_messages_name_the_pair_among_all(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_too_long_a_pair_is_refused_before_the_work_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recursion, "available_memory", lambda: 3 * 10**9)
+    monkeypatch.setattr(memory, "available_memory", lambda: 3 * 10**9)
     model, long = ts.PairHMM.affine(), "ACGT" * 250_000
     started: list[Any] = []
     message = r"sequences of 1,000,000 and 1,000,000 letters need \d+\.\d GB of memory, and there are 3\.0 GB"
@@ -348,11 +349,11 @@ def test_what_a_posterior_takes_is_what_the_check_counts(monkeypatch: pytest.Mon
     model, text = ts.PairHMM.affine(), "ACGT" * 100
     needed = model.recursion.passes([]).memory(400, 400)
     monkeypatch.setattr(recursion, "_SMALL_BYTES", 0)
-    monkeypatch.setattr(recursion, "available_memory", lambda: needed)
+    monkeypatch.setattr(memory, "available_memory", lambda: needed)
     model.posterior(text, text)
-    monkeypatch.setattr(recursion, "available_memory", lambda: None)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
     model.posterior(text, text)
-    monkeypatch.setattr(recursion, "available_memory", lambda: needed - 1)
+    monkeypatch.setattr(memory, "available_memory", lambda: needed - 1)
     with pytest.raises(ResourceError, match="400 and 400 letters need"):
         model.posterior(text, text)
     model.log_likelihood(text, text)  # two rows are enough

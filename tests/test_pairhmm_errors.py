@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,47 @@ def test_a_background_needs_every_letter() -> None:
 def test_wrong_arguments_of_affine(arguments: dict[str, Any], match: str) -> None:
     with pytest.raises((ts.ArgumentError, ts.ModelError), match=match):
         affine(**arguments)
+
+
+BEYOND, COMPLEX = 10**400, np.complex128(0.1 + 7j)
+PAIRS = [("ACGT", "ACGT")]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: affine(gap_open=BEYOND), r"gap_open must be a probability .* not 1000.*\.\.\."),
+        (lambda: affine(gap_open=COMPLEX), "gap_open must be a number or numbers"),
+        (lambda: affine(gap_open=[0.1, BEYOND], gaps=2), "gap_open must be a probability"),
+        (lambda: affine(identity=BEYOND), "identity must lie between 0 and 1"),
+        (lambda: affine(background=[BEYOND] * 4), "background must be a label or 4 probabilities"),
+        (lambda: affine(values={"open": BEYOND}), r"values\['open'\] holds inf"),
+        (lambda: affine(values={"open": COMPLEX}), r"values\['open'\] is .* it needs numbers"),
+        (lambda: affine(values={"gap": [COMPLEX, 0.3, 0.3, 0.3]}), r"values\['gap'\] is .* it needs numbers"),
+        (lambda: affine(tol=BEYOND), "tol=1000.* must be a number of nats"),
+        (lambda: affine().fit(PAIRS, tol=COMPLEX), "tol=.* must be a number of nats"),
+        (lambda: affine(soft={"gap": COMPLEX}), r"soft\['gap'\] is .* a strength is"),
+        (lambda: affine(soft={"gap": BEYOND}), r"soft\['gap'\] is 1000.* a strength is"),
+        (lambda: affine().fit(PAIRS, priors={"open": COMPLEX}), r"priors\['open'\] is .* one pseudocount"),
+        (lambda: affine().fit(PAIRS, priors={"open": BEYOND}), r"priors\['open'\] holds inf"),
+        (lambda: ts.place(["ACGT"], ["ACGT"], min_log_odds=COMPLEX), "min_log_odds=.* must be a number of bits"),
+        (lambda: ts.HMM.ergodic(2, alphabet="xy", stay=COMPLEX), "stay=.* must be a number between 0 and 1"),
+        (lambda: ts.HMM.left_to_right(2, alphabet="xy", stay=COMPLEX), "stay=.* must be a probability below 1"),
+        (lambda: ts.HMM.left_to_right(2, alphabet="xy", stay=False), "stay=False must be a probability below 1"),
+    ],
+)
+def test_numbers_are_real(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises((ts.ArgumentError, ts.ModelError), match=message):
+        call()
+
+
+def test_real_numbers_may_be_of_any_type() -> None:
+    tenth: Any = Fraction(1, 10)
+    model = affine(tol=tenth, values={"open": tenth}, soft={"gap": Fraction(3)})
+    assert model.options.tol == 0.1 and model.options.soft == {"gap": 3.0}
+    assert affine(gap_open=tenth).parameters["open"] == 0.1
+    with pytest.warns(ts.ConvergenceWarning, match=r"tol=0\.1"):
+        model.fit(PAIRS, max_iter=1, priors=dict.fromkeys(("open", "close", "extend"), tenth))
 
 
 @pytest.mark.parametrize("states", [{}, [], None, "xy", {"M": "xx"}, {"M": None}])

@@ -60,8 +60,7 @@ def vectors(values: Floats, first: int, count: int, stride: int = LANES) -> Floa
     return np.array([values[first + k * stride : first + k * stride + LANES] for k in range(count)])
 
 
-# ---- arithmetic and memory
-# --------------------------------------------------------------------------------------------
+# ---- arithmetic and memory -------------------------------------------------------------------------------------------
 
 
 def arithmetic(a: Floats, out: Floats) -> None:
@@ -165,8 +164,7 @@ def test_an_index_counts_the_elements_of_all_rows() -> None:
         assert np.count_nonzero(out) == LANES
 
 
-# ---- lanes
-# ------------------------------------------------------------------------------------------------------------
+# ---- lanes -----------------------------------------------------------------------------------------------------------
 
 
 def lanes(a: Floats, out: Floats) -> None:
@@ -260,8 +258,7 @@ def test_choices(values: Floats) -> None:
         np.testing.assert_array_equal(taken, expected)
 
 
-# ---- tuples
-# -----------------------------------------------------------------------------------------------------------
+# ---- tuples ----------------------------------------------------------------------------------------------------------
 
 
 def tuples(a: Floats, out: Floats) -> None:
@@ -327,8 +324,7 @@ def test_there_is_a_plain_twin_of_everything() -> None:
         assert callable(getattr(plain, name)), name
 
 
-# ---- bounds
-# -----------------------------------------------------------------------------------------------------------
+# ---- bounds ----------------------------------------------------------------------------------------------------------
 
 OUTSIDE = """
 import numba, numpy as np
@@ -390,8 +386,7 @@ def test_plain_vectors_want_contiguous_arrays() -> None:
         plain.load(np.zeros(64)[::2], 0)
 
 
-# ---- whole passes
-# -----------------------------------------------------------------------------------------------------
+# ---- whole passes ----------------------------------------------------------------------------------------------------
 
 
 def small_passes() -> list[float]:

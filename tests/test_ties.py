@@ -195,3 +195,13 @@ def test_every_real_dtype_is_expanded_and_pooled() -> None:
         assert_array_equal(full, [1, 0, 0, -1])
         assert full.dtype == dtype or np.dtype(dtype).kind in "bu"
         assert_array_equal(ties.pool(np.array([1, 1, 0, 0], dtype)), [1, 1])
+
+
+def test_what_is_masked_is_no_number() -> None:
+    ties = Ties([["a", "b"], ["b", None]])
+    full = np.ma.array([[1.0, 2.0], [1e20, 4.0]], mask=[[False, False], [True, False]])
+    with pytest.raises(ArgumentError, match=r"full= is masked at \[1, 0\], .* fill in what is missing"):
+        ties.pool(full)
+    with pytest.raises(ArgumentError, match=r"free= is masked at \[1\]"):
+        ties.expand(np.ma.array([1.0, 2.0], mask=[False, True]))
+    assert ties.pool(np.ma.array(full.data)).tolist() == [1.0, 1e20 + 2.0]  # nothing is

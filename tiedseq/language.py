@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alphabet import Alphabet
+from .arrays import as_real
 from .constraints import TYPED
 from .distributions import Categorical, complement, fixed, letter_labels
 from .errors import ModelError
@@ -51,7 +52,7 @@ class Numbers:
             impossible = np.array([cell is None for cell in cells.ravel()], dtype=bool).reshape(cells.shape)
             if any(isinstance(cell, bool | np.bool_ | str) for cell in cells.ravel()):
                 raise TypeError
-            values = np.where(impossible, 0.0, cells).astype(np.float64)
+            values = as_real(np.where(impossible, 0.0, cells), np.float64)
         except (TypeError, ValueError) as error:
             raise ModelError(f"{place} is {entry!r}; it needs numbers, in the shape of what they are for.") from error
         if not (np.isfinite(values).all() and (values >= 0.0).all()):

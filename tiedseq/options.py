@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -48,9 +48,10 @@ def checked_probability(name: str, value: Any) -> float:
     >>> checked_probability("threshold", 1)
     1.0
     """
-    if not _is_real(value) or not 0.0 <= as_float(value) <= 1.0:
-        raise ArgumentError(f"{name} must be a probability from 0 to 1, not {value!r}")
-    return float(value)
+    number = as_number(value)
+    if not 0.0 <= number <= 1.0:
+        raise ArgumentError(f"{name} must be a probability from 0 to 1, not {in_short(value)}")
+    return number
 
 
 def checked_weight(name: str, value: Any) -> float:
@@ -59,14 +60,35 @@ def checked_weight(name: str, value: Any) -> float:
     >>> checked_weight("gap_weight", 2)
     2.0
     """
-    if not _is_real(value) or not 0.0 <= as_float(value) < math.inf:
-        raise ArgumentError(f"{name} must be a finite number of at least 0, not {value!r}")
-    return float(value)
+    number = as_number(value)
+    if not 0.0 <= number < math.inf:
+        raise ArgumentError(f"{name} must be a finite number of at least 0, not {in_short(value)}")
+    return number
 
 
-def _is_real(value: Any) -> bool:
-    """Whether it is a number of any type; to Python True is one too."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+def checked_number(name: str, value: Any, fits: Callable[[float], bool], wanted: str) -> float:
+    """Return a number of any type as a float; raise ArgumentError, which says what is wanted, unless it fits.
+
+    >>> checked_number("stay", 0.5, lambda p: 0.0 < p < 1.0, "a number between 0 and 1")
+    0.5
+    >>> checked_number("stay", 1, lambda p: 0.0 < p < 1.0, "a number between 0 and 1")
+    Traceback (most recent call last):
+    tiedseq.errors.ArgumentError: stay=1 must be a number between 0 and 1.
+    """
+    number = as_number(value)
+    if not fits(number):
+        raise ArgumentError(f"{name}={in_short(value)} must be {wanted}.")
+    return number
+
+
+def as_number(value: Any) -> float:
+    """Return a real number of any type as a float, infinite where it is beyond them; NaN, which fits no range, for all
+    else: texts, complex numbers, and True and False, which to Python are numbers.
+
+    >>> as_number(1), as_number(True), as_number(1j)
+    (1.0, nan, nan)
+    """
+    return as_float(value) if isinstance(value, numbers.Real) and not _is_flag(value) else math.nan
 
 
 def as_float(number: Any) -> float:
@@ -75,6 +97,19 @@ def as_float(number: Any) -> float:
         return float(number)
     except OverflowError:
         return math.inf if number > 0 else -math.inf
+
+
+def in_short(value: Any) -> str:
+    """Return what a message shows of a value, however long it is.
+
+    >>> in_short(0.5), in_short(10**400)
+    ('0.5', '1000000000000000000000000000000000000...')
+    """
+    try:
+        said = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        said = f"<{type(value).__name__}, too long to be written>"
+    return said if len(said) <= 40 else f"{said[:37]}..."
 
 
 def checked_flag(name: str, value: Any) -> bool:

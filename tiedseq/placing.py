@@ -11,11 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from .aligning import align_all
 from .alignment import AlignmentResult
-from .errors import ArgumentError
+from .options import checked_number
 from .pairhmm import PairHMM
 from .pairing import Source
 from .records import Record
@@ -79,13 +77,13 @@ def place(
     >>> [read.sequence for _, read in found.pairs], found.unmapped
     (['GATTACAGGCTTACCGTTGACAC'], ['query2'])
     """
-    is_number = isinstance(min_log_odds, int | float | np.number) and not isinstance(min_log_odds, bool)
-    if not is_number or math.isnan(min_log_odds):
-        raise ArgumentError(f"min_log_odds={min_log_odds!r} must be a number of bits; {MAPPED:g} by default.")
+    least = checked_number(
+        "min_log_odds", min_log_odds, lambda bits: not math.isnan(bits), f"a number of bits; {MAPPED:g} by default"
+    )
     placed: list[AlignmentResult] = []
     unmapped: list[str] = []
     for result in align_all(targets, reads, model=model, mode="local", strand=strand, threads=threads):
-        if result.is_empty or result.log_odds < min_log_odds:
+        if result.is_empty or result.log_odds < least:
             unmapped.append(result.query_name)
         else:
             placed.append(result)

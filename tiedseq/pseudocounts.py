@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import as_real
 from .errors import ModelError
 
 
@@ -36,7 +37,7 @@ def pseudocounts_of(label: str, prior: Any, places: NDArray[np.intp], n: int) ->
     try:
         if prior is None:
             raise TypeError
-        given = np.broadcast_to(np.asarray(prior, np.float64), places.shape)
+        given = np.broadcast_to(as_real(prior, np.float64), places.shape)
     except (TypeError, ValueError) as error:
         wanted = f", or an array of shape {places.shape}" if places.ndim else ""
         raise ModelError(f"priors[{label!r}] is {prior!r}; it needs one pseudocount{wanted}.") from error

@@ -8,12 +8,12 @@ McLachlan, Appl. Stat. 36:318, 1987.)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError
+from .bars import bar
 from .workers import mapping
 
 
@@ -48,7 +48,7 @@ def bootstrapped(
         found = mapped(lambda each: statistic(draw(each)), generators)
         statistics: list[float] = []
         advance(0)
-        for each in _shown(found, count) if progress else found:
+        for each in bar(found, total=count, unit="data set", desc="bootstrap") if progress else found:
             statistics.append(each)
             advance(len(statistics))
         return statistics
@@ -59,11 +59,3 @@ def duration(fits: Callable[[], Any]) -> tuple[Any, float]:
     before = time.perf_counter()
     found = fits()
     return found, time.perf_counter() - before
-
-
-def _shown(found: Iterator[float], count: int) -> Iterator[float]:
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
-    yield from tqdm(found, total=count, unit="data set", desc="bootstrap")

@@ -289,7 +289,7 @@ def groups_of(tied: Specification, soft: Mapping[str, float]) -> tuple[Group, ..
             )
         if groups.setdefault(group.labels, group) != group:
             raise ModelError(
-                f"soft= has {label!r} with strength {strength:g} and a label of the same rows with "
+                f"soft= has {label!r} with strength {group.strength:g} and a label of the same rows with "
                 f"{groups[group.labels].strength:g}; a row is soft as a whole, give one of them."
             )
     return tuple(group for group in groups.values() if group.strength < math.inf)

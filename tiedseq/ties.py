@@ -168,7 +168,7 @@ class Ties:
         Raises
         ------
         ArgumentError
-            `free` has another shape or is not numeric.
+            `free` has another shape, is not numeric, or has masked entries.
         """
         values = _check_array("free", free, (self.n_free,))
         if self.n_free == 0:
@@ -196,7 +196,7 @@ class Ties:
         Raises
         ------
         ArgumentError
-            `full` has another shape or is not numeric.
+            `full` has another shape, is not numeric, or has masked entries.
         """
         contributions = _check_array("full", full, self.shape)
         weights = contributions.ravel()
@@ -270,6 +270,9 @@ def _check_array(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray
         raise ArgumentError(f"{name}= has the shape {array.shape}; these ties need {shape}.")
     if array.dtype.kind not in "fiub":
         raise ArgumentError(f"{name}= has the dtype {array.dtype}; it needs real numbers.")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
+        place = np.argwhere(np.ma.getmaskarray(value))[0].tolist()
+        raise ArgumentError(f"{name}= is masked at {place}, so that there is no number; fill in what is missing.")
     return array
 
 

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceleration import DEPTH, REMEMBERED, anderson_step, bfgs_step, gain_left, rise_left, same_zeros
+from .bars import bar
 from .checkpoints import Checkpoint, vector_of
 from .errors import ArgumentError, ConvergenceWarning
-from .options import asks_to_stop, checked_count, checked_flag, with_changes
+from .options import as_number, asks_to_stop, checked_count, checked_flag, checked_number, in_short, with_changes
 from .random_state import RandomState, generators
 from .workers import spreading
 
@@ -136,12 +137,8 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("max_iter", "n_init"):
             checked_count(name, getattr(self, name))
-        if (
-            isinstance(self.tol, bool)
-            or not isinstance(self.tol, int | float | np.number)
-            or not 0.0 <= self.tol < math.inf
-        ):
-            raise ArgumentError(f"tol={self.tol!r} must be a number of nats, 0 or more; 0 runs max_iter iterations.")
+        wanted = "a number of nats, 0 or more; 0 runs max_iter iterations"
+        object.__setattr__(self, "tol", checked_number("tol", self.tol, lambda tol: 0.0 <= tol < math.inf, wanted))
         for name in ("progress", "warm_start", "acceleration"):
             checked_flag(name, getattr(self, name))
         for name in ("priors", "soft"):
@@ -149,11 +146,10 @@ class Options:
             if value is not None and not isinstance(value, Mapping):
                 raise ArgumentError(f"{name}={value!r} must map labels to numbers.")
         for label, strength in (self.soft or {}).items():
-            is_number = isinstance(strength, int | float | np.number) and not isinstance(strength, bool)
-            if not (is_number and (0.0 <= strength <= 1e300 or strength == math.inf)):
+            if not (0.0 <= as_number(strength) <= 1e300 or strength == math.inf):
                 raise ArgumentError(
-                    f"soft[{label!r}] is {strength!r}; a strength is a number of pseudocounts from 0, which unties, to "
-                    "1e300, or inf, the hard tie."
+                    f"soft[{label!r}] is {in_short(strength)}; a strength is a number of pseudocounts from 0, which "
+                    "unties, to 1e300, or inf, the hard tie."
                 )
         if self.callback is not None and not callable(self.callback):
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an Iteration.")
@@ -357,16 +353,12 @@ def progress(options: Options, done: int) -> Iterator[Callable[[Iteration], None
     if not options.progress:
         yield lambda now: None
         return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
-    with tqdm(unit="iteration", desc="fit", initial=done) as bar:
+    with bar(unit="iteration", desc="fit", initial=done) as shown:
 
         def show(now: Iteration) -> None:
-            bar.set_postfix(
+            shown.set_postfix(
                 restart=now.restart, log_likelihood=f"{now.log_likelihood:.3f}", to_come=f"{now.gain_to_come:.2g}"
             )
-            bar.update()
+            shown.update()
 
         yield show

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
-from tiedseq.errors import ModelError
+from tiedseq.errors import ModelError, counted
+from tiedseq.memory import check_memory
 from tiedseq.nesting import Nesting
 from tiedseq.options import checked_order
 from tiedseq.random_state import RandomState
@@ -30,6 +31,9 @@ from .tables import ChainTables, Index, circular, silent_order
 from .words import words_of
 
 Vector = NDArray[np.float64]
+
+
+_BYTES = 290  # of a cell of a table and its name, at least
 
 
 class HMMParameters:
@@ -64,6 +68,8 @@ class HMMParameters:
         self.families = FamilyParameters(numbers, of_families)
         n_letters = 0 if alphabet is None else alphabet.n_letters
         shape = (n_letters,) * (order + 1)
+        if order:
+            _check_size(order, n_letters, len({entry for entry in letters.values() if isinstance(entry, str)}))
         self.specification = Specification(
             {state: shape if state in letters else None for state in transitions},
             transitions,
@@ -410,3 +416,14 @@ class HMMParameters:
             "values": {**given["values"], **soft["values"], **self.families.given},
             "soft": soft["strengths"],
         }
+
+
+def _check_size(order: int, letters: int, tables: int) -> None:
+    """ResourceError, before the first cell, where so many tables of a label each do not fit."""
+    cells = letters ** (order + 1)
+    check_memory(
+        f"order={order} over {counted(letters, 'letter')} makes tables of {cells:,} cells, and "
+        f"{counted(max(1, tables), 'distribution')} of them need at least",
+        _BYTES * max(1, tables) * cells,
+        "take a smaller order, or fewer letters",
+    )

@@ -10,7 +10,7 @@ from tiedseq.alphabet import Alphabet
 from tiedseq.distributions import Categorical
 from tiedseq.errors import ArgumentError
 from tiedseq.families import Family
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_number
 from tiedseq.random_state import generator_of
 
 Rows = dict[str, dict[str, float]]
@@ -100,8 +100,8 @@ def state_names(n_states: int) -> list[str]:
 
 def ergodic_rows(names: list[str], stay: float | None, generator: np.random.Generator) -> Rows:
     """Return rows in which every state follows every other, drawn with a preference to stay if `stay` is None."""
-    if stay is not None and not (_is_number(stay) and 0.0 < stay < 1.0):
-        raise ArgumentError(f"stay={stay!r} must lie between 0 and 1.")
+    if stay is not None:
+        stay = checked_number("stay", stay, lambda stay: 0.0 < stay < 1.0, "a number between 0 and 1")
     n = len(names)
     rows = {}
     for k, name in enumerate(names):
@@ -117,8 +117,7 @@ def ergodic_rows(names: list[str], stay: float | None, generator: np.random.Gene
 
 def left_to_right_rows(names: list[str], skip: int, stay: float) -> Rows:
     """Return rows in which a state stays, goes on, or leaves out up to `skip` states; the last one ends."""
-    if not (_is_number(stay) and 0.0 <= stay < 1.0):
-        raise ArgumentError(f"stay={stay!r} must be a probability below 1.")
+    stay = checked_number("stay", stay, lambda stay: 0.0 <= stay < 1.0, "a probability below 1")
     checked_count("skip", skip, least=0)
     rows = {}
     for k, name in enumerate(names):
@@ -137,7 +136,3 @@ def equal_emissions(names: list[str], alphabet: Any, emission: Any) -> tuple[Any
         raise ArgumentError("alphabet= is for letters and emission= a family of numbers; give one of them.")
     letters = emission.alphabet if isinstance(emission, Categorical) and alphabet is None else alphabet
     return letters, dict.fromkeys(names, emission)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number)

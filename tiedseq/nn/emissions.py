@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ArgumentError, ModelError, SequenceError, counted
-from tiedseq.options import as_float
+from tiedseq.options import checked_weight
 from tiedseq.specification import Parameter
 
-from .inputs import gathered, sequences_of
-from .network import Sequential
+from .inputs import gathered, of_another_length, sequences_of
+from .network import Sequential, check_network
 from .prediction import forward
 from .signal import Batch
 
@@ -82,11 +82,7 @@ class Emissions:
     def __init__(
         self, network: Sequential, outputs: Mapping[str, int | Sequence[int]] | None = None, decay: float = 0.0
     ) -> None:
-        if not isinstance(network, Sequential):
-            raise ArgumentError(f"network={network!r} must be an nn.Sequential.")
-        is_number = isinstance(decay, int | float | np.number) and not isinstance(decay, bool)
-        if not (is_number and 0.0 <= as_float(decay) < np.inf):
-            raise ArgumentError(f"decay={decay!r} must be a number of 0 or more.")
+        check_network(network, "network")
         if not isinstance(outputs, Mapping | None):
             raise ArgumentError(f"outputs={outputs!r} must map every state to an output, or to several in a tuple.")
         if not network.output.positions:
@@ -94,7 +90,7 @@ class Emissions:
                 "The network leaves no positions, and an HMM needs an output at each: leave out pooling over all of "
                 "them, and nn.Flatten."
             )
-        self.network, self.decay = network, float(decay)
+        self.network, self.decay = network, checked_weight("decay", decay)
         self.outputs = None if outputs is None else dict(outputs)
         self.alphabet = network.input.letters
 
@@ -263,11 +259,8 @@ def _check_taken(part: Part, wanted: int | None, first: int) -> None:
     assert part.batch.lengths is not None
     wrong = np.flatnonzero(part.batch.lengths != wanted)
     if wanted is not None and len(wrong):
-        raise SequenceError(
-            f"Sequence {first + part.numbers[wrong[0]]} has "
-            f"{counted(part.batch.lengths[wrong[0]], 'position')}, and the network takes length={wanted}: "
-            "cut or pad the sequences, or make the network without length="
-        )
+        said = of_another_length(part.batch.lengths[wrong[0]], wanted)
+        raise SequenceError(f"Sequence {first + part.numbers[wrong[0]]} {said}")
 
 
 def _check_lengths(incoming: Batch, outgoing: Batch) -> None:

@@ -1,4 +1,4 @@
-"""What users hand to networks, as batches, and back."""
+"""What users hand to networks, as batches."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.arrays import as_real
 from tiedseq.chains.observations import is_one_of_letters, observations_of
 from tiedseq.errors import ArgumentError, SequenceError, counted
-from tiedseq.options import as_float
 
 from .signal import Batch, Signal, padding
 
@@ -32,7 +32,6 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
         A sequence is empty, has letters that the alphabet lacks, other channels, another length than the network's, or
         numbers that are not finite. It is named by its number, from 0.
     """
-
     X = _without_pandas(X)
     if not signal.positions:
         return _rows_of(X, signal, dtype)
@@ -40,14 +39,19 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
     def cast(entry: Any) -> Array:
         array = _numbers(entry, signal, dtype) if signal.letters is None else signal.letters.encode(entry)
         if signal.length is not None and len(array) != signal.length:
-            raise SequenceError(
-                f"X has {counted(len(array), 'position')}, and the network takes length={signal.length}: cut or pad "
-                "the sequences, or make the network without length="
-            )
+            raise SequenceError(f"X {of_another_length(len(array), signal.length)}")
         return array
 
     found = observations_of(X, None, cast, _is_one_of_channels if signal.letters is None else is_one_of_letters)
     return np.split(found.values, found.ends[1:-1]), found.form == "one"
+
+
+def of_another_length(length: int, wanted: int) -> str:
+    """Return what a message says of a sequence that is not as long as the network wants it."""
+    return (
+        f"has {counted(length, 'position')}, and the network takes length={wanted}: cut or pad the sequences, or make "
+        "the network without length="
+    )
 
 
 def gathered(sequences: Sequence[Array], signal: Signal) -> Batch:
@@ -118,22 +122,3 @@ def _numbers(entry: Any, signal: Signal, dtype: Any) -> Array:
             "sequence out"
         )
     return array
-
-
-def as_real(entry: Any, dtype: Any) -> Array:
-    """Return numbers in a dtype, infinite where they are beyond its range, NaN where they are masked.
-
-    Raises TypeError or ValueError for what are no real numbers: complex ones and times too, which NumPy would cast.
-    """
-    try:
-        found = np.asarray(entry)
-    except RuntimeError as error:  # of a tensor that records gradients
-        raise TypeError(str(error)) from error
-    if found.dtype.kind in "cmM":
-        raise TypeError(f"they are of dtype {found.dtype}")
-    with np.errstate(over="ignore"):
-        try:
-            real = np.asarray(found, dtype)
-        except OverflowError:  # whole numbers of Python, as 10**400
-            real = np.array([as_float(number) for number in found.ravel()], dtype).reshape(found.shape)
-    return np.where(np.ma.getmaskarray(entry), dtype(np.nan), real) if isinstance(entry, np.ma.MaskedArray) else real

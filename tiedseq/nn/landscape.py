@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tiedseq.arrays import as_real
 from tiedseq.errors import ArgumentError, ResourceError
 from tiedseq.options import checked_weight
 from tiedseq.ties import Ties
 
-from .inputs import as_real
 from .network import Sequential, check_network
 
 Array = NDArray[Any]
@@ -50,7 +50,7 @@ def tied_subspace(of: Ties | Sequential) -> Array:
            [1., 0.]])
     """
     if not isinstance(of, Ties):
-        check_network(of)
+        check_network(of, "of", " or ts.Ties")
     every = [of] if isinstance(of, Ties) else [weight.ties for weight in of.weights]
     shape = (sum(ties.labels.size for ties in every), sum(ties.n_free for ties in every))
     try:

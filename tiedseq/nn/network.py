@@ -34,7 +34,7 @@ class Sequential:
     """Layers one after the other, and the values of their weights.
 
     All free values are one flat vector, `values`; what is tied stands in it once. The network is a function of them:
-    `forward` and `backward` take and give plain arrays.
+    `forward` and `backward` take a Batch and such values, and change nothing.
 
     Parameters
     ----------
@@ -101,22 +101,26 @@ class Sequential:
 
     @values.setter
     def values(self, values: Array) -> None:
-        try:
-            values = np.asarray(values)
-        except ValueError as error:
-            raise ArgumentError(f"values= is ragged; the network has {self.n_parameters} free values.") from error
-        if values.shape != (self.n_parameters,) or values.dtype.kind not in "fiu":
-            raise ArgumentError(
-                f"values= has the shape {values.shape} and the dtype {values.dtype}; the network has "
-                f"{self.n_parameters} free values, which are real numbers."
-            )
-        with np.errstate(over="ignore"):
-            cast = values.astype(self.dtype)
+        cast = self._cast(values).copy()
         if not np.isfinite(cast).all():
             raise ArgumentError(
                 f"values= holds numbers that are not finite in {np.dtype(self.dtype).name}; replace them."
             )
         self._values = cast
+
+    def _cast(self, values: Any) -> Array:
+        """The flat vector in the network's dtype. ArgumentError for another length, and for what are no numbers."""
+        try:
+            found = np.asarray(values)
+        except ValueError as error:
+            raise ArgumentError(f"values= is ragged; the network has {self.n_parameters} free values.") from error
+        if found.shape != (self._slices[-1].stop if self._slices else 0,) or found.dtype.kind not in "fiu":
+            raise ArgumentError(
+                f"values= has the shape {found.shape} and the dtype {found.dtype}; the network has "
+                f"{self.n_parameters} free values, which are real numbers."
+            )
+        with np.errstate(over="ignore"):
+            return found.astype(self.dtype, copy=False)
 
     @property
     def weights(self) -> tuple[Weight, ...]:
@@ -148,12 +152,51 @@ class Sequential:
         return np.repeat([w.decays for w in self.stack.weights], [w.ties.n_free for w in self.stack.weights])
 
     def expanded(self, values: Array | None = None) -> list[Array]:
-        """Return the arrays of all weights, from the flat vector (default the network's own)."""
-        flat = self._values if values is None else np.asarray(values, self.dtype)
+        """Return the arrays of all weights, what is tied written to all its places.
+
+        Parameters
+        ----------
+        values : array (n_parameters,), default the network's own
+            The flat vector of free values.
+
+        Returns
+        -------
+        list of arrays
+            Of the shapes of `weights`, in their order and in the network's dtype; new ones at every call.
+
+        Raises
+        ------
+        ArgumentError
+            `values` has another length, or holds no real numbers.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> net = nn.Sequential(nn.Conv1D(1, width=3, symmetry="palindrome"), input=1)
+        >>> [array.ravel().tolist() for array in net.expanded([1, 2, 5])]
+        [[1.0, 2.0, 1.0], [5.0]]
+        """
+        flat = self._values if values is None else self._cast(values)
         return [w.ties.expand(flat[part]) for w, part in zip(self.stack.weights, self._slices, strict=True)]
 
     def pooled(self, gradients: Sequence[Array]) -> Array:
-        """Return the gradient in the free values, float64, from those in all entries of the weights."""
+        """Return the gradient in the free values: the adjoint of `expanded`.
+
+        Parameters
+        ----------
+        gradients : sequence of arrays
+            d loss / d entry, of the shapes of `weights` and in their order.
+
+        Returns
+        -------
+        float64 array (n_parameters,)
+            Summed over the entries of every value, with their signs.
+
+        Raises
+        ------
+        ArgumentError
+            An array has another shape than its weight, or is not numeric.
+        """
         parts = [w.ties.pool(g.astype(np.float64)) for w, g in zip(self.stack.weights, gradients, strict=True)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
@@ -163,18 +206,92 @@ class Sequential:
     def forward(
         self, batch: Batch, values: Array | None = None, random: np.random.Generator | None = None
     ) -> tuple[Batch, Any]:
-        """Return the outgoing batch, and what `backward` needs; `random` is for layers that draw in training."""
+        """Return what the network makes of a batch, and what `backward` needs.
+
+        Parameters
+        ----------
+        batch : Batch
+            From `batch`. Its values are codes uint8 (N, L), or numbers (N, L, channels) or (N, channels) in the
+            network's dtype; they are not checked.
+        values : array (n_parameters,), default the network's own
+            The free values. They are computed with in the network's dtype.
+        random : Generator, default None
+            For layers that draw in training, such as nn.Dropout; None: they do as in prediction.
+
+        Returns
+        -------
+        (Batch, memory)
+            Outputs (N, L, channels), zero beyond a sequence's end, or (N, channels), in the network's dtype.
+
+        Raises
+        ------
+        ArgumentError
+            `values` has another length, or holds no real numbers.
+        SequenceError
+            A length that a layer does not take.
+        ResourceError
+            The batch does not fit in memory.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> net = nn.Sequential(nn.Conv1D(2, width=3), random_state=0)
+        >>> sequences, _ = net.read(["ACGTA", "ACG"])
+        >>> outgoing, memory = net.forward(net.batch(sequences))
+        >>> outgoing.values.shape, outgoing.lengths
+        ((2, 3, 2), array([3, 1]))
+        >>> back, gradient = net.backward(memory, np.ones_like(outgoing.values))  # of the sum of all outputs
+        >>> back is None, gradient.shape == (net.n_parameters,)
+        (True, True)
+        """
         return self.stack.forward(self.expanded(values), batch, random)
 
     @on_one_thread
     def backward(self, memory: Any, gradient: Array, values: Array | None = None) -> tuple[Array | None, Array]:
-        """Return d loss / d input (None for letters) and d loss / d free value, float64, from d loss / d output."""
+        """Return the gradient in the input and in the free values; an example is at `forward`.
+
+        Parameters
+        ----------
+        memory
+            From `forward`, with the same values.
+        gradient : array of the shape of the outgoing values
+            d loss / d output, zero beyond a sequence's end.
+        values : array (n_parameters,), default the network's own
+
+        Returns
+        -------
+        (array or None, float64 array (n_parameters,))
+            d loss / d input, of the shape of what came in and in the network's dtype, None for letters; and
+            d loss / d free value.
+
+        Raises
+        ------
+        ArgumentError
+            `values` has another length, or holds no real numbers.
+        ResourceError
+            The gradient does not fit in memory.
+        """
         back, gradients = self.stack.backward(self.expanded(values), memory, np.asarray(gradient, self.dtype))
         return back, self.pooled(gradients)
 
     @on_one_thread
     def penalty(self, values: Array | None = None) -> tuple[float, Array]:
-        """Return what layers add to the objective, such as soft ties, and its gradient in the free values."""
+        """Return what layers add to the objective, such as the soft tie of `UnrolledRNN`, and its gradient.
+
+        Parameters
+        ----------
+        values : array (n_parameters,), default the network's own
+
+        Returns
+        -------
+        (float, float64 array (n_parameters,))
+            Zeros where no layer adds anything.
+
+        Raises
+        ------
+        ArgumentError
+            `values` has another length, or holds no real numbers.
+        """
         found = self.stack.penalty(self.expanded(values))
         return (0.0, np.zeros(self.n_parameters)) if found is None else (found[0], self.pooled(found[1]))
 
@@ -249,10 +366,10 @@ class Sequential:
         return "\n".join(["nn.Sequential(", *lines, f")  # {count}"])
 
 
-def check_network(net: Any) -> None:
-    """ArgumentError for what is no network."""
+def check_network(net: Any, name: str = "net", or_else: str = "") -> None:
+    """ArgumentError, which calls the argument so, for what is no network."""
     if not isinstance(net, Sequential):
-        raise ArgumentError(f"net={net!r} must be an nn.Sequential; of an estimator take its `net`.")
+        raise ArgumentError(f"{name}={net!r} must be an nn.Sequential{or_else}; of an estimator take its `net`.")
 
 
 def checked_dtype(dtype: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.arrays import as_real
 from tiedseq.errors import ArgumentError, ModelError
 
-from .inputs import as_real
 from .layer import Layer
 from .layers.convolution import Conv1D
 from .layers.dense import Dense, Flatten
@@ -179,7 +179,7 @@ def _layout(layer: Layer, flattened: Signal | None) -> _Layout:
             assert flattened.length is not None
             return _after_flatten(flattened.length, flattened.channels)
         return _plain(np.transpose, np.transpose)
-    if isinstance(layer, RNN | GRU | LSTM) and getattr(layer, "reset", "after") == "after":
+    if isinstance(layer, RNN | LSTM) or (isinstance(layer, GRU) and layer.reset == "after"):
         return _recurrent(layer)
     raise ModelError(f"PyTorch has no counterpart of {layer!r} with weights in this layout.")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
 from tiedseq.errors import ArgumentError, ModelError, counted
-from tiedseq.options import checked_count
+from tiedseq.options import check_word, checked_count, checked_flag, in_short
 
 Array = NDArray[Any]
 
@@ -46,9 +46,37 @@ class Action:
 
     @classmethod
     def of(cls, name: str, permutation: Any, signs: Any = None) -> Action:
-        """Return an action from any sequences of whole numbers."""
-        order = tuple(int(k) for k in permutation)
-        return cls(name, order, tuple(int(s) for s in signs) if signs is not None else (1,) * len(order))
+        """Return an action from any sequences of whole numbers.
+
+        Parameters
+        ----------
+        name : {"reverse-complement", "reversal"}
+        permutation : sequence of int, of n channels
+            0 to n - 1 in another order, its own inverse: channel c of the mirror image is channel permutation[c].
+        signs : sequence of 1 and -1, of n channels, default None
+            Alike for channels that swap. None is 1 for all.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is no such thing.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> turned = nn.Action.of("reversal", [1, 0, 2], [1, 1, -1])  # two that swap, one that changes its sign
+        >>> nn.Sequential(nn.Conv1D(2, width=3, symmetry="palindrome"), input=nn.Signal(3, action=turned)).n_parameters
+        10
+        """
+        check_word("name", name, ("reverse-complement", "reversal"))
+        order = _numbers_of("permutation", permutation, "iu")
+        factors = np.ones(len(order), np.int8) if signs is None else _numbers_of("signs", signs, "iuf")
+        if not _turns(order, factors):
+            raise ArgumentError(
+                f"permutation={in_short(permutation)} and signs={in_short(signs)} of nn.Action.of: it must rearrange 0 "
+                f"to {len(order) - 1}, be its own inverse, and have signs of 1 or -1, the same for channels that swap."
+            )
+        return cls(name, tuple(order.tolist()), tuple(map(int, factors.tolist())))
 
     @classmethod
     def of_letters(cls, name: str, alphabet: Alphabet) -> Action:
@@ -112,7 +140,29 @@ class Signal:
 
     @classmethod
     def of(cls, entry: Any, length: int | None = None, dtype: Any = np.float32) -> Signal:
-        """Return a signal from what users write: an alphabet or its name, a number of channels, or a signal."""
+        """Return a signal from what users write, as `input=` of `Sequential` takes it.
+
+        Parameters
+        ----------
+        entry : Alphabet, str, int or Signal
+            Letters of an alphabet, or of the one of this name; so many channels of numbers; or what is to be checked.
+        length : int, default None
+            The number of positions, in place of that of a Signal; None: it keeps its own.
+        dtype : float32 or float64, default float32
+            In place of that of a Signal.
+
+        Raises
+        ------
+        ArgumentError
+            `entry` is no such thing, or a Signal whose parts contradict each other.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> signal = nn.Signal.of("DNA", length=50)
+        >>> signal.channels, signal.positions, signal.length
+        (4, True, 50)
+        """
         if isinstance(entry, Signal):
             _check(entry)
             return replace(entry, dtype=dtype, length=entry.length if length is None else length, is_input=True)
@@ -153,6 +203,7 @@ def _check(signal: Signal) -> None:
     for name, value in (("channels", signal.channels), ("length", signal.length)):
         if name == "channels" or value is not None:
             checked_count(f"{name} of nn.Signal", value)
+    checked_flag("positions of nn.Signal", signal.positions)
     if not isinstance(signal.letters, Alphabet | None):
         raise ArgumentError(f"letters={signal.letters!r} of nn.Signal must be an alphabet, such as ts.DNA, or None.")
     if not isinstance(signal.action, Action | None):
@@ -165,14 +216,31 @@ def _check(signal: Signal) -> None:
     if signal.action is None:
         return
     order, signs = np.array(signal.action.permutation), np.array(signal.action.signs)
-    numbers = np.arange(signal.channels)
-    twice = order[order] if np.array_equal(np.sort(order), numbers) else order
-    if not np.array_equal(twice, numbers) or signs.shape != order.shape or (signs * signs[order] != 1).any():
+    if len(order) != signal.channels or not _turns(order, signs):
         raise ArgumentError(
             f"The action of nn.Signal has the permutation {signal.action.permutation} and the signs "
             f"{signal.action.signs}; for {counted(signal.channels, 'channel')} it must rearrange 0 to "
             f"{signal.channels - 1}, be its own inverse, and have signs of 1 or -1, the same for channels that swap."
         )
+
+
+def _turns(order: Array, signs: Array) -> bool:
+    """Whether a permutation of channels with signs is one, and its own inverse."""
+    if not np.array_equal(np.sort(order), np.arange(len(order))) or signs.shape != order.shape:
+        return False
+    in_place = np.array_equal(order[order], np.arange(len(order)))
+    return in_place and bool(np.isin(signs, (1, -1)).all() and np.array_equal(signs, signs[order]))
+
+
+def _numbers_of(name: str, given: Any, kinds: str) -> Array:
+    """Numbers, one a channel; ArgumentError for what are none."""
+    try:
+        found = np.asarray(given)
+    except ValueError:  # ragged
+        found = np.zeros(0)
+    if found.ndim != 1 or found.dtype.kind not in kinds:
+        raise ArgumentError(f"{name}={in_short(given)} of nn.Action.of must hold whole numbers, one for each channel.")
+    return found
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,7 @@ class Lanes:
         """How many cells in a row hold values that lie no more than some bits apart."""
         return int(max(0.0, bits - self.tables.toll - self._detour) / self._steepness)
 
-    # ---- plan and memory
-    # ------------------------------------------------------------------------------------------------
+    # ---- plan and memory --------------------------------------------------------------------------------------------
 
     def _plan(self, n: int, m: int, keep: bool) -> Plan:
         """How pairs of at most these lengths are cut up; `keep`: forward is kept for backward or for tracing back."""
@@ -125,8 +124,7 @@ class Lanes:
         counts = np.array([empty_box_count(x.size, y.size, mode) for x, y in pairs], np.float64)
         return np.column_stack(np.frexp(self.tables.start_end * counts)).astype(np.float64)
 
-    # ---- passes
-    # -------------------------------------------------------------------------------------------------------
+    # ---- passes -----------------------------------------------------------------------------------------------------
 
     def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""

@@ -46,8 +46,7 @@ class Logarithms:
         empty = self.tables.start_end * empty_box_count(x.size, y.size, mode)
         return float(np.logaddexp(log_odds, math.log(empty))) if empty > 0.0 else log_odds
 
-    # ---- memory
-    # ---------------------------------------------------------------------------------------------------------
+    # ---- memory -----------------------------------------------------------------------------------------------------
 
     def memory(self, n: int, m: int) -> int:
         """Return how many bytes a posterior takes at most."""
@@ -68,8 +67,7 @@ class Logarithms:
             )
         return np.empty((n + 1, m + 1, len(self.tables.kinds)))
 
-    # ---- passes
-    # ---------------------------------------------------------------------------------------------------------
+    # ---- passes -----------------------------------------------------------------------------------------------------
 
     def log_totals(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:
         """Return ln of the odds of every pair, over all alignments in all boxes; -inf where there is none."""

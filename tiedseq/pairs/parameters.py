@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.alphabet import Alphabet
+from tiedseq.arrays import as_real
 from tiedseq.distributions import complement, fixed
 from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.nesting import Nesting
@@ -400,6 +401,6 @@ def positive_background(background: Floats) -> Floats:
 def numbers(name: str, value: Any) -> Floats:
     """Return an argument as an array. ArgumentError if it holds anything else than numbers."""
     try:
-        return np.asarray(value, np.float64)
+        return as_real(value, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{name} must be a number or numbers, not {value!r}") from error

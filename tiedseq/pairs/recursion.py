@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import ResourceError
+from tiedseq.memory import check_memory
 
 from .lanes import Lanes
 from .logarithms import Logarithms
-from .memory import available_memory
 from .modes import check_mode, empty_box_count, log_box_count
 from .paths import log_path
 from .tables import Codes, Floats, PairTables, impossible
@@ -110,15 +110,11 @@ class Recursion:
         most = max(needed, default=0)
         if most <= _SMALL_BYTES:
             return passes
-        available = available_memory()
-        if available is not None and most > available:
-            place = needed.index(most)
-            x, y = pairs[place]
-            name = "" if numbers is None else f"pairs[{numbers[place]}]: "
-            raise ResourceError(
-                f"{name}sequences of {x.size:,} and {y.size:,} letters need {most / 1e9:.1f} GB of memory, and there "
-                f"are {available / 1e9:.1f} GB: take shorter pieces, or a machine with more"
-            )
+        place = needed.index(most)
+        x, y = pairs[place]
+        name = "" if numbers is None else f"pairs[{numbers[place]}]: "
+        what = f"{name}sequences of {x.size:,} and {y.size:,} letters need"
+        check_memory(what, most, "take shorter pieces, or a machine with more")
         return passes
 
     def log_likelihoods(self, pairs: list[tuple[Codes, Codes]], mode: str) -> Floats:

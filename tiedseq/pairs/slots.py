@@ -33,8 +33,7 @@ class Slots:
     def __len__(self) -> int:
         return len(self.states)
 
-    # ---- to the kernels
-    # -----------------------------------------------------------------------------------------------
+    # ---- to the kernels ---------------------------------------------------------------------------------------------
 
     def _placed(self, values: Floats) -> Floats:
         return np.array([values[s] if s >= 0 else 0.0 for s in self.states])
@@ -84,8 +83,7 @@ class Slots:
         """Return the emissions, and the weights of a mode's cells."""
         return KernelTables(*self._emissions, *border_weights(mode))
 
-    # ---- from the kernels
-    # ---------------------------------------------------------------------------------------------
+    # ---- from the kernels -------------------------------------------------------------------------------------------
 
     def new_sums(self) -> SymbolGradient:
         """Return zeros for the kernels to add to."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tiedseq.alphabet import Alphabet
 from tiedseq.distributions import substitution
 from tiedseq.errors import ArgumentError
+from tiedseq.options import in_short
 
 from .parameters import numbers
 
@@ -36,7 +37,7 @@ def affine_arguments(
     if not isinstance(gaps, int | np.integer) or gaps not in (1, 2):
         raise ArgumentError(f"gaps must be 1 or 2, not {gaps!r}; write other topologies with PairHMM(...)")
     if not (np.ndim(identity) == 0 and 0.0 < numbers("identity", identity) < 1.0):
-        raise ArgumentError(f"identity must lie between 0 and 1, not {identity!r}")
+        raise ArgumentError(f"identity must lie between 0 and 1, not {in_short(identity)}")
     shared = _shared_aspects(symmetric)
     opens = _for_classes("gap_open", gap_open, gaps, lambda first: first / 5)
     extends = _for_classes("gap_extend", gap_extend, gaps, lambda first: 1 - (1 - first) / 4)
@@ -106,5 +107,5 @@ def _for_classes(name: str, value: float | Sequence[float], gaps: int, second: C
         given.append(float(second(given[0])))
     if len(given) != gaps or not all(0.0 < v < 1.0 for v in given):
         several = "" if gaps == 1 else f", one or one for each of {gaps} classes"
-        raise ArgumentError(f"{name} must be a probability between 0 and 1{several}, not {value!r}")
+        raise ArgumentError(f"{name} must be a probability between 0 and 1{several}, not {in_short(value)}")
     return given

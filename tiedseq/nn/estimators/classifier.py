@@ -188,26 +188,112 @@ class Classifier(ClassEstimator):
         return self
 
     def decision_function(self, X: Any) -> Any:
-        """Return the scores, float64: of two classes ln P(second) - ln P(first), (N,); of K classes (N, K)."""
+        """Return the scores: what the network makes of sequences, before they become probabilities.
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+
+        Returns
+        -------
+        float64 array
+            Of two classes ln P(second) - ln P(first), (N,); of more the outputs, (N, K), in the order of `classes_`.
+            Without N of a single sequence.
+
+        Raises
+        ------
+        ArgumentError
+            The model has not been fitted, or X holds no sequences.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+        """
         scores, one = self._scores(X)
         if len(self.classes_) == 2:
             scores = scores[:, 0] if scores.shape[1] == 1 else scores[:, 1] - scores[:, 0]
         return scores[0] if one else scores
 
     def predict_proba(self, X: Any) -> Array:
-        """Return P(class | sequence), float64 (N, K), in the order of `classes_`; (K,) of a single sequence."""
+        """Return P(class | sequence).
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+
+        Returns
+        -------
+        float64 array (N, K), or (K,) of a single sequence
+            Classes in the order of `classes_`; a row sums to one.
+
+        Raises
+        ------
+        ArgumentError
+            The model has not been fitted, or X holds no sequences.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1))
+        >>> clf = nn.Classifier(net, max_epochs=1, random_state=0).fit(["AAAC", "GGGT"], ["a", "g"])
+        >>> clf.predict_proba(["AC", "GT", "GG"]).shape
+        (3, 2)
+        """
         scores, one = self._scores(X)
         found = probabilities(scores)
         return found[0] if one else found
 
     def predict(self, X: Any) -> Any:
-        """Return the likeliest class of every sequence, (N,); of a single sequence its label."""
+        """Return the likeliest class of every sequence; of equal ones the first in `classes_`.
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+
+        Returns
+        -------
+        array (N,) of the dtype of `classes_`, or the label of a single sequence
+            An example is at `Classifier`.
+
+        Raises
+        ------
+        ArgumentError
+            The model has not been fitted, or X holds no sequences.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+        """
         found = self.predict_proba(X)
         labels = self.classes_[found.argmax(axis=-1)]
         return labels.item() if found.ndim == 1 and isinstance(labels, np.generic) else labels
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the part of sequences whose class is right, weighted by `sample_weight`."""
+        """Return the part of sequences whose class is right.
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+        y : array (N,), or the label of a single sequence
+            One that the model does not know is wrong.
+        sample_weight : array (N,), default 1 each
+            How much every sequence counts.
+
+        Returns
+        -------
+        float
+            From 0 to 1. An example is at `Classifier`.
+
+        Raises
+        ------
+        ArgumentError
+            Labels that are missing or no labels, another number of them than sequences; weights that are negative, not
+            finite, or 0 everywhere; the model has not been fitted.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+        """
         found = np.atleast_1d(self.predict(X))
         single = isinstance(y, str | int | float | np.generic) or (isinstance(y, np.ndarray) and not y.ndim)
         labels = read.labels_of([y] if single else y)

@@ -71,19 +71,95 @@ class Labeller(ClassEstimator):
         return self
 
     def predict_proba(self, X: Any) -> Any:
-        """Return P(class) at every position, float64 (L, K): a list of them, or that of a single sequence."""
+        """Return P(class | sequence) at every position that the network leaves.
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+
+        Returns
+        -------
+        list of float64 arrays (L, K), or that of a single sequence
+            Classes in the order of `classes_`; a row sums to one.
+
+        Raises
+        ------
+        ArgumentError
+            The model has not been fitted, or X holds no sequences.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> net = nn.Sequential(nn.Conv1D(2, width=3, padding="same"))
+        >>> labeller = nn.Labeller(net, max_epochs=1, random_state=0).fit(["AAGC"], ["--++"])
+        >>> labeller.predict_proba("TACGGA").shape
+        (6, 2)
+        """
         scores, one = self._scores(X)
         found = [probabilities(each) for each in scores]
         return found[0] if one else found
 
     def predict(self, X: Any) -> Any:
-        """Return the likeliest class of every position, (L,) for each sequence in a list; (L,) of a single sequence."""
+        """Return the likeliest class of every position; of equal ones the first in `classes_`.
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+
+        Returns
+        -------
+        list of arrays (L,) of the dtype of `classes_`, or that of a single sequence
+            An example is at `Labeller`.
+
+        Raises
+        ------
+        ArgumentError
+            The model has not been fitted, or X holds no sequences.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+        """
         scores, one = self._scores(X)
         found = [self.classes_[probabilities(each).argmax(axis=-1)] for each in scores]
         return found[0] if one else found
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Return the part of positions with a known label whose class is right, weighted by `sample_weight`."""
+        """Return the part of positions with a known label whose class is right.
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+        y : list of sequences of labels, or that of a single sequence
+            As for `fit`; None and -1 do not count. A label that the model does not know is wrong.
+        sample_weight : array (N,), default 1 each
+            How much every position of a sequence counts.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+
+        Raises
+        ------
+        ArgumentError
+            No labels, none that is known and counts, or another number of them than positions that the network leaves;
+            weights that are negative, not finite, or 0 everywhere; the model has not
+            been fitted.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> net = nn.Sequential(nn.Conv1D(2, width=1), random_state=0)
+        >>> labeller = nn.Labeller(net, max_epochs=99, learning_rate=0.1).fit(["AAGC"], ["--++"], warm_start=True)
+        >>> labeller.score("ACGA", ["-", "+", None, "+"])  # two of the three that are known
+        0.6666666666666666
+        """
         scores, one = self._scores(X)
         labels = read.position_labels_of(y, one)
         read.check_length(labels, len(scores), "y")

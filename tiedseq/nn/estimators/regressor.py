@@ -92,7 +92,25 @@ class Regressor(NetworkEstimator):
         return self
 
     def predict(self, X: Any) -> Any:
-        """Return the network's numbers, float64, in the form of `y`: (N,) or (N, K); without N of a single sequence."""
+        """Return what the network makes of sequences: numbers in the form of `y`.
+
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+
+        Returns
+        -------
+        float64 array (N,) or (N, K); a list of (L,) or (L, K) if the network leaves positions
+            Without N, or the array itself, of a single sequence. An example is at `Regressor`.
+
+        Raises
+        ------
+        ArgumentError
+            The model has not been fitted, or X holds no sequences.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+        """
         scores, one = self._scores(X)
         if self._known().is_flat:
             scores = [each[:, 0] for each in scores] if self.net.output.positions else scores[:, 0]
@@ -101,7 +119,37 @@ class Regressor(NetworkEstimator):
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return R^2, 1 - squared error / squared distance from the mean, the mean over outputs; 1 is perfect.
 
-        Raises ArgumentError if y is constant, where there is nothing to explain.
+        Parameters
+        ----------
+        X : list of sequences, or a single one
+            As for `fit`.
+        y : array (N,) or (N, K); a list of arrays (L,) or (L, K) if the network leaves positions
+            Without N, or the array itself, of a single sequence.
+        sample_weight : array (N,), default 1 each
+            How much every sequence, or every position of it, counts.
+
+        Returns
+        -------
+        float
+            1 at most; 0 is what the mean of `y` explains, and there is no least.
+
+        Raises
+        ------
+        ArgumentError
+            y is constant, where there is nothing to explain; it holds numbers that are not finite, or another number of
+            them than the network gives; weights that are negative, not finite, or 0 everywhere; the model has not
+            been fitted.
+        SequenceError
+            A sequence does not suit the network; it is named by its number.
+
+        Examples
+        --------
+        >>> from tiedseq import nn
+        >>> net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(1), dtype="float64")
+        >>> model = nn.Regressor(net, optimiser="lbfgs", max_epochs=99, random_state=0)
+        >>> X, y = ["ACGT", "GGCC", "ATAT", "GATT"], [0.5, 1.0, 0.0, 0.25]
+        >>> round(model.fit(X, y).score(X, y), 4)
+        1.0
         """
         scores, one = self._scores(X)
         targets, _, _ = self._numbers(y, len(scores), one)

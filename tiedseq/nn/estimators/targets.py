@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.arrays import as_real
 from tiedseq.errors import ArgumentError, counted
-from tiedseq.nn.inputs import as_real
-from tiedseq.options import as_float
+from tiedseq.options import as_number, in_short
 
 Array = NDArray[Any]
 
@@ -163,9 +163,10 @@ def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
     for label, weight in given.items():
         if label not in names:
             raise ArgumentError(f"class_weight= names {label!r}; the classes are {shown(classes)}.")
-        is_number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
-        if not (is_number and 0.0 <= as_float(weight) < np.inf):
-            raise ArgumentError(f"class_weight[{label!r}] is {weight!r}; it must be a finite number of 0 or more.")
+        if not 0.0 <= as_number(weight) < np.inf:
+            raise ArgumentError(
+                f"class_weight[{label!r}] is {in_short(weight)}; it must be a finite number of 0 or more."
+            )
     found = np.array([float(given.get(label, 1.0)) for label in names])
     if not found.any():
         raise ArgumentError(f"class_weight={dict(given)!r} is 0 everywhere, so that nothing counts.")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError
 from tiedseq.nn.layer import Layer
 from tiedseq.nn.signal import Batch, Signal, masked
+from tiedseq.options import checked_number
 
 from .symmetry import refuse_signs
 
@@ -133,9 +133,8 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float) -> None:
-        if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate < 1:
-            raise ArgumentError(f"rate={rate!r} must be a probability from 0 to less than 1.")
-        self.rate = float(rate)
+        wanted = "a probability from 0 to less than 1"
+        self.rate = checked_number("rate", rate, lambda rate: 0.0 <= rate < 1.0, wanted)
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_numbers(repr(self))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from tiedseq.errors import ArgumentError, ModelError, counted
 from tiedseq.nn.layer import Layer
 from tiedseq.nn.signal import Batch, Signal
 from tiedseq.nn.stack import Composite, Stack
-from tiedseq.options import checked_count
+from tiedseq.options import checked_count, checked_number
 
 Array = NDArray[Any]
 
@@ -146,9 +147,9 @@ class Residual(_Inner):
 
     def __init__(self, layers: Layer | Sequence[Layer], step: float = 1.0) -> None:
         super().__init__(layers)
-        if isinstance(step, bool) or not isinstance(step, int | float | np.number) or not np.isfinite(step) or not step:
-            raise ArgumentError(f"step={step!r} must be a finite number that is not zero.")
-        self.step = float(step)
+        self.step = checked_number(
+            "step", step, lambda step: math.isfinite(step) and step != 0.0, "a finite number that is not zero"
+        )
 
     def forward(
         self, weights: Sequence[Array], batch: Batch, random: np.random.Generator | None = None

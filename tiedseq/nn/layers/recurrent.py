@@ -112,13 +112,15 @@ class _Recurrent(Layer):
         return np.concatenate([states[place] for place in self._ends(batch)], axis=1)
 
     def _described(self) -> str:
-        return shown(
-            f"{self.units}",
-            sequences=(self.sequences, False),
-            bidirectional=(self.bidirectional, False),
-            symmetry=(self.symmetry, None),
-            reset=(getattr(self, "reset", "after"), "after"),
-        )
+        return shown(f"{self.units}", **self._options())
+
+    def _options(self) -> dict[str, tuple[Any, Any]]:
+        """What may be said of the layer, each with its default."""
+        return {
+            "sequences": (self.sequences, False),
+            "bidirectional": (self.bidirectional, False),
+            "symmetry": (self.symmetry, None),
+        }
 
 
 def _mirrored(action: Action, weight: Array) -> Array:
@@ -218,6 +220,9 @@ class GRU(_Recurrent):
     @property
     def cell(self) -> cells.Cell:
         return RESETS[self.reset]
+
+    def _options(self) -> dict[str, tuple[Any, Any]]:
+        return {**super()._options(), "reset": (self.reset, "after")}
 
 
 class LSTM(_Recurrent):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.errors import SequenceError, counted
+from tiedseq.memory import check_memory
 from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Action, Batch, Signal, masked
 from tiedseq.nn.stack import Composite, labels_of
@@ -22,6 +23,9 @@ from .symmetry import bias_ties, check_symmetry, convolution_ties
 from .window import Window
 
 Array = NDArray[Any]
+
+_BYTES = 50  # of a weight and its tie, at least
+_DEEP = 64  # more levels than fit anywhere: beyond it the numbers themselves grow large
 
 
 class UNet1D(Composite):
@@ -48,7 +52,7 @@ class UNet1D(Composite):
     tied : bool, default False
         Whether the filters on the way up are those of the way down, transposed: a level's convolution is then the
         adjoint of the one that made the level, and has no filters of its own. Those of the skip connection are free.
-    symmetry : str or None, default None
+    symmetry : str, function or list of functions, default None
         Of the first convolution, as in `Conv1D`, and so of all layers: the scores of a sequence are those of its
         mirror image, backwards. None keeps the symmetry of the layer before, if it has one.
 
@@ -60,6 +64,8 @@ class UNet1D(Composite):
         In a network: a symmetry that does not fit what comes in, or an even width with one.
     SequenceError
         With a symmetry, a length that is no multiple of 2 ** `depth`.
+    ResourceError
+        In a network: the weights do not fit in memory.
 
     Examples
     --------
@@ -82,6 +88,7 @@ class UNet1D(Composite):
 
     def _place(self, signal: Signal) -> Signal:
         signal.need_positions(repr(self))
+        self._check_size(signal.channels)
         self._down = [
             Conv1D(self.filters * 2**k, self.window.width, padding="same", symmetry=None if k else self.symmetry)
             for k in range(self.depth + 1)
@@ -102,6 +109,19 @@ class UNet1D(Composite):
         self.parts = (*self._down, *self._up, self._head)
         self._gather()
         return outgoing
+
+    def _check_size(self, channels: int) -> None:
+        """ResourceError, before the first weight, where all of them do not fit: each level has four times as many."""
+        width, first = self.window.width, self.filters
+        inner = first**2 * (4 ** min(self.depth, _DEEP) - 1) // 3  # the sum of filters**2 of all levels but the last
+        down = width * (channels * first + 2 * inner)
+        up = width * (inner if self.tied else 3 * inner)
+        check_memory(
+            f"nn.UNet1D with depth={self.depth} has {first} * 2**{self.depth} filters at its last level, and its "
+            "weights need at least",
+            _BYTES * (down + up),
+            f"make depth= smaller, or filters={first}",
+        )
 
     @property
     def weight_names(self) -> list[str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from tiedseq.bars import bar
 from tiedseq.checkpoints import Checkpoint, Evaluations
 from tiedseq.errors import ArgumentError, ConvergenceWarning
 from tiedseq.nn.layer import Layer
@@ -157,15 +158,11 @@ def _progress(options: Options, done: int) -> Iterator[Callable[[Run], None]]:
     if not options.progress:
         yield lambda run: None
         return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ArgumentError("progress=True needs tqdm; install it with pip install 'tiedseq[progress]'.") from error
-    with tqdm(unit="epoch", desc="fit", total=options.max_epochs, initial=done) as bar:
+    with bar(unit="epoch", desc="fit", total=options.max_epochs, initial=done) as shown:
 
         def show(run: Run) -> None:
             validation = f"{run.validation_history[-1]:.4f}" if run.validation_history else "none"
-            bar.set_postfix(loss=f"{run.history[-1]:.4f}", validation=validation)
-            bar.update()
+            shown.set_postfix(loss=f"{run.history[-1]:.4f}", validation=validation)
+            shown.update()
 
         yield show

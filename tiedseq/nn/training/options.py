@@ -6,10 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tiedseq.errors import ArgumentError
-from tiedseq.options import check_word, checked_count, checked_flag, checked_weight, with_changes
+from tiedseq.options import check_word, checked_count, checked_flag, checked_number, checked_weight, with_changes
 from tiedseq.random_state import RandomState
 
 OPTIMISERS = ("adam", "lbfgs")
@@ -78,24 +76,16 @@ class Options:
             and not (isinstance(given, str) and given == "balanced")
         ):
             raise ArgumentError(f'class_weight={given!r} must be None, "balanced", or map classes to weights.')
-        if not (isinstance(self.validation, tuple) and len(self.validation) == 2) and not (
-            isinstance(self.validation, int | float | np.number)
-            and not isinstance(self.validation, bool)
-            and 0.0 <= self.validation < 1.0
-        ):
-            raise ArgumentError(
-                f"validation={_short(self.validation)} must be the part of the sequences to hold out, from 0 to less "
-                "than 1, or a tuple of sequences and what they should give."
+        if not (isinstance(self.validation, tuple) and len(self.validation) == 2):
+            wanted = (
+                "the part of the sequences to hold out, from 0 to less than 1, or a tuple of sequences and what they "
+                "should give"
             )
+            part = checked_number("validation", self.validation, lambda part: 0.0 <= part < 1.0, wanted)
+            object.__setattr__(self, "validation", part)
         if self.callback is not None and not callable(self.callback):
             raise ArgumentError(f"callback={self.callback!r} cannot be called; give a function of an nn.Epoch.")
 
     def changed(self, given: Mapping[str, Any], among: Collection[str]) -> Options:
         """Return the options with those of one call of `fit`. Raises ArgumentError for one not `among` these."""
         return with_changes(self, given, among)
-
-
-def _short(value: Any) -> str:
-    """A value in a message, however long it is."""
-    said = repr(value)
-    return said if len(said) <= 40 else f"{said[:37]}..."

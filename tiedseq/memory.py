@@ -5,7 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .errors import ResourceError
+
 _CONTROL_GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+_ADDRESSES = 1 << 57  # bytes that an address space has at most
+
+
+def check_memory(what: str, needed: int, remedy: str) -> None:
+    """ResourceError if there are not so many bytes, before anything takes them.
+
+    >>> check_memory("order=1 needs", 1000, "take a smaller one")
+    >>> check_memory("order=8 needs", 10**30, "take a smaller one")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    tiedseq.errors.ResourceError: order=8 needs 10^21 GB of memory, and there are ...: take a smaller one
+    """
+    available = available_memory()
+    if needed > (_ADDRESSES if available is None else available):
+        known = "fewer" if available is None else f"{available / 1e9:.1f} GB"
+        raise ResourceError(f"{what} {_gigabytes(needed)} of memory, and there are {known}: {remedy}")
+
+
+def _gigabytes(needed: int) -> str:
+    """Bytes in words, also where they are more than a float holds."""
+    return f"{needed / 1e9:,.1f} GB" if needed < 10**15 else f"10^{len(str(needed)) - 10} GB"
 
 
 def available_memory() -> int | None:
