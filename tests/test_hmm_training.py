@@ -633,6 +633,7 @@ def test_all_states_known_is_supervised(kind: str) -> None:
         ({"priors": {"a": "x"}}, ModelError, r"priors\['a'\]"),
         ({"priors": {"a": None}}, ModelError, r"priors\['a'\] is None; it needs one pseudocount, or an array"),
         ({"priors": {"a->b": None}}, ModelError, r"priors\['a->b'\] is None; it needs one pseudocount\."),
+        ({"weights": [1e-300, 0.0]}, ArgumentError, r"weights= are 1e-300 at most; one is 1e-100 at least"),
         ({"weights": [1.0, 1e300]}, ArgumentError, r"weights= holds 1e\+300; a weight is 1e\+100 at most"),
         ({"priors": [1.0]}, ArgumentError, "priors="),
     ],

@@ -738,3 +738,93 @@ def test_openings_are_known_as_well_where_gaps_may_switch() -> None:
         model = ts.hypotheses("symmetric-gaps", gap_switch=gap_switch)[1].fit(pairs, tol=1e-3)
         errors.append([model.standard_errors(pairs)[label] for label in ("deletion_open", "insertion_open")])
     assert_allclose(errors[0], errors[1], rtol=0.2, atol=0.0)
+
+
+# ---- a second class of gaps, whatever labels are called --------------------------------------------------------------
+
+
+def with_labels(of_x: str, of_y: str) -> ts.PairHMM:
+    """Insertion and deletion apart, their labels ending as they are told."""
+    rows: dict[str, Any] = {"M": {"M": "match", "X": f"open{of_x}", "Y": f"open{of_y}"}}
+    values: dict[str, Any] = {"pair": np.full((4, 4), 0.2 / 12) + np.eye(4) * (0.2 - 0.2 / 12)}
+    for state, end in (("X", of_x), ("Y", of_y)):
+        rows[state] = {"M": f"close{end}", state: f"extend{end}"}
+        values |= {f"open{end}": 0.02, f"extend{end}": 0.6, f"gap{end}": [0.25] * 4}
+    emissions = {"M": ts.substitution("symmetric", name="pair"), "X": f"gap{of_x}", "Y": f"gap{of_y}"}
+    return ts.PairHMM(ts.DNA, {"M": "xy", "X": "x", "Y": "y"}, rows, emissions, values=values)
+
+
+@pytest.mark.small
+def test_a_second_class_is_not_tied_to_labels_that_end_alike() -> None:
+    models = [with_labels("_a", "_b"), with_labels("", "2"), with_labels("2", "3")]
+    wider = [model.with_second_gap_class() for model in models]
+    pair = ("ACGTACGTTTGA", "ACGACGTGTTGA")
+    logs = [None if model is None else model.log_likelihood(*pair) for model in wider]
+    assert logs[0] is not None and logs == [logs[0]] * 3
+    assert [0 if model is None else model.n_free_parameters for model in wider] == [
+        models[0].n_free_parameters + 10
+    ] * 3
+
+
+@pytest.mark.small
+def test_a_second_class_for_members_of_soft_ties() -> None:
+    """Untied they are labels of their own; drawn together they are neither one value nor several."""
+    untied = ts.PairHMM.affine(soft={"gap": 0}).with_second_gap_class()
+    assert untied is not None and untied.options.soft is None and {"gap@X2", "gap@Y2"} <= set(untied.parameters)
+    assert ts.PairHMM.affine(soft={"gap": 5}).with_second_gap_class() is None
+    null, alternative = ts.hypotheses("symmetric-opening")
+    pairs = drawn(null, 6, 40, 3)
+    result = ts.compare(null, alternative, pairs, soft={"gap": 0}, errors=False)
+    assert result.df == 1 and result.p_value is not None and "one class of gaps fits" in result.notes[-1]
+
+
+@pytest.mark.small
+def test_starting_values_are_drawn_by_random_state() -> None:
+    rows = {"M": {"M": "match", "X": "open", "Y": "open"}, "X": {"M": "c", "X": "e"}, "Y": {"M": "c", "Y": "e"}}
+    free = {**rows, "M": {"M": "match", "X": "open_x", "Y": "open_y"}}
+    emissions = {"M": ts.substitution("symmetric", name="pair"), "X": "gap", "Y": "gap"}
+    states = {"M": "xy", "X": "x", "Y": "y"}
+    quarters = {"gap": [0.25] * 4}
+    null, alternative = (ts.PairHMM(ts.DNA, states, given, emissions, values=quarters) for given in (rows, free))
+    pairs = drawn(ts.PairHMM.affine(), 4, 40, 3)
+
+    def starts(seed: int) -> list[float]:
+        seen: list[float] = []
+
+        def look(now: Any) -> bool:
+            seen.append(now.log_likelihood)
+            return True
+
+        ts.compare(null, alternative, pairs, n_init=2, random_state=seed, errors=False, callback=look)
+        return seen
+
+    assert starts(0) == starts(0) != starts(1)
+
+
+@pytest.mark.small
+def test_why_there_is_no_p_value() -> None:
+    null, alternative = ts.hypotheses("symmetric-opening")
+    pairs = drawn(null, 4, 40, 3)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"tol": 0.0, "max_iter": 3}, "tol=0 lets no fit converge to 0.01 nats; leave it out, or give one up to 0.01"),
+        ({"tol": 0.1}, "tol=0.1 lets no fit converge"),
+        ({"callback": lambda now: True}, "a fit was stopped before it converged to 0.01 nats; let it go on"),
+        ({"max_iter": 2}, "a fit did not converge to 0.01 nats; raise max_iter"),
+    ]
+    for options, why in cases:
+        result = ts.compare(null, alternative, pairs, errors=False, **options)
+        assert result.p_value is None and any(note.startswith(f"no p-value: {why}") for note in result.notes)
+    with pytest.raises(ts.ArgumentError, match=r"^compare\(\) has no option 'weights'; .* is given as often"):
+        ts.compare(null, alternative, pairs, weights=[1.0] * 4)
+
+
+@pytest.mark.small
+def test_what_is_drawn_misses_the_letters_that_the_data_miss() -> None:
+    model = ts.PairHMM.affine()
+    pairs = [(x[:30] + "N" * 60 + x[90:], y) for x, y in drawn(model, 40, 120, 3)]
+    found = model.simulated(pairs, random_state=1)
+    assert abs(model.n_letters(found) / model.n_letters(pairs) - 1) < 0.02
+    for (x, _), (target, query) in zip(pairs, found, strict=True):
+        first, scale = target.find("N"), len(x) / len(target)
+        assert "N" not in query and (first - 1) * scale <= 30 <= first * scale + 1e-9
+        assert target.count("N") == target.rfind("N") - first + 1

@@ -563,6 +563,7 @@ def test_a_checkpoint_of_something_else_is_refused(sequences: list[str], tmp_pat
         *((name, value) for name in ("history", "expected") for value in (3, [None], None)),
         *(("past", value) for value in (3, [[1]], [[[0.5], [0.5]]])),
         *(("why", 3), ("remarks", [3]), ("usable", "x"), ("else", 1)),
+        ("finished", True),  # with nothing behind it
     ],
 )
 def test_a_damaged_checkpoint_is_refused(name: str, value: Any, sequences: list[str], tmp_path: Path) -> None:
@@ -576,6 +577,8 @@ def test_a_damaged_checkpoint_is_refused(name: str, value: Any, sequences: list[
         model().fit(sequences, checkpoint=file, callback=interrupt)
     document = json.loads(file.read_text())
     document["runs"][0][name] = value
+    if name == "finished":
+        document["runs"][0]["history"] = []
     file.write_text(json.dumps(document))
     with pytest.raises(InputError, match="the checkpoint is damaged: remove it to start anew"):
         model().fit(sequences, checkpoint=file)

@@ -187,11 +187,14 @@ class Alphabet:
         return (self.observation == 1.0).all(axis=1) & (self.n_letters > 1)
 
     def misread(self, letters: Codes, like: Codes, generator: np.random.Generator) -> Codes:
-        """Letters as they are read: with qualities drawn from those in `like`, and the errors that these promise.
+        """Letters as they are read: missing where `like` is, as far along.
 
-        Without qualities there are no errors: `letters` itself.
+        With qualities these are drawn from those in `like`, and there are the errors that they promise.
         """
-        return letters
+        if self.missing is None or not like.size:
+            return letters
+        places = np.arange(letters.size) * like.size // max(letters.size, 1)
+        return np.where(self.is_missing[like[places]], self.missing, letters).astype(np.uint8)
 
     def with_qualities(self) -> Alphabet:
         """The same letters, with a symbol for each at every quality that FASTQ files know.

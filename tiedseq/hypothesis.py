@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from .comparison import LEVEL, Comparison, Permutation, least_p_value
 from .errors import ArgumentError, ConvergenceWarning, ModelError, SequenceError, counted
 from .options import checked_count, checked_flag
-from .random_state import RandomState, generator_of
+from .random_state import RandomState, generator_of, generators
 from .resampling import bootstrapped, duration
 
 Advance = Callable[[str, int, int], Any]
@@ -75,7 +76,8 @@ def compare(
     errors : bool, default True
         Standard errors for both models: two passes over the data for every free parameter.
     random_state : int, Generator or None
-        Draws the bootstrap's data and the permutations.
+        Draws the bootstrap's data, the permutations, and where fits begin that begin somewhere by chance (`n_init`, or
+        numbers without starting values). None leaves these to the models' own.
     announce : function of a str, default None
         Is told what the bootstrap will cost before it starts.
     advance : function of (str, int, int), default None
@@ -124,6 +126,7 @@ def compare(
     """
     data = list(data) if hasattr(data, "__next__") else data
     settings = {"tol": 1e-3, "max_iter": 10_000, **options}
+    settings |= {} if random_state is None else {"random_state": generators(random_state, 1)[0]}
     where: dict[str, Any] = {name: settings.pop(name) for name in ("mode", "strand") if name in settings}
     where |= {} if lengths is None else {"lengths": lengths}
     _check_models(null, alternative, settings)
@@ -144,8 +147,8 @@ def compare(
     if bootstrap and announce is not None:
         announce(f"bootstrap: {counted(bootstrap, 'data set')}, about {_clock(seconds * bootstrap)} at most")
     drawn, unsettled = _bootstrap(fitted_null, fitted, data, where, settings, bootstrap, generator, advance)
-    settled = fitted_null.converged_ and fitted.converged_ and settings["tol"] <= _SETTLED
-    p_value, notes = _judged(fitted_null, fitted, max(0.0, 2.0 * (logs[1] - logs[0])), df, settled, drawn)
+    unsure = _unsettled((fitted_null, fitted), settings)
+    p_value, notes = _judged(fitted_null, fitted, max(0.0, 2.0 * (logs[1] - logs[0])), df, unsure, drawn)
     if unsettled:
         notes.append(
             f"fits to {unsettled} of {bootstrap} drawn data sets did not converge; raise max_iter, or lower tol"
@@ -175,6 +178,13 @@ def _check_models(null: Any, alternative: Any, settings: dict[str, Any]) -> None
     for name, model in (("null", null), ("alternative", alternative)):
         if not hasattr(model, "nesting"):
             raise ArgumentError(f"{name}= is a {type(model).__name__}; it must be a model that can be fitted.")
+    known = [field.name for field in fields(null.options)]
+    for name in settings:
+        if name not in known:
+            raise ArgumentError(
+                f"compare() has no option {name!r}; there are mode, strand, {', '.join(known)}. (A pair that counts "
+                "several times is given as often.)"
+            )
     null.nesting().check(alternative.nesting())
     for name, model in (("null", null), ("alternative", alternative)):
         chosen = model.options.changed(settings)
@@ -301,7 +311,7 @@ def _bootstrap(
     chosen = null.options.changed(settings)
     workers = chosen.executor if isinstance(chosen.executor, int | np.integer) else None
     abandoned = threading.Event()
-    inner = {**settings, "warm_start": True, "executor": None, "progress": False, "n_init": 1}
+    inner = {**settings, "random_state": None, "warm_start": True, "executor": None, "progress": False, "n_init": 1}
     unsettled: list[bool] = []
 
     def leave_if_abandoned(now: Any) -> None:
@@ -354,8 +364,19 @@ def _errors(
 # ---- what the result is worth --------------------------------------------------------------------------------------
 
 
+def _unsettled(models: tuple[Any, Any], settings: dict[str, Any]) -> str:
+    """Why the fits are not known to be within 0.01 nats of the maximum, and what to do; "" if they are."""
+    if not 0.0 < settings["tol"] <= _SETTLED:
+        return f"tol={settings['tol']:g} lets no fit converge to 0.01 nats; leave it out, or give one up to 0.01"
+    if all(model.converged_ for model in models):
+        return ""
+    if any(not model.converged_ and len(model.history_) < settings["max_iter"] for model in models):
+        return "a fit was stopped before it converged to 0.01 nats; let it go on"
+    return "a fit did not converge to 0.01 nats; raise max_iter"
+
+
 def _judged(
-    null: Any, alternative: Any, statistic: float, df: int, settled: bool, drawn: list[float]
+    null: Any, alternative: Any, statistic: float, df: int, unsure: str, drawn: list[float]
 ) -> tuple[float | None, list[str]]:
     """Return the p-value, and what makes it doubtful."""
     from scipy.special import gammaincc
@@ -366,8 +387,8 @@ def _judged(
     if at_border and not drawn:
         labels = ", ".join(dict.fromkeys(map(repr, at_border)))
         notes.append(f"{labels} reached a boundary, where chi-square is no good guide; bootstrap= is one")
-    if not settled:
-        return None, [*notes, "no p-value: a fit did not converge to 0.01 nats; raise max_iter, or lower tol"]
+    if unsure:
+        return None, [*notes, f"no p-value: {unsure}"]
     if drawn:
         return (1.0 + sum(other >= statistic - 1e-9 for other in drawn)) / (1.0 + len(drawn)), notes
     if is_nested_at_boundary:
@@ -404,7 +425,7 @@ def _misfit(null: Any, alternative: Any, data: Any, where: Any, settings: dict[s
         return []
     with _without_remarks():
         # of a second class that the data do not need EM finds the last thousandths of a nat in thousands of iterations
-        roughly = {"tol": max(settings["tol"], _SETTLED), "warm_start": True, "n_init": 1}
+        roughly = {"tol": max(settings["tol"], _SETTLED), "warm_start": True, "n_init": 1, "soft": None}
         wider.fit(data, **where, **{**settings, **roughly})
     gain = wider.history_[-1] - null.score(data, **where)
     more = wider.n_free_parameters - null.n_free_parameters

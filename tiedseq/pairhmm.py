@@ -230,7 +230,11 @@ class PairHMM(PairAssessment, Estimator):
         return other
 
     def with_second_gap_class(self) -> PairHMM | None:
-        """Return a model with a twin for the x and the y state, rarer and longer; None if it has several of either."""
+        """Return a model with a twin for the x and the y state, rarer and longer.
+
+        None if it has several of either, or labels that are drawn together; where soft ties have no strength, their
+        members are labels of their own.
+        """
         wider = with_second_class(self._parameters)
         if wider is None:
             return None
@@ -239,7 +243,8 @@ class PairHMM(PairAssessment, Estimator):
         other._adopt(wider.copy())
         made_from = PairHMM.from_dict(other.to_dict())._arguments
         structure = ("states", "transitions", "emissions", "start", "values", "background")
-        other._arguments = {**self._arguments, **{name: made_from[name] for name in structure}}
+        other._arguments = {**self._arguments, **{name: made_from[name] for name in structure}, "soft": None}
+        other.options = other.options.changed({"soft": None})
         return other
 
     def copy(self) -> PairHMM:

@@ -69,14 +69,15 @@ class QualityAlphabet(Alphabet):
 
     def misread(self, letters: Codes, like: Codes, generator: np.random.Generator) -> Codes:
         """Letters with a quality each, that of a letter drawn from `like`, and wrong as often as it says."""
-        if not like.size:
-            return letters
+        seen = like[~self.is_missing[like]]
+        if not seen.size:
+            return super().misread(letters, like, generator)
         first, n_letters = self._plain.n_symbols, self.n_letters
-        quality = (generator.choice(like, letters.size).astype(np.int64) - first) // n_letters  # below 0: it has none
+        quality = (generator.choice(seen, letters.size).astype(np.int64) - first) // n_letters  # below 0: it has none
         row = first + np.maximum(quality, 0) * n_letters
         is_wrong = generator.random(letters.size) >= self.observation[row, 0]
         read = (letters + is_wrong * generator.integers(1, n_letters, letters.size)) % n_letters
-        return np.where(quality >= 0, row + read, letters).astype(np.uint8)
+        return super().misread(np.where(quality >= 0, row + read, letters).astype(np.uint8), like, generator)
 
     def with_qualities(self) -> Alphabet:
         return self

@@ -181,6 +181,8 @@ class Run:
         run.past = [[vector_of(side, size).tolist() for side in (before, after)] for before, after in run.past]
         run.history, run.expected = (list(map(float, each)) for each in (run.history, run.expected))
         run.usable = int(run.usable)
+        if run.finished and not run.history:
+            raise ValueError("a run is at its end that never began")
         if not isinstance(run.why, str) or not all(isinstance(remark, str) for remark in run.remarks):
             raise TypeError("what is said is no text")
         return run

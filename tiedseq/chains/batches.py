@@ -147,4 +147,6 @@ def weights_of(weights: Any, count: int) -> NDArray[np.float64]:
         raise ArgumentError("weights= are all 0, and there is nothing to learn from; give some a weight above 0.")
     if (array > _HEAVIEST).any():
         raise ArgumentError(f"weights= holds {array.max()}; a weight is {_HEAVIEST:g} at most, scale them down.")
+    if count and array.max() < 1.0 / _HEAVIEST:
+        raise ArgumentError(f"weights= are {array.max()} at most; one is {1.0 / _HEAVIEST:g} at least, scale them up.")
     return array

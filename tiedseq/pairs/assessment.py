@@ -125,8 +125,8 @@ class PairAssessment(PairProbabilities):
         Around the columns there are as many background letters of either sequence as are expected outside of the
         original's alignment, in one of the places that the mode admits; the strand, if it may be either, is drawn. A
         model with an "end" says itself how long its alignments are: to cut them would make ends of what are none.
-        Where letters have qualities, those drawn have some of the original's, and the errors that these promise; they
-        are returned as codes, others as text.
+        Letters are missing where the original's are, as far along. Where letters have qualities, those drawn have some
+        of the original's, and the errors that these promise; they are returned as codes, others as text.
         """
         machine, generator, drawn = self._machine(mode, strand), generator_of(random_state), []
         has_end, has_qualities = self._parameters.specification.has_end, self.alphabet.has_qualities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -16,31 +17,34 @@ _RARER, _LONGER = 5.0, 4.0  # how the second class starts beside the first
 
 
 def with_second_class(parameters: PairParameters) -> PairParameters | None:
-    """Return parameters with a twin for the x and the y state, rarer and longer; None if there are more of them.
+    """Return parameters with a twin for the x and the y state, rarer and longer.
 
-    A twin's labels are those of its state with a 2 behind them, so that what is tied stays tied.
+    None if there are more of such states, or if labels are drawn together. A twin's labels are those of its state with
+    a number behind them, so that what is tied stays tied, and nothing else is: a 2, or the first with which no name is
+    another's. Members of soft ties that are untied are labels of their own.
     """
     kinds, specification = parameters.kinds, parameters.specification
-    twins = {state: f"{state}2" for state, kind in kinds.items() if kind != "xy"}
-    if sorted(kinds[state] for state in twins) != ["x", "y"] or set(twins.values()) & set(kinds):
+    if sorted(kind for kind in kinds.values() if kind != "xy") != ["x", "y"] or parameters.soft.title:
         return None
-    given = restated(parameters.to_dict())
+    given = restated({**specification.to_dict(), "states": kinds})
+    mark = _mark({*kinds, *specification.labels})
+    twins = {state: f"{state}{mark}" for state, kind in kinds.items() if kind != "xy"}
     rows, start, emissions = given["transitions"], given["start"], given["emissions"]
-    rows = {state: _with_entries(row, twins) if state not in twins else row for state, row in rows.items()}
+    rows = {state: _with_entries(row, twins, mark) if state not in twins else row for state, row in rows.items()}
     for state, twin in twins.items():
-        rows[twin] = {twins.get(to, to): f"{label}2" for to, label in rows[state].items()}
+        rows[twin] = {twins.get(to, to): f"{label}{mark}" for to, label in rows[state].items()}
         use = emissions[state]
-        emissions[twin] = complement(f"{use.label}2") if isinstance(use, complement) else f"{use}2"
+        emissions[twin] = complement(f"{use.label}{mark}") if isinstance(use, complement) else f"{use}{mark}"
     values = {label: value for label, value in given["values"].items() if _is_kept(value)}
     values |= {
-        f"{specification.reading.uses[state].label}2": values[specification.reading.uses[state].label]
+        f"{specification.reading.uses[state].label}{mark}": values[specification.reading.uses[state].label]
         for state in twins
     }
     background = given["extra"].get("background", parameters.background)
     wider_kinds = {**kinds, **{twin: kinds[state] for state, twin in twins.items()}}
     try:
         wider = PairParameters(
-            parameters.alphabet, wider_kinds, rows, emissions, _with_entries(start, twins), values, background, 0
+            parameters.alphabet, wider_kinds, rows, emissions, _with_entries(start, twins, mark), values, background, 0
         )
     except ModelError:  # what is held leaves no room for another class
         return None
@@ -48,8 +52,13 @@ def with_second_class(parameters: PairParameters) -> PairParameters | None:
     return wider
 
 
-def _with_entries(row: dict[str, Any], twins: dict[str, str]) -> dict[str, Any]:
-    return {**row, **{twin: f"{row[state]}2" for state, twin in twins.items() if state in row}}
+def _mark(names: set[str]) -> str:
+    """The first number from 2 on that makes of no name another one."""
+    return next(mark for mark in map(str, count(2)) if not any(f"{name}{mark}" in names for name in names))
+
+
+def _with_entries(row: dict[str, Any], twins: dict[str, str], mark: str) -> dict[str, Any]:
+    return {**row, **{twin: f"{row[state]}{mark}" for state, twin in twins.items() if state in row}}
 
 
 def _is_kept(value: Any) -> bool:
