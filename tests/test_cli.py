@@ -69,14 +69,36 @@ def test_defaults(files: Path, calls: list[dict[str, Any]]) -> None:
 
 def test_every_option_arrives(files: Path, calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(align, "_load_model", lambda path, format: f"the model of {path}")
-    words = "--pairs=name --mode glocal --strand both --decode viterbi --gap-weight 0 --model m.json --mask lowercase"
+    words = "--pairs=name --mode glocal --strand both --gap-weight 0 --model m.json --mask lowercase"
     assert cli.main(["align", "t.fa", "t.fa", *words.split(), "--all", "--threads", "3", "--quiet"]) == 0
     assert calls == [
         {
             "targets": "t.fa", "queries": "t.fa", "pairs": "name", "best": False, "threads": 3, "mode": "glocal",
-            "model": "the model of m.json", "decode": "viterbi", "gap_weight": 0.0, "strand": "both",
+            "model": "the model of m.json", "decode": "mea", "gap_weight": 0.0, "strand": "both",
         }
     ]  # fmt: skip
+    assert cli.main(["align", "t.fa", "t.fa", "--decode", "viterbi", "--quiet"]) == 0
+    assert calls[1]["decode"] == "viterbi"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--max-iter", "3"], "--max-iter is about what --train estimates"),
+        (["--seed=1"], "--seed is about what --train estimates"),
+        (
+            ["--decode", "viterbi", "--gap-weight", "1"],
+            "--gap-weight is of --decode mea, and does nothing with viterbi",
+        ),
+        (["--eqx"], "--eqx is for the CIGARs of sam and paf, and does nothing in text"),
+        (["--pairs", "--all"], "--all does nothing with --pairs"),
+    ],
+)
+def test_options_that_would_do_nothing(
+    words: list[str], complaint: str, files: Path, calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["align", "t.fa", "t.fa", *words]) == cli.USAGE
+    assert complaint in capsys.readouterr().err and not calls
 
 
 @pytest.mark.parametrize(

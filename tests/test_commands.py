@@ -205,11 +205,11 @@ def test_score_and_sample(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["sample", "m.json", "--length", "50", "--count", "3", "--seed", "4"]) == 0
     assert capsys.readouterr().out == drawn
     ts.default_model().save("p.json")
-    (here / "a.fa").write_text(">a\nACGT\n")
-    (here / "b.fa").write_text(">b\nACGA\n")
+    (here / "a.fa").write_text(">empty\n>a\nACGT\n")
+    (here / "b.fa").write_text(">none\n>b\nACGA\n")
     assert cli.main(["score", "p.json", "a.fa", "b.fa"]) == 0
     shown = capsys.readouterr()
-    assert shown.err == "tiedseq: 1 record, 0 skipped\n"
+    assert shown.err == "tiedseq: 2 pairs, 1 skipped\n"
     row = shown.out.splitlines()[1].split("\t")
     assert row[:2] == ["a", "b"]
     assert_allclose(float(row[2]), ts.default_model().log_likelihood("ACGT", "ACGA"), rtol=0, atol=1e-6)
@@ -228,7 +228,9 @@ def test_a_record_of_probability_zero_is_named(
     only_a_and_c = {"u": [0.5, 0.5, 0.0, 0.0]}
     ts.HMM(ts.DNA, {"u": {"u": 1.0}}, only_a_and_c).save("m.json")
     (here / "i.fa").write_text(">fine\nACA\n>odd\nACA\nCgA\n")
-    words = [*words, "m.json", "-o", "n.json"] if words[0] == "fit" else [*words, "--state", "u"]
+    words = (
+        [*words, "m.json", "-o", "n.json"] if words[0] == "fit" else [*words, *["--state", "u"][: 2 * ("wig" in words)]]
+    )
     assert cli.main(words) == 1
     place = "tiedseq: error: i.fa, line 5, column 2, record 'odd': "
     assert capsys.readouterr().err.startswith(f"{place}{IMPOSSIBLE}explains the letter 'g' after those before it; ")
@@ -272,8 +274,38 @@ def test_score_of_probability_zero_is_minus_infinity(here: Path, capsys: pytest.
         (["score", "g.json", "s.fa"], 1, "g.json: it emits numbers; score on the command line is for sequences"),
         (["fit", "s.fa", "--model", "g.json", "-o", "m2.json"], 1, "g.json: it emits numbers; fit on the command line"),
         (["annotate", "m.json", "s.fa", "--min-posterior", "2"], 2, "probability from 0 to 1"),
-        (["score", "m.json", "s.fa", "s.fa"], 2, "it takes one file"),
-        (["score", "p.json", "s.fa"], 2, "it takes two files"),
+        (
+            ["annotate", "m.json", "s.fa", "--state", "s9"],
+            2,
+            "--state is for bedgraph and wig, and does nothing in bed",
+        ),
+        (["annotate", "m.json", "s.fa", "--format", "wig", "--min-length", "9"], 2, "--min-length is for bed and gff3"),
+        (["annotate", "m.json", "s.fa", "--format", "wig", "--decode=viterbi"], 2, "--decode is for bed and gff3"),
+        (["annotate", "m.json", "s.fa", "--type", "gene"], 2, "--type is for gff3, and does nothing in bed"),
+        (
+            ["fit", "s.fa", "--states", "2", "-o", "z.json", "--checkpoint", "z.json"],
+            2,
+            "-o z.json would replace the file",
+        ),
+        (["fit", "s.fa", "--states", "2", "-o", "z.json", "--checkpoint", ""], 2, "--checkpoint is empty"),
+        (
+            [
+                "fit",
+                "s.fa",
+                "--states",
+                "2",
+                "-o",
+                "z.json",
+                "--alphabet",
+                "protein",
+                "--symmetry",
+                "reverse-complement",
+            ],
+            2,
+            "give --alphabet dna or rna",
+        ),
+        (["score", "m.json", "s.fa", "s.fa"], 2, "m.json holds an HMM, which takes one file"),
+        (["score", "p.json", "s.fa"], 2, "p.json holds a pair-HMM, which takes two files"),
         (["sample", "m.json"], 2, "m.json has no end: say how long its sequences are with --length"),
         (["sample", "p.json"], 2, "p.json has no end: say how long its sequences are with --length"),
         (["fit", "s.fa", "--states", "2", "--order", "12", "-o", "m2.json"], 2, "argument --order: invalid choice: 12"),

@@ -384,6 +384,16 @@ def test_empty_records_are_skipped_and_counted(here: Path, capsys: pytest.Captur
         (["compare", "t.fa", "q.fa", "--strand", "both", "--permutation", "9"], 2, "not exchangeable"),
         (["train", "t.fa", "--checkpoint", "q.fa", "-o", "m.json"], 1, "q.fa: not a checkpoint of tiedseq"),
         (["train", "t.fa", "--checkpoint", "", "-o", "m.json"], 2, "--checkpoint is empty"),
+        (
+            ["train", "t.fa", "--checkpoint", "./new.json", "-o", "new.json"],
+            2,
+            "would replace the file given as --checkpoint",
+        ),
+        (
+            ["train", "t.fa", "--alphabet", "protein", "--substitution", "strand-symmetric", "-o", "m.json"],
+            2,
+            "--alphabet",
+        ),
         (["align", "t.fa", "-", "--train"], 2, "--train reads the sequences twice"),
         (["align", "t.fa", "q.fa", "--gaps", "2"], 2, "give --train too"),
     ],

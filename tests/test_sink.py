@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import codecs
 import gzip
 import os
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tiedseq import sink as module
 from tiedseq.errors import ArgumentError, ResourceError
 from tiedseq.sink import open_sink
 
@@ -90,3 +92,14 @@ def test_an_encoding_handle_takes_text(tmp_path: Path) -> None:
     with codecs.open(str(tmp_path / "x.txt"), "w", "utf-8") as handle, open_sink(handle) as sink:
         sink.write("α\n")
     assert (tmp_path / "x.txt").read_text(encoding="utf-8") == "α\n"
+
+
+def test_ctrl_c_as_the_file_opens_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*words: Any) -> Any:
+        builtins.open(*words).close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "open", opened, raising=False)
+    with pytest.raises(KeyboardInterrupt), open_sink(tmp_path / "a.txt"):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -276,7 +276,10 @@ Cell = tuple[Any, ...]
 
 def _strand_cell(pair: Cell, alphabet: Alphabet | None) -> Hashable:
     if alphabet is None or alphabet.complement_index is None:
-        raise ModelError("substitution('strand-symmetric') needs an alphabet with complements, such as DNA.")
+        raise ModelError(
+            "substitution('strand-symmetric') needs an alphabet with complements, such as DNA; give another "
+            "alphabet= or substitution=."
+        )
     other = tuple(alphabet.letters[alphabet.complement_index[alphabet.letters.index(letter)]] for letter in pair)
     return min(pair, other)
 

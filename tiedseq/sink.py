@@ -105,8 +105,13 @@ class _Replacement:
         self._temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.part")
 
     def __enter__(self) -> io.BufferedWriter:
-        with _blame(self._path):
-            self._handle = open(self._temporary, "xb")
+        try:
+            with _blame(self._path):
+                self._handle = open(self._temporary, "xb")
+        except KeyboardInterrupt:  # before `__exit__` is in charge
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
+            raise
         return self._handle
 
     def __exit__(

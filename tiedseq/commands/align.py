@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tiedseq.errors import InputError, ResourceError
 from tiedseq.options import FORMATS
 
-from .shared import Progress, Tally, by_option, check_files, load_model, output_of, say
+from .shared import Progress, Tally, by_option, check_files, load_model, output_of, refuse, say
+
+_OF_TRAINING = ("asymmetric", "substitution", "gaps", "gap_switch", "max_iter", "tol", "seed")
 
 if TYPE_CHECKING:
     from tiedseq.alignment import AlignmentResult
@@ -27,6 +29,8 @@ def align(options: argparse.Namespace) -> int:
     from tiedseq.formats import write
 
     format = _format(options)
+    if format not in ("sam", "paf"):
+        refuse(options, ("eqx",), f"is for the CIGARs of sam and paf, and does nothing in {format}")
     from tiedseq.aligning import align_all  # not earlier: it brings Numba
 
     _check_pairs(options)
@@ -47,7 +51,7 @@ def align(options: argparse.Namespace) -> int:
     passing = _Passing(options.min_confidence, options.min_accuracy, options.quiet)
     try:
         with contextlib.closing(passing):
-            write(passing.results(results), output_of(options), format, targets=header, eqx=options.eqx)
+            write(passing.results(results), output_of(options.output), format, targets=header, eqx=options.eqx)
     except ResourceError as error:
         raise by_option(error) from error
     passing.report()
@@ -61,10 +65,12 @@ def _check_usage(options: argparse.Namespace) -> None:
         options.parser.error("standard input (-) can be read once: give a file for TARGET or for QUERY")
     if options.train and "-" in (options.target, options.query):
         options.parser.error("--train reads the sequences twice: give files, not standard input (-)")
-    if not options.train and (options.asymmetric or options.substitution or options.gaps or options.gap_switch):
-        options.parser.error(
-            "--asymmetric, --gaps, --gap-switch and --substitution say what --train estimates: give --train too"
-        )
+    if not options.train:
+        refuse(options, _OF_TRAINING, "is about what --train estimates, and does nothing without it: give --train too")
+    if options.decode != "mea":
+        refuse(options, ("gap_weight",), f"is of --decode mea, and does nothing with {options.decode}")
+    if options.pairs and options.strand == "forward":
+        refuse(options, ("all",), "does nothing with --pairs, where a query has one target, and one strand")
 
 
 def _format(options: argparse.Namespace) -> str:

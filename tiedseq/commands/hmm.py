@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ResourceError, SequenceError
+from tiedseq.errors import ArgumentError, InputError, ResourceError, SequenceError
 from tiedseq.options import ANNOTATIONS
 
 from .shared import (
@@ -17,14 +16,17 @@ from .shared import (
     Tally,
     by_option,
     check_files,
-    in_options,
+    in_words,
     interruptible,
     letters_of,
     load_model,
     origin,
+    outcome,
     output_of,
+    passing_on_remarks,
     refuse,
     say,
+    usage,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 
 def fit(options: argparse.Namespace) -> int:
     """Fit a model and save it."""
-    check_files(options, {"SEQUENCES": options.sequences, "--model": options.model})
+    files = {"SEQUENCES": options.sequences, "--model": options.model, "--checkpoint": options.checkpoint}
+    check_files(options, files)
     if (options.states is None) == (options.model is None):
         options.parser.error("give --states N for a new model, or --model FILE for one to start from")
     if options.model is not None:
@@ -56,29 +59,22 @@ def fit(options: argparse.Namespace) -> int:
         digest.update(codes[-1].tobytes() + b"\n")
     if not codes:
         raise InputError("it holds no sequence to learn from", options.sequences)
-    with warnings.catch_warnings(record=True) as remarks:
-        warnings.simplefilter("always", ConvergenceWarning)
-        remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
-        with (
-            interruptible(f"interrupted: no model was written{remedy}", options.quiet),
-            contextlib.closing(Progress(options.quiet)) as progress,
-        ):
-            _train(model, codes, records, options, progress)
-    for remark in remarks:
-        say(in_options(str(remark.message), options.output), options.quiet)
+    remedy = f"; the same command goes on from {options.checkpoint}" if options.checkpoint else ""
+    with (
+        passing_on_remarks(options, options.output),
+        interruptible(f"interrupted: no model was written{remedy}", options.quiet),
+        contextlib.closing(Progress(options.quiet)) as progress,
+    ):
+        _train(model, codes, records, options, progress)
     log_likelihood = model.score(codes)
     model.provenance = {
         **origin(options, digest.hexdigest()),
         "sequences": len(codes),
         "letters": sum(map(len, codes)),
-        "log_likelihood": log_likelihood,
-        "iterations": len(model.history_),
-        "converged": model.converged_,
+        **outcome(model, log_likelihood),
     }
     model.save(options.output)
-    state = "converged" if model.converged_ else "not converged"
-    done = f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
-    say(f"{tally}, {done}", options.quiet)
+    say(f"{tally}, {in_words(model, log_likelihood)}", options.quiet)
     return 0
 
 
@@ -119,17 +115,17 @@ def _posterior(model: HMM, record: Record, codes: Codes | None = None) -> Floats
 
 
 def _new_model(options: argparse.Namespace) -> HMM:
-    from tiedseq.alphabet import DNA, PROTEIN, RNA
     from tiedseq.hmm import HMM
     from tiedseq.options import LARGEST_SYMMETRIC_ORDER
 
     order = options.order or 0
     if options.symmetry is not None and order > LARGEST_SYMMETRIC_ORDER:
         options.parser.error(f"--order {order}: with --symmetry it is {LARGEST_SYMMETRIC_ORDER} at most")
-    named = {"dna": DNA, "rna": RNA, "protein": PROTEIN}
-    letters = "dna" if options.alphabet is None else options.alphabet
-    wanted = {"alphabet": named.get(letters.lower(), letters), "order": order, "symmetry": options.symmetry}
-    return HMM.ergodic(options.states, **wanted, random_state=options.seed)
+    alphabet = "dna" if options.alphabet is None else options.alphabet
+    with usage(options):
+        return HMM.ergodic(
+            options.states, alphabet=alphabet, order=order, symmetry=options.symmetry, random_state=options.seed
+        )
 
 
 def annotate(options: argparse.Namespace) -> int:
@@ -138,12 +134,19 @@ def annotate(options: argparse.Namespace) -> int:
     model = load_model(options.model, "hmm")
     letters_of(model, options.model, "annotate")
     format = options.format or _format_of(options)
+    is_track = format in ("bedgraph", "wig")
+    if is_track:
+        refuse(options, ("decode", "min_length", "min_posterior"), f"is for bed and gff3, and does nothing in {format}")
+    else:
+        refuse(options, ("state",), f"is for bedgraph and wig, and does nothing in {format}")
+    if format != "gff3":
+        refuse(options, ("type",), f"is for gff3, and does nothing in {format}")
     omitted = [_state(model, name, "--omit") for name in options.omit]
     from tiedseq.records import read
 
-    target, tally = output_of(options), Tally()
+    target, tally = output_of(options.output), Tally()
     records = tally.not_empty(read(options.sequences))
-    if format in ("bedgraph", "wig"):
+    if is_track:
         from tiedseq.formats.tracks import write_tracks
 
         state = _track_state(model, options, omitted)

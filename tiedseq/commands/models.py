@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tiedseq.errors import ArgumentError
 
-from .shared import Tally, check_files, letters_of, load_model, output_of, say, write_text
+from .shared import PairTally, Tally, check_files, letters_of, load_model, output_of, say, write_text
 
-if TYPE_CHECKING:
-    from tiedseq.pairhmm import PairHMM
-    from tiedseq.sink import Sink
-
-_SEQUENCE_MODELS = ("pair-hmm", "hmm")  # the kinds of model that sequences have a probability under
+_KINDS = {"pair-hmm": "a pair-HMM", "hmm": "an HMM"}  # of models that sequences have a probability under
 
 
 def score(options: argparse.Namespace) -> int:
@@ -22,32 +18,27 @@ def score(options: argparse.Namespace) -> int:
     from tiedseq.sink import open_sink
 
     check_files(options, {"MODEL": options.model, "SEQUENCES": options.sequences, "QUERIES": options.queries})
-    model = load_model(options.model, *_SEQUENCE_MODELS)
+    model = load_model(options.model, *_KINDS)
     if (model.kind == "pair-hmm") != (options.queries is not None):
         options.parser.error(
-            f"{options.model} holds a {model.kind}: it takes {'two files' if options.queries is None else 'one file'}"
+            f"{options.model} holds {_KINDS[model.kind]}, which takes "
+            f"{'two files' if options.queries is None else 'one file'}"
         )
     letters_of(model, options.model, "score")
-    tally = Tally()
-    with open_sink(output_of(options)) as sink:
-        if options.queries is None:
+    tally = Tally() if options.queries is None else PairTally()
+    with open_sink(output_of(options.output)) as sink:
+        if isinstance(tally, PairTally):
+            from tiedseq.pairing import in_step
+
+            sink.write("target\tquery\tlog_likelihood\n")
+            for target, query in tally.with_letters(in_step(read(options.sequences), read(options.queries))):
+                sink.write(f"{target.name}\t{query.name}\t{model.log_likelihood(target, query):.6f}\n")
+        else:
             sink.write("name\tlength\tlog_likelihood\n")
             for record in tally.not_empty(read(options.sequences)):
                 sink.write(f"{record.name}\t{len(record)}\t{model.score(record):.6f}\n")
-        else:
-            _score_pairs(model, options, sink, tally)
     say(str(tally), options.quiet)
     return 0
-
-
-def _score_pairs(model: PairHMM, options: argparse.Namespace, sink: Sink, tally: Tally) -> None:
-    from tiedseq.pairing import in_step
-    from tiedseq.records import read
-
-    sink.write("target\tquery\tlog_likelihood\n")
-    for target, query in in_step(read(options.sequences), read(options.queries)):
-        tally.n_records += 1
-        sink.write(f"{target.name}\t{query.name}\t{model.log_likelihood(target, query):.6f}\n")
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -56,7 +47,7 @@ def sample(options: argparse.Namespace) -> int:
     from tiedseq.sink import open_sink
 
     check_files(options, {"MODEL": options.model})
-    model, generator = load_model(options.model, *_SEQUENCE_MODELS), generator_of(options.seed)
+    model, generator = load_model(options.model, *_KINDS), generator_of(options.seed)
 
     def draw() -> Any:
         try:
@@ -66,7 +57,7 @@ def sample(options: argparse.Namespace) -> int:
                 raise
             raise ArgumentError(f"{options.model} has no end: say how long its sequences are with --length") from error
 
-    with open_sink(output_of(options)) as sink:
+    with open_sink(output_of(options.output)) as sink:
         for number in range(1, options.count + 1):
             if model.kind == "pair-hmm":
                 target, query, _ = draw()

@@ -7,31 +7,35 @@ import contextlib
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tiedseq.errors import ConvergenceWarning, InputError, ResourceError, SequenceError, counted
+from tiedseq.errors import InputError, ResourceError, SequenceError
 from tiedseq.options import HYPOTHESES
 
 from .reports import IN_WORDS, model_text, verdict_text
 from .shared import (
+    PairTally,
     Progress,
-    Tally,
     by_option,
     check_files,
     in_options,
+    in_words,
     interruptible,
     load_model,
     origin,
+    outcome,
+    passing_on_remarks,
     refuse,
     say,
+    usage,
     write_text,
 )
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet, Codes
+    from tiedseq.comparison import Comparison
     from tiedseq.pairhmm import PairHMM
     from tiedseq.records import Record
 
@@ -58,7 +62,7 @@ def train(options: argparse.Namespace) -> int:
         write_text(json.dumps(model.to_dict()))
     else:
         write_text(model_text(model))
-    say(f"{data.tally}, {_done(model, log_likelihood)}", options.quiet)
+    say(f"{data.tally}, {in_words(model, log_likelihood)}", options.quiet)
     return 0
 
 
@@ -72,20 +76,32 @@ def compare(options: argparse.Namespace) -> int:
             f"--permutation swaps target and query, and with --mode {options.mode} the queries are reads, whose roles "
             "are not exchangeable: leave it out, or give --pairs if they are sequences of one kind"
         )
+    for option, value in (("--mode", options.mode), ("--strand", options.strand)):
+        if options.permutation and value in ("glocal", "both"):
+            options.parser.error(
+                f"--permutation swaps target and query, which are not exchangeable with {option} {value}: give another "
+                "one, or leave it out"
+            )
     null, alternative = _hypotheses(options)
-    from tiedseq.hypothesis import compare as compared
-
-    with (
-        interruptible("interrupted: no verdict was written", options.quiet),
-        contextlib.closing(Progress(options.quiet)) as progress,
-    ):
+    with interruptible("interrupted: no verdict was written", options.quiet):
         data = Pairs(options, null)
         if options.permutation and data.share_a_target:
             options.parser.error(
                 "--permutation swaps target and query, and these queries share a target, so that their roles are not "
                 "exchangeable: leave it out, or give --pairs and a target for each"
             )
-        result = data.named(
+        result = _compared(null, alternative, data, options)
+    write_text(_verdict(result, data, options), options.output)
+    say(str(data.tally), options.quiet)
+    return 0
+
+
+def _compared(null: PairHMM, alternative: PairHMM, data: Pairs, options: argparse.Namespace) -> Comparison:
+    """What the library says of two models, its notes in the words of the command line."""
+    from tiedseq.hypothesis import compare as compared
+
+    with contextlib.closing(Progress(options.quiet)) as progress:
+        result: Comparison = data.named(
             lambda: compared(
                 *(null, alternative, data.codes),
                 bootstrap=options.bootstrap,
@@ -102,23 +118,23 @@ def compare(options: argparse.Namespace) -> int:
                 strand=data.strand,
             )
         )
-    result = replace(result, notes=tuple(in_options(note) for note in result.notes))
+    return replace(result, notes=tuple(in_options(note) for note in result.notes))
+
+
+def _verdict(result: Comparison, data: Pairs, options: argparse.Namespace) -> str:
+    """A comparison as JSON or for a person."""
     name = None if options.null is not None else _claim(options)
-    if _is_json(options):
-        fitted = (result.null, result.alternative)
-        provenance = {
-            **data.provenance(),
-            "log_likelihood": result.log_likelihood,
-            "iterations": [len(model.history_) for model in fitted],
-            "converged": [model.converged_ for model in fitted],
-        }
-        text = json.dumps({"hypothesis": name, **result.to_dict(), "provenance": provenance})
-    else:
+    if not _is_json(options):
         claim = IN_WORDS[name] if name else f"{options.null} explains the pairs as well as {options.alternative}"
-        text = verdict_text(result, claim)
-    write_text(text, options.output)
-    say(str(data.tally), options.quiet)
-    return 0
+        return verdict_text(result, claim)
+    fitted = (result.null, result.alternative)
+    provenance = {
+        **data.provenance(),
+        "log_likelihood": result.log_likelihood,
+        "iterations": [len(model.history_) for model in fitted],
+        "converged": [model.converged_ for model in fitted],
+    }
+    return json.dumps({"hypothesis": name, **result.to_dict(), "provenance": provenance})
 
 
 # ---- models --------------------------------------------------------------------------------------------------------
@@ -133,14 +149,16 @@ def new_model(options: argparse.Namespace) -> PairHMM:
     else:
         from tiedseq.pairhmm import PairHMM
 
-        model = PairHMM.affine(
-            symmetric=not options.asymmetric,
-            **_gaps(options),
-            substitution=options.substitution or ("general" if options.asymmetric else "symmetric"),
-            given=options.given,
-            alphabet="dna" if options.alphabet is None else options.alphabet,
-        )
-    return model.with_qualities() if options.qualities else model
+        with usage(options):
+            model = PairHMM.affine(
+                symmetric=not options.asymmetric,
+                **_gaps(options),
+                substitution=options.substitution or ("general" if options.asymmetric else "symmetric"),
+                given=options.given,
+                alphabet="dna" if options.alphabet is None else options.alphabet,
+            )
+    with usage(options):
+        return model.with_qualities() if options.qualities else model
 
 
 def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
@@ -157,8 +175,10 @@ def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
         subject = [name for name in ("gaps", "substitution") if name == about(claim)]
         refuse(options, subject, f"is what --hypothesis {claim} is about, and sets itself: leave it out")
         chosen = {**_gaps(options), "substitution": options.substitution, "alphabet": options.alphabet}
-        models = hypotheses(claim, **{name: value for name, value in chosen.items() if value is not None})
-    return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
+        with usage(options):
+            models = hypotheses(claim, **{name: value for name, value in chosen.items() if value is not None})
+    with usage(options):
+        return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
 
 
 def _gaps(options: argparse.Namespace) -> dict[str, Any]:
@@ -174,39 +194,27 @@ def _claim(options: argparse.Namespace) -> str:
 
 def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> float:
     """Train a model, say what it should be known of, and note where its values come from; return their ln P."""
-    with warnings.catch_warnings(record=True) as remarks:
-        warnings.simplefilter("always", ConvergenceWarning)
-        with contextlib.closing(Progress(options.quiet)) as progress:
-            data.named(
-                lambda: model.fit(
-                    data.codes,
-                    mode=data.mode,
-                    strand=data.strand,
-                    max_iter=options.max_iter,
-                    tol=options.tol,
-                    random_state=options.seed,
-                    executor=options.threads,
-                    checkpoint=options.checkpoint,
-                    callback=progress.iteration,
-                )
+    with (
+        passing_on_remarks(options, options.output if options.command == "train" else None),
+        contextlib.closing(Progress(options.quiet)) as progress,
+    ):
+        data.named(
+            lambda: model.fit(
+                data.codes,
+                mode=data.mode,
+                strand=data.strand,
+                max_iter=options.max_iter,
+                tol=options.tol,
+                random_state=options.seed,
+                executor=options.threads,
+                checkpoint=options.checkpoint,
+                callback=progress.iteration,
             )
-    for remark in remarks:
-        written = options.output if options.command == "train" else None
-        say(in_options(str(remark.message), written), options.quiet)
+        )
     # that of the last iteration is of the values before it, if max_iter was the end
     log_likelihood = model.score(data.codes, mode=data.mode, strand=data.strand)
-    model.provenance = {
-        **data.provenance(),
-        "log_likelihood": log_likelihood,
-        "iterations": len(model.history_),
-        "converged": model.converged_,
-    }
+    model.provenance = {**data.provenance(), **outcome(model, log_likelihood)}
     return log_likelihood
-
-
-def _done(model: PairHMM, log_likelihood: float) -> str:
-    state = "converged" if model.converged_ else "not converged"
-    return f"log-likelihood {log_likelihood:.3f} nats, {len(model.history_)} iterations, {state}"
 
 
 # ---- data ----------------------------------------------------------------------------------------------------------
@@ -224,7 +232,7 @@ class Pairs:
 
     def __init__(self, options: argparse.Namespace, model: PairHMM) -> None:
         self.options, self.mode, self.strand = options, options.mode, options.strand
-        self.tally = _PairTally()
+        self.tally = PairTally()
         alphabet: Alphabet = model.alphabet
         self.records = list(self.tally.with_letters(self._read(options, alphabet)))
         if not self.records:
@@ -255,15 +263,10 @@ class Pairs:
         from tiedseq.alphabet import DNA
         from tiedseq.placing import place
 
-        model = (
-            None
-            if alphabet.without_qualities() == DNA
-            else self.options.parser.error(
-                "without --pairs, and with several targets or reads, DNA is needed: give --pairs"
-            )
-        )
+        if alphabet.without_qualities() != DNA:
+            self.options.parser.error("without --pairs, and with several targets or reads, DNA is needed: give --pairs")
         read = [query for query in queries if self.tally.has_letters(query)]
-        found = place(with_letters, read, model, strand=self.strand, threads=self.options.threads)
+        found = place(with_letters, read, strand=self.strand, threads=self.options.threads)
         self.tally.unmapped += len(found.unmapped)
         if _are_placed(self.options):
             self.mode = "global"
@@ -311,33 +314,6 @@ class Pairs:
             "mode": self.options.mode,
             "strand": self.options.strand,
         }
-
-
-class _PairTally(Tally):
-    """Counts pairs; one without letters on either side is skipped."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unmapped = 0
-
-    def has_letters(self, query: Record) -> bool:
-        """Whether a query has letters; it is counted as skipped if not."""
-        if not len(query):
-            self.n_records += 1
-            self.n_skipped += 1
-        return bool(len(query))
-
-    def with_letters(self, pairs: Iterator[Pair]) -> Iterator[Pair]:
-        for target, query in pairs:
-            self.n_records += 1
-            if len(target) and len(query):
-                yield target, query
-            else:
-                self.n_skipped += 1
-
-    def __str__(self) -> str:
-        line = f"{counted(self.n_records, 'pair')}, {self.n_skipped} skipped"
-        return f"{line}, {self.unmapped} unmapped" if self.unmapped else line
 
 
 def _neighbours(records: Iterator[Record]) -> Iterator[Pair]:

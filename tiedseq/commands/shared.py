@@ -12,11 +12,12 @@ import shlex
 import stat
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tiedseq import __version__
-from tiedseq.errors import InputError, ResourceError, counted
+from tiedseq.errors import ArgumentError, ConvergenceWarning, InputError, ModelError, ResourceError, counted
 
 if TYPE_CHECKING:
     from tiedseq.alphabet import Alphabet
@@ -30,6 +31,9 @@ _OPTIONS = {
     "bootstrap": "--bootstrap",
     "permutation": "--permutation",
     "gaps": "--gaps",
+    "alphabet": "--alphabet",
+    "substitution": "--substitution",
+    "symmetry": "--symmetry",
 }
 
 
@@ -52,10 +56,10 @@ def letters_of(model: Any, path: str, command: str) -> Alphabet:
     return alphabet
 
 
-def output_of(options: argparse.Namespace) -> Any:
+def output_of(output: str | None) -> Any:
     """Return where the output goes: a path, or standard output as UTF-8, whatever the locale."""
-    if options.output not in (None, "-"):
-        return options.output
+    if output not in (None, "-"):
+        return output
     if sys.stdout is None:
         raise ResourceError("standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -67,7 +71,7 @@ def write_text(text: str, output: str | None = None) -> None:
     """Write text and the end of a line to a file, or to standard output."""
     from tiedseq.sink import open_sink
 
-    with open_sink(output_of(argparse.Namespace(output=output))) as sink:
+    with open_sink(output_of(output)) as sink:
         sink.write(text + "\n")
 
 
@@ -89,17 +93,18 @@ def check_files(options: argparse.Namespace, inputs: dict[str, str | None]) -> N
 
 
 def refuse(options: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    """A usage error for options that were given and would do nothing."""
+    """A usage error for options that were typed and would do nothing."""
+    typed = {word.partition("=")[0] for word in options.words}
     for name in names:
-        if (value := getattr(options, name)) is not None and value is not False:
-            options.parser.error(f"--{name.replace('_', '-')} {why}")
+        if (option := f"--{name.replace('_', '-')}") in typed:
+            options.parser.error(f"{option} {why}")
 
 
 def _is_same_file(path: str, other: str) -> bool:
     try:
         return os.path.samefile(path, other) and stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:  # one of them does not exist
-        return False
+    except OSError:  # one of them does not exist yet
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
 def say(message: str, quiet: bool = False) -> None:
@@ -114,6 +119,7 @@ def in_options(remark: str, output: str | None = None) -> str:
     `output` is the model file that another command may go on from, if one is written.
     """
     remark = remark.replace(", or continue with warm_start=True", f", or continue with --model {output}" * bool(output))
+    remark = re.sub(r"\bts\.(DNA|RNA|PROTEIN)\b", lambda named: named[1].lower(), remark)
     for argument, option in _OPTIONS.items():
         remark = re.sub(rf"\b{argument}=(?=\w)", f"{option} ", remark)
         remark = re.sub(rf"\b{argument}=|(?<=raise ){argument}\b|(?<=lower ){argument}\b", option, remark)
@@ -134,6 +140,40 @@ def origin(options: argparse.Namespace, digest: str) -> dict[str, Any]:
         "seed": options.seed,
         "data_sha256": digest,
     }
+
+
+def outcome(model: Any, log_likelihood: float) -> dict[str, Any]:
+    """What came of a training, as model files record it."""
+    return {
+        "log_likelihood": log_likelihood,
+        "iterations": len(model.history_),
+        "converged": model.converged_,
+    }
+
+
+def in_words(model: Any, log_likelihood: float) -> str:
+    """The same for the last line on standard error."""
+    state = "converged" if model.converged_ else "not converged"
+    return f"log-likelihood {log_likelihood:.3f} nats, {counted(len(model.history_), 'iteration')}, {state}"
+
+
+@contextlib.contextmanager
+def passing_on_remarks(options: argparse.Namespace, output: str | None) -> Iterator[None]:
+    """Say what a training within warns of; `output` as for `in_options`."""
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", ConvergenceWarning)
+        yield
+    for remark in remarks:
+        say(in_options(str(remark.message), output), options.quiet)
+
+
+@contextlib.contextmanager
+def usage(options: argparse.Namespace) -> Iterator[None]:
+    """A usage error for options that make no model: what the library says, in the words of the command line."""
+    try:
+        yield
+    except (ArgumentError, ModelError) as error:
+        options.parser.error(in_options(str(error)))
 
 
 class Tally:
@@ -160,6 +200,34 @@ class Tally:
     def __str__(self) -> str:
         line = f"{counted(self.n_records, 'record')}, {self.n_skipped} skipped"
         return f"{line}, mean confidence {self._sum / self._n_confidences:.4f}" if self._n_confidences else line
+
+
+class PairTally(Tally):
+    """Counts pairs; one without letters on either side is skipped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unmapped = 0
+
+    def has_letters(self, query: Record) -> bool:
+        """Whether a query has letters; it is counted as skipped if not."""
+        if not len(query):
+            self.n_records += 1
+            self.n_skipped += 1
+        return bool(len(query))
+
+    def with_letters(self, pairs: Iterable[tuple[Record, Record]]) -> Iterator[tuple[Record, Record]]:
+        """The pairs that have letters on both sides, one at a time; the others count as skipped."""
+        for target, query in pairs:
+            self.n_records += 1
+            if len(target) and len(query):
+                yield target, query
+            else:
+                self.n_skipped += 1
+
+    def __str__(self) -> str:
+        line = f"{counted(self.n_records, 'pair')}, {self.n_skipped} skipped"
+        return f"{line}, {self.unmapped} unmapped" if self.unmapped else line
 
 
 @contextlib.contextmanager
