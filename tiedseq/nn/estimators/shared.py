@@ -92,8 +92,14 @@ class NetworkEstimator(Arguments, ABC):
         """ModelError unless the network leaves what can be learnt."""
 
     @abstractmethod
-    def _targets(self, y: Any, X: list[Any], one: bool, options: Options, meaning: Meaning | None) -> Targets:
-        """Return targets, their weights, and what they mean; `meaning` is that of before, if it is to stay."""
+    def _targets(
+        self, y: Any, X: list[Any], one: bool, counts: Array, options: Options, meaning: Meaning | None
+    ) -> Targets:
+        """Return targets, their weights, and what they mean.
+
+        `counts` are the weights of the sequences (N,), which are not in those that are returned; `meaning` is that of
+        before, if it is to stay.
+        """
 
     def _known_values(self) -> Array:
         """Where a warm start begins."""
@@ -139,8 +145,8 @@ class NetworkEstimator(Arguments, ABC):
     ) -> tuple[Samples, Meaning]:
         """Return what counts of the sequences and what they should give."""
         sequences, one = self.net.read(X)
-        targets, weights, meaning = self._targets(y, sequences, one, options, before)
         of_sequence = weights_of(sample_weight, len(sequences))
+        targets, weights, meaning = self._targets(y, sequences, one, of_sequence, options, before)
         if isinstance(weights, np.ndarray):
             weights = of_size_one([weights * of_sequence])[0]
         else:

@@ -148,17 +148,26 @@ def of_size_one(weights: Sequence[Array]) -> list[Array]:
     return [np.ldexp(each, 1 - exponent) for each in weights]
 
 
-def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
+def class_weights_of(given: Any, classes: Array, codes: Array, weights: Array) -> Array:
     """Return what every class counts, float64 (K,).
 
-    "balanced" is n / (K * n_class), so that all classes count alike and the sum of weights is n; n are the labels that
-    are known. A mapping gives some, the others count 1.
+    "balanced" is n / (K * n_class), so that all classes count alike and the sum of weights is n; n is the sum of the
+    `weights` of labels that are known. A mapping gives some, the others count 1.
     """
     if given is None:
         return np.ones(len(classes))
     if isinstance(given, str):
-        counts = np.bincount(codes[codes != UNKNOWN], minlength=len(classes))
-        return np.divide(counts.sum(), len(classes) * counts, out=np.zeros(len(classes)), where=counts > 0)
+        known = codes != UNKNOWN
+        counts = np.bincount(codes[known], weights[known], len(classes))
+        with np.errstate(over="ignore"):
+            found = np.divide(counts.sum(), len(classes) * counts, out=np.zeros(len(classes)), where=counts > 0)
+        if not np.isfinite(found).all():
+            least = int(found.argmax())
+            raise ArgumentError(
+                f'class_weight="balanced" cannot make up for sample_weight=, of whose sum class '
+                f"{classes.tolist()[least]!r} has {counts[least] / counts.sum():.3g} only: give weights of like size."
+            )
+        return found
     names = classes.tolist()
     for label, weight in given.items():
         if label not in names:
