@@ -466,6 +466,15 @@ BEYOND = 10**400  # of Python, and no float
         (lambda: nn.Regressor(rows()).fit([[1], [2]], [1, 2], [1, BEYOND]), r"sample_weight\[1\] is inf"),
         (lambda: nn.Conv1D(2, 3, padding=BEYOND), "padding=1000.* must be 2147483648 positions at most"),
         (lambda: nn.MaxPool(2, stride=BEYOND), "stride=1000.* must be 2147483648 positions at most"),
+        (lambda: of_numbers(nn.Dense(BEYOND)), r"do not fit in memory \(3\.00e\+400 entries are more than an array"),
+        (lambda: of_numbers(nn.Conv1D(BEYOND, 3)), r"do not fit in memory \(9\.00e\+400 entries"),
+        (lambda: of_numbers(nn.GRU(BEYOND)), r"do not fit in memory \(.*e\+40\d entries"),
+        (lambda: nn.Sequential(nn.LocallyConnected1D(BEYOND, 3), length=9), r"do not fit in memory \(.*e\+40\d en"),
+        (lambda: nn.Sequential(nn.UNet1D(BEYOND, 1, 3, 2), length=8), r"do not fit in memory \(.*e\+40\d entries"),
+        (
+            lambda: nn.Sequential(nn.Dense(3), input=nn.Signal(BEYOND, positions=False)),
+            r"do not fit in memory \(3\.00e\+400 entries",
+        ),
     ],
 )
 def test_whole_numbers_beyond_all_floats_are_refused(call: Callable[[], Any], message: str) -> None:
