@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "one_thread": set(),
     "training": {"errors", "options", "random_state", "checkpoints", "acceleration", "workers"},
     "display": {"specification"},
-    "estimator": {"errors", "specification", "display"},
+    "estimator": {"errors", "specification", "display", "workers"},
     "information": {"errors"},
     "nesting": {"errors", "specification"},
     "resampling": {"errors", "workers"},

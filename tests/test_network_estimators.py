@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -196,6 +198,40 @@ def test_scikit_learn_clones_searches_and_validates() -> None:
     again = pickle.loads(pickle.dumps(search.best_estimator_))
     assert_array_equal(again.predict_proba(X), search.predict_proba(X))
     assert clf.set_params(max_epochs=3) is clf and clf.options.max_epochs == 3
+
+
+def test_workers_are_shared_by_copies_and_not_pickled() -> None:
+    """They live in this process, and no result depends on them."""
+    base, selection = pytest.importorskip("sklearn.base"), pytest.importorskip("sklearn.model_selection")
+    X, y = examples(20)
+    pairs = list(zip(X, X[::-1], strict=True))
+    point = nn.Sequential(nn.Conv1D(2, 3), nn.GlobalMaxPool())
+    hmm, pairhmm = ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0), ts.PairHMM.affine()
+    with ThreadPoolExecutor(2) as pool:
+        cases: list[tuple[Any, tuple[Any, ...]]] = [
+            (nn.Classifier(net_of(), max_epochs=2, random_state=0, executor=pool), (X, y)),
+            (nn.Siamese(point, max_epochs=2, random_state=0, executor=pool), (pairs, [k % 2 for k in range(20)])),
+            (hmm.set_params(max_iter=2, tol=0, executor=pool), (X,)),
+            (pairhmm.set_params(max_iter=2, tol=0, executor=pool), (pairs,)),
+        ]
+        for model, data in cases:
+            model.fit(*data)
+            kept = pickle.loads(pickle.dumps(model))
+            assert kept.get_params()["executor"] is None and kept.options.executor is None
+            made = base.clone(model)
+            assert not made.history_ and repr(made.get_params()) == repr(model.get_params())
+            copies = [copy.copy(model), *copy.deepcopy((model, model))]
+            assert copies[1] is copies[2] and copies[1].history_ is not model.history_
+            for other in (made, *copies):
+                assert other.get_params()["executor"] is pool and other.options.executor is pool
+            for other in (kept, *copies):
+                assert other.history_ == model.history_
+            for other in (kept, made, copies[1]):
+                assert other.fit(*data).history_ == model.history_
+        assert selection.cross_val_score(cases[0][0], X, y, cv=2).shape == (2,)
+        assert selection.cross_val_score(cases[2][0], X, cv=2, n_jobs=2).shape == (2,)
+    by_number = nn.Classifier(net_of(), executor=2)
+    assert pickle.loads(pickle.dumps(by_number)).options.executor == base.clone(by_number).options.executor == 2
 
 
 def test_scikit_learn_cuts_the_sequences_of_labellers_into_folds() -> None:
