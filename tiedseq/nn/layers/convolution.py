@@ -47,10 +47,10 @@ class Conv1D(Layer):
     symmetry : str, function or list of functions, default None
         "reverse-complement": `filters` is even, and filter filters - 1 - c is the reverse complement of filter c, so
         that the reverse complement of a sequence gives the outputs backwards, channels swapped. "palindrome":
-        w[i] = w[width - 1 - i]; "antisymmetric": its negative, without a bias. Functions rearrange the weights
-        (width, channels, filters), as for `Ties.orbits`. None and functions keep the symmetry of the layer before, if
-        it has one. After a layer that has lost it, palindromic and antisymmetric filters are tied alike, and later
-        layers are free.
+        w[i] = w[width - 1 - i], deaf but for rounding to what is odd around its centre; "antisymmetric": its negative,
+        without a bias, deaf so to what is even. Functions rearrange the weights (width, channels, filters), as for
+        `Ties.orbits`. None and functions keep the symmetry of the layer before, if it has one. After a layer that has
+        lost it, palindromic and antisymmetric filters are tied alike, and later layers are free.
 
     "weight" is (width, channels, filters), channels being the letters of the alphabet where letters come in; "bias" is
     (filters,). Weights start uniform within sqrt(6 / n) of zero, n being the numbers that an output sums: width over
