@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.chains.observations import is_one_of_letters, observations_of
+from tiedseq.chains.observations import check_not_stacked, is_one_of_letters, observations_of
 from tiedseq.errors import ArgumentError, SequenceError, counted
 from tiedseq.options import as_float
 
@@ -46,6 +46,8 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
             )
         return array
 
+    if signal.letters is not None:
+        check_not_stacked(X)
     found = observations_of(X, None, cast, _is_one_of_channels if signal.letters is None else is_one_of_letters)
     return np.split(found.values, found.ends[1:-1]), found.form == "one"
 

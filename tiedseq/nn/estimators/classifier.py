@@ -212,9 +212,9 @@ class Classifier(ClassEstimator):
         found = np.atleast_1d(self.predict(X))
         single = isinstance(y, str | int | float | np.generic) or (isinstance(y, np.ndarray) and not y.ndim)
         labels = read.labels_of([y] if single else y)
-        read.check_length(labels, len(found), "y")
+        read.check_length(labels, len(found), "y", self.unit)
         right = np.array([a == b for a, b in zip(found.tolist(), labels.tolist(), strict=True)])
-        return float(np.average(right, weights=read.weights_of(sample_weight, len(found))))
+        return float(np.average(right, weights=read.weights_of(sample_weight, len(found), self.unit)))
 
     def _check_network(self) -> None:
         if self.net.output.positions:

@@ -89,6 +89,7 @@ progress, callback, executor, checkpoint, warm_start
     """
 
     kind = "siamese"
+    unit = "pair"
     net: PairNetwork
 
     def __init__(
@@ -158,7 +159,7 @@ progress, callback, executor, checkpoint, warm_start
         self, y: Any, X: list[Any], one: bool, counts: Array, options: Options, meaning: Meaning | None
     ) -> Targets:
         labels = read.labels_of(y)
-        read.check_length(labels, len(X), "y")
+        read.check_length(labels, len(X), "y", self.unit)
         wrong = [label for label in labels.tolist() if label not in (0, 1)]
         if wrong:
             raise ArgumentError(f"y holds {wrong[0]!r}; give True for pairs that are the same, and False for others.")

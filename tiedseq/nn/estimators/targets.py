@@ -120,19 +120,19 @@ def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
     return [numbers_of(entry, name if one else f"{name}[{k}]", "L") for k, entry in enumerate(entries)]
 
 
-def weights_of(sample_weight: Any, count: int) -> Array:
-    """Return a weight a sequence, float64 (N,), of the size of 1; default 1 each."""
+def weights_of(sample_weight: Any, count: int, unit: str = "sequence") -> Array:
+    """Return a weight a sequence or pair, float64 (N,), of the size of 1; default 1 each."""
     if sample_weight is None:
         return np.ones(count)
     try:
         weights = as_real(sample_weight, np.float64)
     except (TypeError, ValueError) as error:
-        raise ArgumentError("sample_weight= must be numbers of 0 or more, one for each sequence.") from error
-    check_length(weights, count, "sample_weight")
+        raise ArgumentError(f"sample_weight= must be numbers of 0 or more, one for each {unit}.") from error
+    check_length(weights, count, "sample_weight", unit)
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0.0)))
     if weights.ndim != 1 or len(wrong):
         at = f"[{wrong[0]}] is {weights[wrong[0]]}" if weights.ndim == 1 else f" has the shape {weights.shape}"
-        raise ArgumentError(f"sample_weight{at}; give one finite number of 0 or more for each sequence.")
+        raise ArgumentError(f"sample_weight{at}; give one finite number of 0 or more for each {unit}.")
     if not weights.any():
         raise ArgumentError("sample_weight= is 0 everywhere, so that nothing counts.")
     return of_size_one([weights])[0]
@@ -181,12 +181,12 @@ def class_weights_of(given: Any, classes: Array, codes: Array, weights: Array) -
     return found
 
 
-def check_length(given: Any, count: int, name: str) -> None:
-    """ArgumentError unless there is one for each sequence."""
+def check_length(given: Any, count: int, name: str, unit: str = "sequence") -> None:
+    """ArgumentError unless there is one for each sequence, or pair."""
     n = len(given) if isinstance(given, list) or np.ndim(given) else 0
     if n != count:
         raise ArgumentError(
-            f"{name} has {counted(n, 'entry', 'entries')}, and X has {counted(count, 'sequence')}; give one for each."
+            f"{name} has {counted(n, 'entry', 'entries')}, and X has {counted(count, unit)}; give one for each."
         )
 
 
@@ -241,6 +241,8 @@ def _as_objects(y: Array, name: str) -> Array:
 
 def array_of(labels: list[Any]) -> Array:
     """Return labels of one kind as an array. NumPy would make floats, some of them equal, of -1 and 2**63 + 1."""
+    if any(isinstance(label, str) and label.endswith("\0") for label in labels):
+        return np.array(labels, object)  # NumPy drops what is zero at the end
     found = np.array(labels)
     whole = found.dtype.kind == "f" and len(labels) and all(isinstance(label, int | np.integer) for label in labels)
     return np.array(labels, object) if whole else found
