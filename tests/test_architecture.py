@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "one_thread": set(),
     "training": {"errors", "options", "bars", "random_state", "checkpoints", "acceleration", "workers"},
     "display": {"specification"},
-    "estimator": {"errors", "specification", "display"},
+    "estimator": {"errors", "specification", "display", "workers"},
     "information": {"errors"},
     "nesting": {"errors", "specification"},
     "resampling": {"bars", "workers"},

@@ -166,6 +166,20 @@ def test_soft_ties_stand_where_the_degrees_of_freedom_would() -> None:
     assert "&lt;a&gt;" in model._repr_html_().splitlines()[-1] and "<a>" not in model._repr_html_()
 
 
+@pytest.mark.small
+def test_a_centre_shows_as_its_members_do() -> None:
+    lines = repr(strands(soft={"coding": 50.0, "stay": 5.0})).splitlines()
+    shown = [" ".join(line.split()) for line in lines if line.startswith(("coding", "stay"))]
+    assert shown == [
+        "coding A .10 C .20 G .30 T .40 gene+, gene- (complement)",
+        "stay 0.9 gene+, gene-",
+        "stay@gene+ 0.9 gene+->gene+",
+        "stay@gene- 0.9 gene-->gene-",
+        "coding@gene+ A .10 C .20 G .30 T .40 gene+",
+        "coding@gene- A .10 C .20 G .30 T .40 gene- (complement)",
+    ]
+
+
 def test_a_comparison_is_a_table() -> None:
     rows = {"a": {"a": 0.9, "b": 0.1}, "b": {"a": 0.3, "b": 0.7}}
     tied = {"a": {"a": "stay", "b": "leave"}, "b": {"a": "leave", "b": "stay"}}

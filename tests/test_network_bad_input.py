@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -456,6 +457,72 @@ def test_one_is_no_plural(call: Callable[[], Any], message: str) -> None:
         call()
 
 
+@pytest.mark.small
+@pytest.mark.parametrize(
+    "stacked",
+    [
+        np.zeros((2, 12), np.uint8),
+        np.array([["ACGT"], ["GGTA"]]),
+        np.array([["ACGT"], ["GGTA"]], object),
+        "table",
+    ],
+)
+def test_letters_that_are_stacked_are_to_be_a_list(stacked: Any) -> None:
+    if isinstance(stacked, str):
+        stacked = pytest.importorskip("pandas").DataFrame({"sequence": ["ACGT", "GGTA"]})
+    shape = "2, 12" if stacked.size == 24 else "2, 1"
+    message = rf"^X has the shape \({shape}\); give one sequence, as text or integer codes \(L,\), or a list of them: "
+    with pytest.raises(ts.ArgumentError, match=message):
+        nn.Sequential(nn.Conv1D(2, 3))(stacked)
+    hmm = ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0)
+    with pytest.raises(ts.ArgumentError, match=message):
+        hmm.score(stacked)
+    column = np.array([[0], [1], [3]])  # which hmmlearn takes for one sequence
+    assert hmm.score(column) == hmm.score("ACT")
+
+
+@pytest.mark.small
+def test_what_is_empty_has_no_position_of_numbers() -> None:
+    hmm = ts.HMM(None, {"a": {"a": 1.0}}, {"a": ts.Gaussian([0.0], [1.0])})
+    reading: Any = [(of_numbers(nn.Conv1D(2, 1)), 3), (hmm.score, 1)]
+    for read, width in reading:
+        with pytest.raises(ts.SequenceError, match=r"^Sequence 1 is empty; one position at least is needed\. Leave"):
+            read([np.ones((4, width)), np.ones((0, width))])
+    with pytest.raises(ts.ArgumentError, match="add up to 3, but X holds 4 positions"):
+        hmm.score(np.ones((4, 1)), [1, 2])
+    with pytest.raises(ts.SequenceError, match=r"^Sequence 1 is empty; one letter at least is needed"):
+        nn.Sequential(nn.Conv1D(2, 1))(["A", ""])
+
+
+@pytest.mark.small
+def test_what_is_learnt_of_pairs_is_counted_in_pairs() -> None:
+    pairs, net = [("ACGT", "GGTA"), ("ACGT", "ACGA")], nn.Sequential(nn.Conv1D(2, 3), nn.GlobalMaxPool())
+    siamese = nn.Siamese(net, max_epochs=1)
+    with pytest.raises(ts.ArgumentError, match=r"^y has 30 entries, and X has 1 pair; give one for each"):
+        siamese.fit(pairs[:1], [True] * 30)
+    with pytest.raises(ts.ArgumentError, match=r"^sample_weight has 1 entry, and X has 2 pairs"):
+        siamese.fit(pairs, [True, False], [1.0])
+    with pytest.raises(ts.ArgumentError, match=r"sample_weight\[0\] is -1.0; give .* for each pair"):
+        siamese.fit(pairs, [True, False], [-1.0, 1.0])
+    with pytest.raises(ts.ArgumentError, match="of 2 pairs leaves none to learn from"):
+        siamese.fit(pairs, [True, False], validation=0.9)
+    with pytest.raises(ts.ArgumentError, match=r"^y has 3 entries, and X has 2 pairs"):
+        siamese.fit(pairs, [True, False]).score(pairs, [True] * 3)
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("kind", [list, lambda labels: np.array(labels, object)])
+def test_labels_keep_zeros_at_their_end(kind: Any, tmp_path: Path) -> None:
+    """Which NumPy's text loses."""
+    X, labels = ["AAAA", "CCCC"] * 4, ["a\0", "a"] * 4
+    net = nn.Sequential(nn.OneHot(), nn.GlobalMeanPool(), nn.Dense(2))
+    clf = nn.Classifier(net, max_epochs=60, learning_rate=0.1, random_state=0).fit(X, kind(labels))
+    assert clf.classes_.tolist() == ["a", "a\0"] and clf.score(X, labels) == 1.0
+    clf.save(tmp_path / "model.json")
+    read = ts.load(tmp_path / "model.json")
+    assert read.predict(X).tolist() == labels and read.predict("AAAA") == "a\0"
+
+
 BEYOND = 10**400  # of Python, and no float
 
 
@@ -479,6 +546,15 @@ BEYOND = 10**400  # of Python, and no float
         (lambda: nn.Regressor(rows()).fit([[1], [2]], [1, 2], [1, BEYOND]), r"sample_weight\[1\] is inf"),
         (lambda: nn.Conv1D(2, 3, padding=BEYOND), "padding=1000.* must be 2147483648 positions at most"),
         (lambda: nn.MaxPool(2, stride=BEYOND), "stride=1000.* must be 2147483648 positions at most"),
+        (lambda: of_numbers(nn.Dense(BEYOND)), r"do not fit in memory \(3\.00e\+400 entries are more than an array"),
+        (lambda: of_numbers(nn.Conv1D(BEYOND, 3)), r"do not fit in memory \(9\.00e\+400 entries"),
+        (lambda: of_numbers(nn.GRU(BEYOND)), r"do not fit in memory \(.*e\+40\d entries"),
+        (lambda: nn.Sequential(nn.LocallyConnected1D(BEYOND, 3), length=9), r"do not fit in memory \(.*e\+40\d en"),
+        (lambda: nn.Sequential(nn.UNet1D(BEYOND, 1, 3, 2), length=8), r"do not fit in memory \(.*e\+40\d entries"),
+        (
+            lambda: nn.Sequential(nn.Dense(3), input=nn.Signal(BEYOND, positions=False)),
+            r"do not fit in memory \(3\.00e\+400 entries",
+        ),
     ],
 )
 def test_whole_numbers_beyond_all_floats_are_refused(call: Callable[[], Any], message: str) -> None:

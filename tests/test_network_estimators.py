@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -68,7 +70,8 @@ def test_a_dense_layer_of_one_output_is_logistic_regression(class_weight: Any) -
     # sums in place of means: C = 1 / (decay * sum of all weights)
     by_class = np.ones(2)
     if class_weight is not None:
-        by_class = len(y) / (2 * np.bincount(y)) if class_weight == "balanced" else np.array([2.0, 1.0])
+        balanced = weights.sum() / (2 * np.bincount(y, weights))
+        by_class = balanced if class_weight == "balanced" else np.array([2.0, 1.0])
     C = 1.0 / (0.05 * (weights * by_class[y]).sum())
     peer = linear_model.LogisticRegression(C=C, tol=1e-12, max_iter=10_000).fit(X, y, weights * by_class[y])
     assert clf.converged_
@@ -131,6 +134,37 @@ def test_weights_are_as_repeated_sequences() -> None:
     assert_array_equal(values(X, y, [float(k % 7 > 0) for k in range(40)])[1:4], without[:3])
 
 
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_what_has_weight_zero_might_as_well_not_be_there(class_weight: Any) -> None:
+    X, y = examples(40)
+    mask = np.array([k % 3 > 0 or k < 9 for k in range(40)], float)
+    mask[1::4] = 0.0  # of one class more than of the other
+    kept = [k for k in range(40) if mask[k]]
+    positions = [[label[k % 4] for k in range(len(x))] for x, label in zip(X, y, strict=True)]
+    pairs, same = list(zip(X, X[::-1], strict=True)), [label == "with" for label in y]
+    point = nn.Sequential(nn.Conv1D(2, 3), nn.GlobalMaxPool())
+    options: dict[str, Any] = {"max_epochs": 2, "random_state": 0, "class_weight": class_weight, "batch_size": 8}
+    by_position = nn.Sequential(nn.Conv1D(4, 3, padding="same"))
+    for model, given, labels in (
+        (nn.Classifier(net_of(), **options), X, y),
+        (nn.Labeller(by_position, **options), X, positions),
+        (nn.Siamese(point, **options), pairs, same),
+    ):
+        masked = model.fit(given, labels, mask).net.values.copy()
+        assert_array_equal(model.fit([given[k] for k in kept], [labels[k] for k in kept]).net.values, masked)
+
+
+def test_balanced_classes_count_alike_by_weight() -> None:
+    """As if a sequence were there that often; scikit-learn counts so from 1.7."""
+    X, y = table(30)
+    times = np.random.default_rng(3).integers(1, 4, len(y))
+    model = nn.Classifier(row_net(1), weight_decay=0.05, class_weight="balanced", **EXACT)
+    expected = model.fit(np.repeat(X, times, axis=0), np.repeat(y, times)).predict_proba(X)
+    assert_allclose(model.fit(X, y, times).predict_proba(X), expected, rtol=0, atol=1e-6)
+    with pytest.raises(ts.ArgumentError, match=r"sample_weight=, of whose sum class 1 has 1\.\d+e-311 only"):
+        model.fit(X, y, np.where(y == 1, 1e-311, 1.0))
+
+
 # ---- conventions ---------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +198,60 @@ def test_scikit_learn_clones_searches_and_validates() -> None:
     again = pickle.loads(pickle.dumps(search.best_estimator_))
     assert_array_equal(again.predict_proba(X), search.predict_proba(X))
     assert clf.set_params(max_epochs=3) is clf and clf.options.max_epochs == 3
+
+
+def test_workers_are_shared_by_copies_and_not_pickled() -> None:
+    """They live in this process, and no result depends on them."""
+    base, selection = pytest.importorskip("sklearn.base"), pytest.importorskip("sklearn.model_selection")
+    X, y = examples(20)
+    pairs = list(zip(X, X[::-1], strict=True))
+    point = nn.Sequential(nn.Conv1D(2, 3), nn.GlobalMaxPool())
+    hmm, pairhmm = ts.HMM.ergodic(2, alphabet=ts.DNA, random_state=0), ts.PairHMM.affine()
+    with ThreadPoolExecutor(2) as pool:
+        cases: list[tuple[Any, tuple[Any, ...]]] = [
+            (nn.Classifier(net_of(), max_epochs=2, random_state=0, executor=pool), (X, y)),
+            (nn.Siamese(point, max_epochs=2, random_state=0, executor=pool), (pairs, [k % 2 for k in range(20)])),
+            (hmm.set_params(max_iter=2, tol=0, executor=pool), (X,)),
+            (pairhmm.set_params(max_iter=2, tol=0, executor=pool), (pairs,)),
+        ]
+        for model, data in cases:
+            model.fit(*data)
+            kept = pickle.loads(pickle.dumps(model))
+            assert kept.get_params()["executor"] is None and kept.options.executor is None
+            made = base.clone(model)
+            assert not made.history_ and repr(made.get_params()) == repr(model.get_params())
+            copies = [copy.copy(model), *copy.deepcopy((model, model))]
+            assert copies[1] is copies[2] and copies[1].history_ is not model.history_
+            for other in (made, *copies):
+                assert other.get_params()["executor"] is pool and other.options.executor is pool
+            for other in (kept, *copies):
+                assert other.history_ == model.history_
+            for other in (kept, made, copies[1]):
+                assert other.fit(*data).history_ == model.history_
+        assert selection.cross_val_score(cases[0][0], X, y, cv=2).shape == (2,)
+        assert selection.cross_val_score(cases[2][0], X, cv=2, n_jobs=2).shape == (2,)
+    by_number = nn.Classifier(net_of(), executor=2)
+    assert pickle.loads(pickle.dumps(by_number)).options.executor == base.clone(by_number).options.executor == 2
+
+
+def test_scikit_learn_cuts_the_sequences_of_labellers_into_folds() -> None:
+    """Their labels are no class a sequence, by which folds could be stratified."""
+    base, selection = pytest.importorskip("sklearn.base"), pytest.importorskip("sklearn.model_selection")
+    X = random_letters(np.random.default_rng(4), *range(9, 21))
+    y = [["s" if letter in "CG" else "w" for letter in x] for x in X]
+    model = nn.Labeller(nn.Sequential(nn.Conv1D(1, 1)), max_epochs=80, learning_rate=0.2, random_state=0)
+    assert not base.is_classifier(model) and not hasattr(model, "_estimator_type")
+    labels: Any
+    for labels in (y, ["".join(each) for each in y]):
+        scores = selection.cross_val_score(model, X, labels, cv=2)
+        whole = selection.KFold(2).split(X)
+        by_hand = [
+            base.clone(model).fit([X[k] for k in a], [labels[k] for k in a]).score([X[k] for k in b], [y[k] for k in b])
+            for a, b in whole
+        ]
+        assert_array_equal(scores, by_hand)
+        search = selection.GridSearchCV(model, {"learning_rate": [1e-6, 0.2]}, cv=2).fit(X, labels)
+        assert search.best_params_ == {"learning_rate": 0.2} and search.best_score_ == scores.mean() > 0.9
 
 
 def test_the_given_network_is_trained_and_shown() -> None:

@@ -289,6 +289,10 @@ def test_what_does_not_fit_is_refused() -> None:
         nn.LSTM(3, **symmetric)
     with pytest.raises(ts.ArgumentError, match="symmetry='palindrome' of a recurrent layer"):
         nn.RNN(3, bidirectional=True, symmetry="palindrome")
+    array: Any = np.array([1, 2])
+    for made in (nn.RNN, nn.GRU, nn.LSTM):
+        with pytest.raises(ts.ArgumentError, match=r"symmetry=array\(\[1, 2\]\) of a recurrent layer must be"):
+            made(3, bidirectional=True, symmetry=array)
     with pytest.raises(ts.ModelError, match="complement"):
         nn.Sequential(nn.RNN(3, bidirectional=True, **symmetric), input=ts.PROTEIN)
     with pytest.raises(ts.ArgumentError, match='reset must be "after" or "before"'):

@@ -305,6 +305,40 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         nn.Classifier(small(), checkpoint=file, random_state=0).fit(X, y, optimiser="lbfgs")
 
 
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64, np.float16])
+def test_a_checkpoint_knows_which_part_is_held_out(tmp_path: Path, kind: Any) -> None:
+    X, y = examples(40)
+    file = tmp_path / "checkpoint"
+    clf = nn.Classifier(small(), checkpoint=file, random_state=0, max_epochs=3)
+    with pytest.raises(Interruption):
+        clf.fit(X, y, validation=kind(0.25), callback=interrupt_after(1))
+    with pytest.raises(ts.InputError, match="of another model, data or options"):
+        clf.fit(X, y, validation=kind(0.5))
+    clf.fit(X, y, validation=0.25)  # the same number
+    assert not file.exists() and len(clf.history_) == 3
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_a_training_that_goes_on_takes_no_more_epochs_than_asked_for(tmp_path: Path, optimiser: str) -> None:
+    """L-BFGS finds its way to an earlier epoch again; the values of Adam's are gone."""
+    X, y = examples(40)
+    file = tmp_path / "checkpoint"
+    net = nn.Sequential(nn.Conv1D(2, 7), nn.Tanh(), nn.GlobalMeanPool(), nn.Dense(1))
+    clf = nn.Classifier(net, optimiser=optimiser)
+    options: dict[str, Any] = {"random_state": 0, "checkpoint": file}
+    with pytest.raises(Interruption):
+        clf.fit(X, y, callback=interrupt_after(3), **options)
+    if optimiser == "adam":
+        message = r"max_epochs=2 is fewer than the 3 epochs that checkpoint='.*checkpoint' has behind it.* max_epochs=3"
+        with pytest.raises(ts.ArgumentError, match=message):
+            clf.fit(X, y, max_epochs=2, **options)
+        assert len(clf.fit(X, y, max_epochs=3, **options).history_) == 3
+    else:
+        with pytest.warns(ts.ConvergenceWarning, match="max_epochs=2"):
+            assert len(clf.fit(X, y, max_epochs=2, **options).history_) == 2
+    assert not file.exists()
+
+
 DAMAGE: list[tuple[list[Any], list[Any]]] = [
     (["history"], ["", 3, [None]]),
     (["validation_history"], [None, [], [None, 1.0], [{}, 1.0]]),

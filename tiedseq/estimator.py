@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from .display import Table, model_table
 from .errors import ArgumentError, counted
 from .specification import Parameter
+from .workers import is_crew
 
 Self = TypeVar("Self", bound="Arguments")
 
@@ -18,6 +21,7 @@ class Arguments:
     """What keeps the arguments it was made from. Subclasses begin their constructor with `_keep(locals())`."""
 
     _arguments: dict[str, Any]
+    options: Any
 
     def _keep(self, arguments: Mapping[str, Any]) -> None:
         """Note the constructor's arguments; what is left out has its default."""
@@ -46,6 +50,34 @@ class Arguments:
         made = type(self)(**{**self._arguments, **params})  # if this fails, the model stays as it is
         self.__dict__ = made.__dict__
         return self
+
+    def __copy__(self: Self) -> Self:
+        made = type(self).__new__(type(self))
+        vars(made).update(vars(self))
+        return made
+
+    def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
+        memo.update(self._shared())
+        made = memo[id(self)] = type(self).__new__(type(self))
+        vars(made).update(copy.deepcopy(vars(self), memo))
+        return made
+
+    def __sklearn_clone__(self: Self) -> Self:
+        """A model made from the same arguments; only scikit-learn calls this."""
+        return type(self)(**copy.deepcopy(self._arguments, self._shared()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but workers, which live in this process only, and on which no result depends."""
+        state = dict(vars(self))
+        if is_crew(self._arguments.get("executor")):
+            state["_arguments"] = {**self._arguments, "executor": None}
+            state["options"] = replace(self.options, executor=None)
+        return state
+
+    def _shared(self) -> dict[int, Any]:
+        """What copies share, as `deepcopy` wants to know it: workers are no value of the model."""
+        executor = self._arguments.get("executor")
+        return {id(executor): executor} if is_crew(executor) else {}
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks of estimators; only it calls this."""

@@ -131,8 +131,15 @@ class SoftTies:
     def describe(self, specification: Specification) -> Iterator[Parameter]:
         """One line for each centre; its uses are its members."""
         places = {label: group.places for group in self.groups for label in group.labels}
+        reading, alphabet = self.tied.reading, self.tied.alphabet
         for label, value in self.centres(specification).items():
-            yield Parameter(label, value, places[label], False)
+            if label in reading.tables:
+                letters = "" if alphabet is None else alphabet.letters
+                turned = {place for place, use in reading.uses.items() if use.complemented}
+                used = tuple(f"{place} (complement)" if place in turned else place for place in places[label])
+                yield Parameter(label, value, used, False, letters)
+            else:
+                yield Parameter(label, value, places[label], False)
 
     def take_over(self, specification: Specification, known: Mapping[str, Any]) -> None:
         """Give every label its value in `known`, and members that are not in it that of their label."""

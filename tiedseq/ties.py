@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Hashable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -248,7 +249,8 @@ def _index_labels(labels: Any) -> tuple[NDArray[np.intp], tuple[Hashable, ...]]:
 def check_size(shape: Sequence[int]) -> None:
     """MemoryError for a shape with more entries than an array can have, of which NumPy says other things."""
     if math.prod(shape) > _MOST:
-        raise MemoryError(f"{math.prod(shape):.3g} entries are more than an array can have")
+        entries = Decimal(math.prod(shape))  # which has room for 10**400, as float has not
+        raise MemoryError(f"{entries:.3g} entries are more than an array can have")
 
 
 def _check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:

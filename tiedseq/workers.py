@@ -59,6 +59,15 @@ def _threads_in(executor: Any) -> int | None:
     return int(executor) if is_number and executor >= 1 else None
 
 
+def is_crew(executor: Any) -> bool:
+    """Whether it is workers themselves, which belong to this process, and not a number of them."""
+    return isinstance(executor, Executor) or _is_client(executor)
+
+
+def _is_client(executor: Any) -> bool:
+    return hasattr(executor, "scatter") and hasattr(executor, "gather")
+
+
 @contextmanager
 def mapping(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
     """Yield the built-in `map`, or that of threads: of a number of them, or of a ThreadPoolExecutor.
@@ -105,7 +114,7 @@ def spreading(executor: Any) -> Iterator[Callable[..., Iterator[Any]]]:
                 crew.dismiss()
         elif isinstance(executor, Executor):
             yield _spread(submitting(executor))
-        elif hasattr(executor, "scatter") and hasattr(executor, "gather"):
+        elif _is_client(executor):
             yield _on_cluster(executor)
         else:
             raise ArgumentError(

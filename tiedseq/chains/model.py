@@ -13,7 +13,14 @@ from tiedseq.records import encode
 
 from .batches import allowed_by_paths, allowed_of, batches_of, weights_of
 from .emissions import Batch
-from .observations import Observations, is_one_of_letters, is_one_of_numbers, is_scalar_list, observations_of
+from .observations import (
+    Observations,
+    check_not_stacked,
+    is_one_of_letters,
+    is_one_of_numbers,
+    is_scalar_list,
+    observations_of,
+)
 from .protocol import Parameters
 from .tables import Floats
 
@@ -37,13 +44,15 @@ class ChainModel:
     def _observations(self, X: Any, lengths: Any) -> Observations:
         if self.alphabet is None:
             return observations_of(X, lengths, self._parameters.families.observations, is_one_of_numbers)
+        if not _is_column(X):
+            check_not_stacked(X)
         return observations_of(X, lengths, self._codes, is_one_of_letters)
 
     def _codes(self, sequence: Any) -> NDArray[np.uint8]:
         assert self.alphabet is not None
         if is_scalar_list(sequence):
             sequence = np.array(sequence)
-        if isinstance(sequence, np.ndarray) and sequence.ndim == 2 and sequence.shape[1] == 1:
+        if _is_column(sequence):
             sequence = sequence[:, 0]
         return encode(sequence, self.alphabet)
 
@@ -81,3 +90,8 @@ class ChainModel:
         machine = self._parameters.machine()
         parts = [self._parameters.posterior_of(machine.posterior(batch)) for batch in self._batches(data)]
         return np.concatenate(parts)
+
+
+def _is_column(X: Any) -> bool:
+    """Whether it is one sequence of codes as hmmlearn has it, (L, 1)."""
+    return isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1 and X.dtype.kind in "iu"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tiedseq.errors import ArgumentError, SequenceError
+from tiedseq.errors import ArgumentError, SequenceError, counted
 
 Index = NDArray[np.int64]
 
@@ -51,7 +51,7 @@ def observations_of(X: Any, lengths: Any, cast: Cast, is_one: Callable[[Any], bo
     """
     if lengths is not None:
         values = cast(X)
-        ends = _ends_of(lengths, len(values))
+        ends = _ends_of(lengths, len(values), _unit(values))
         return Observations(values, ends, "stacked")
     if is_one(X):
         values = cast(X)
@@ -81,10 +81,16 @@ def _numbered(cast: Cast, item: Any, number: int) -> NDArray[Any]:
 def _check_length(values: NDArray[Any], number: int | None) -> None:
     if not len(values):
         which = "X" if number is None else f"Sequence {number}"
-        raise SequenceError(f"{which} is empty; one letter at least is needed. Leave empty sequences out.")
+        least = f"one {_unit(values)} at least is needed"
+        raise SequenceError(f"{which} is empty; {least}. Leave empty sequences out.")
 
 
-def _ends_of(lengths: Any, total: int) -> Index:
+def _unit(values: NDArray[Any]) -> str:
+    """What they are called: codes, or numbers with an axis of their own for what is observed at a position."""
+    return "letter" if values.ndim == 1 else "position"
+
+
+def _ends_of(lengths: Any, total: int, unit: str) -> Index:
     try:
         array = np.asarray(lengths)
         if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
@@ -93,9 +99,9 @@ def _ends_of(lengths: Any, total: int) -> Index:
         raise ArgumentError(f"lengths={lengths!r} must be a list of whole numbers, one for each sequence.") from error
     if (array < 1).any():
         number = int(np.flatnonzero(array < 1)[0])
-        raise ArgumentError(f"lengths[{number}] is {array[number]}; a sequence has one letter at least.")
+        raise ArgumentError(f"lengths[{number}] is {array[number]}; a sequence has one {unit} at least.")
     if (array > total).any() or array.sum() != total:
-        raise ArgumentError(f"lengths= add up to {sum(array.tolist())}, but X holds {total} letters.")
+        raise ArgumentError(f"lengths= add up to {sum(array.tolist())}, but X holds {counted(total, unit)}.")
     return np.concatenate([[0], np.cumsum(array, dtype=np.int64)])
 
 
@@ -104,6 +110,15 @@ def is_scalar_list(X: Any) -> bool:
     if isinstance(X, str | bytes) or not isinstance(X, Sequence) or not len(X):
         return False
     return all(isinstance(x, int | float | np.number) for x in X)
+
+
+def check_not_stacked(X: Any) -> None:
+    """ArgumentError for an array or table of letters, which is neither a sequence nor a list of them."""
+    if getattr(X, "ndim", 1) > 1:
+        raise ArgumentError(
+            f"X has the shape {tuple(X.shape)}; give one sequence, as text or integer codes (L,), or a list of them: "
+            "list(X) if its rows are codes, a single column of it if that holds text."
+        )
 
 
 def is_one_of_letters(X: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.arrays import as_real
-from tiedseq.chains.observations import is_one_of_letters, observations_of
+from tiedseq.chains.observations import check_not_stacked, is_one_of_letters, observations_of
 from tiedseq.errors import ArgumentError, SequenceError, counted
 
 from .signal import Batch, Signal, padding
@@ -42,6 +42,8 @@ def sequences_of(X: Any, signal: Signal, dtype: Any) -> tuple[list[Array], bool]
             raise SequenceError(f"X {of_another_length(len(array), signal.length)}")
         return array
 
+    if signal.letters is not None:
+        check_not_stacked(X)
     found = observations_of(X, None, cast, _is_one_of_channels if signal.letters is None else is_one_of_letters)
     return np.split(found.values, found.ends[1:-1]), found.form == "one"
 

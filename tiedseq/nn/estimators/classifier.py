@@ -23,7 +23,6 @@ class ClassEstimator(NetworkEstimator):
     """What classifiers of sequences and of positions share."""
 
     classes_: Array
-    _estimator_type = "classifier"  # of scikit-learn before 1.6
 
     def __init__(
         self,
@@ -60,24 +59,24 @@ class ClassEstimator(NetworkEstimator):
             raise ValueError("it has fewer than two classes")
         return found
 
-    def _coded(self, labels: list[Array], unknown: bool, options: Options, before: Meaning | None) -> Targets:
-        """Return codes, weights and meaning of labels one after the other."""
+    def _coded(
+        self, labels: list[Array], counts: Array, unknown: bool, options: Options, before: Meaning | None
+    ) -> Targets:
+        """Return codes, weights and meaning of labels one after the other, each of which counts so much."""
         known = None if before is None else before.classes
         classes, codes = read.codes_of(labels, known, unknown)
         if before is not None and before.class_weights is not None:
             meaning = before  # of what is trained on, for what is validated on
         else:
             read.check_classes(classes)
-            meaning = Meaning(classes, read.class_weights_of(options.class_weight, classes, codes))
+            meaning = Meaning(classes, read.class_weights_of(options.class_weight, classes, codes, counts))
         assert meaning.class_weights is not None
         weights = np.where(codes == read.UNKNOWN, 0.0, meaning.class_weights[codes])
         return np.maximum(codes, 0), weights, meaning
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags
-
         tags = super().__sklearn_tags__()
-        tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
+        tags.target_tags.required = True
         return tags
 
 
@@ -106,7 +105,8 @@ class Classifier(ClassEstimator):
         peaks of two transcription factors 97.2 % of held out ones were right; 93.2 % with 0.001, 96.8 % with 0.01.
     weight_decay : float, default 0
     class_weight : "balanced" or mapping of class to weight, default None
-        "balanced" is n / (K * n_class). Classes that a mapping leaves out count 1.
+        "balanced" is n / (K * n_class), n and n_class sums of `sample_weight`. Classes that a mapping leaves out count
+        1.
     validation : float or (X, y), default 0.0
         What is held out: a part of the sequences, drawn by `random_state`, or others. The values that are kept are
         those of the epoch with the lowest loss on it.
@@ -154,6 +154,7 @@ class Classifier(ClassEstimator):
     """
 
     kind = "classifier"
+    _estimator_type = "classifier"  # of scikit-learn before 1.6
 
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **options: Any) -> Classifier:
         """Train the network, from newly drawn values, so that fitting twice gives the same; return the classifier.
@@ -297,9 +298,9 @@ class Classifier(ClassEstimator):
         found = np.atleast_1d(self.predict(X))
         single = isinstance(y, str | int | float | np.generic) or (isinstance(y, np.ndarray) and not y.ndim)
         labels = read.labels_of([y] if single else y)
-        read.check_length(labels, len(found), "y")
+        read.check_length(labels, len(found), "y", self.unit)
         right = np.array([a == b for a, b in zip(found.tolist(), labels.tolist(), strict=True)])
-        return float(np.average(right, weights=read.weights_of(sample_weight, len(found))))
+        return float(np.average(right, weights=read.weights_of(sample_weight, len(found), self.unit)))
 
     def _check_network(self) -> None:
         if self.net.output.positions:
@@ -308,7 +309,16 @@ class Classifier(ClassEstimator):
                 "nn.GlobalMaxPool before the last layer, or use nn.Labeller for a class a position."
             )
 
-    def _targets(self, y: Any, X: list[Array], one: bool, options: Options, meaning: Meaning | None) -> Targets:
+    def _targets(
+        self, y: Any, X: list[Array], one: bool, counts: Array, options: Options, meaning: Meaning | None
+    ) -> Targets:
         labels = read.labels_of(y)
         read.check_length(labels, len(X), "y")
-        return self._coded([labels], False, options, meaning)
+        return self._coded([labels], counts, False, options, meaning)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags

@@ -23,7 +23,8 @@ class Labeller(ClassEstimator):
 
     The network must leave positions, as many as there are labels: layers with padding="same" keep the length. The
     objective is the mean of the loss over all positions whose label is known, else as that of `nn.Classifier`, whose
-    parameters and attributes these are; "balanced" counts positions.
+    parameters and attributes these are; "balanced" counts positions. To scikit-learn it is no classifier, as its labels
+    are no class a sequence that folds could be balanced by: `cv=5` cuts sequences into five parts.
 
     Examples
     --------
@@ -184,9 +185,12 @@ class Labeller(ClassEstimator):
                 " out, or use nn.Classifier for a class a sequence."
             )
 
-    def _targets(self, y: Any, X: list[Array], one: bool, options: Options, meaning: Meaning | None) -> Targets:
+    def _targets(
+        self, y: Any, X: list[Array], one: bool, counts: Array, options: Options, meaning: Meaning | None
+    ) -> Targets:
         labels = read.position_labels_of(y, one)
         read.check_length(labels, len(X), "y")
-        codes, weights, meaning = self._coded(labels, True, options, meaning)
-        ends = np.cumsum([len(each) for each in labels])[:-1]
+        lengths = [len(each) for each in labels]
+        codes, weights, meaning = self._coded(labels, np.repeat(counts, lengths), True, options, meaning)
+        ends = np.cumsum(lengths)[:-1]
         return np.split(codes, ends), np.split(weights, ends), meaning

@@ -196,7 +196,9 @@ class Regressor(NetworkEstimator):
         read.check_length(numbers, count, "y")
         return numbers[:, None] if numbers.ndim == 1 else numbers, np.ones(count), numbers.ndim == 1
 
-    def _targets(self, y: Any, X: list[Array], one: bool, options: Options, meaning: Meaning | None) -> Targets:
+    def _targets(
+        self, y: Any, X: list[Array], one: bool, counts: Array, options: Options, meaning: Meaning | None
+    ) -> Targets:
         targets, weights, is_flat = self._numbers(y, len(X), one)
         widths = {each.shape[1] for each in targets} if isinstance(targets, list) else {targets.shape[1]}
         channels = self.net.output.channels

@@ -70,6 +70,7 @@ class NetworkEstimator(Arguments, ABC):
     """A network and how it is trained. Subclasses say what its outputs stand for."""
 
     kind: str
+    unit = "sequence"  # what has a target
     net: Sequential
     options: Options
     history_: list[float]
@@ -92,8 +93,14 @@ class NetworkEstimator(Arguments, ABC):
         """ModelError unless the network leaves what can be learnt."""
 
     @abstractmethod
-    def _targets(self, y: Any, X: list[Any], one: bool, options: Options, meaning: Meaning | None) -> Targets:
-        """Return targets, their weights, and what they mean; `meaning` is that of before, if it is to stay."""
+    def _targets(
+        self, y: Any, X: list[Any], one: bool, counts: Array, options: Options, meaning: Meaning | None
+    ) -> Targets:
+        """Return targets, their weights, and what they mean.
+
+        `counts` are the weights of the sequences (N,), which are not in those that are returned; `meaning` is that of
+        before, if it is to stay.
+        """
 
     def _known_values(self) -> Array:
         """Where a warm start begins."""
@@ -125,7 +132,7 @@ class NetworkEstimator(Arguments, ABC):
         start = self._known_values() if options.warm_start else self.net.draw(generator)
 
         def split(seed: int) -> tuple[Samples, Samples | None]:
-            return (samples, held_out) if held_out is not None else _split(samples, options, seed)
+            return (samples, held_out) if held_out is not None else _split(samples, options, seed, self.unit)
 
         data = [samples] if held_out is None else [samples, held_out]
         run = train(self.net, loss, data, split, start.astype(np.float64), seed, options)
@@ -139,8 +146,8 @@ class NetworkEstimator(Arguments, ABC):
     ) -> tuple[Samples, Meaning]:
         """Return what counts of the sequences and what they should give."""
         sequences, one = self.net.read(X)
-        targets, weights, meaning = self._targets(y, sequences, one, options, before)
-        of_sequence = weights_of(sample_weight, len(sequences))
+        of_sequence = weights_of(sample_weight, len(sequences), self.unit)
+        targets, weights, meaning = self._targets(y, sequences, one, of_sequence, options, before)
         if isinstance(weights, np.ndarray):
             weights = of_size_one([weights * of_sequence])[0]
         else:
@@ -236,14 +243,14 @@ def predicted(net: Sequential, sequences: list[Any], executor: Any) -> Any:
     return found if net.output.positions else np.array(found)
 
 
-def _split(samples: Samples, options: Options, seed: int) -> tuple[Samples, Samples | None]:
-    """Hold out the part that `validation` says, at least one sequence."""
+def _split(samples: Samples, options: Options, seed: int, unit: str) -> tuple[Samples, Samples | None]:
+    """Hold out the part that `validation` says, at least one sequence or pair."""
     if not options.validation:
         return samples, None
     held = max(1, round(float(options.validation) * len(samples)))
     if held >= len(samples):
         raise ArgumentError(
-            f"validation={options.validation!r} of {counted(len(samples), 'sequence')} leaves none to learn from; "
+            f"validation={options.validation!r} of {counted(len(samples), unit)} leaves none to learn from; "
             "make it smaller."
         )
     order = np.random.default_rng([_SPLIT, seed]).permutation(len(samples))

@@ -89,6 +89,7 @@ progress, callback, executor, checkpoint, warm_start
     """
 
     kind = "siamese"
+    unit = "pair"
     net: PairNetwork
 
     def __init__(
@@ -154,13 +155,15 @@ progress, callback, executor, checkpoint, warm_start
     def _check_network(self) -> None:
         pass  # the network of pairs was checked when it was made
 
-    def _targets(self, y: Any, X: list[Any], one: bool, options: Options, meaning: Meaning | None) -> Targets:
+    def _targets(
+        self, y: Any, X: list[Any], one: bool, counts: Array, options: Options, meaning: Meaning | None
+    ) -> Targets:
         labels = read.labels_of(y)
-        read.check_length(labels, len(X), "y")
+        read.check_length(labels, len(X), "y", self.unit)
         wrong = [label for label in labels.tolist() if label not in (0, 1)]
         if wrong:
             raise ArgumentError(f"y holds {wrong[0]!r}; give True for pairs that are the same, and False for others.")
-        codes, weights, found = self._coded([labels.astype(bool)], False, options, meaning)
+        codes, weights, found = self._coded([labels.astype(bool)], counts, False, options, meaning)
         return codes, weights, self._same(found)
 
     def _same(self, meaning: Meaning) -> _Same:

@@ -120,19 +120,19 @@ def position_numbers_of(y: Any, one: bool, name: str = "y") -> list[Array]:
     return [numbers_of(entry, name if one else f"{name}[{k}]", "L") for k, entry in enumerate(entries)]
 
 
-def weights_of(sample_weight: Any, count: int) -> Array:
-    """Return a weight a sequence, float64 (N,), of the size of 1; default 1 each."""
+def weights_of(sample_weight: Any, count: int, unit: str = "sequence") -> Array:
+    """Return a weight a sequence or pair, float64 (N,), of the size of 1; default 1 each."""
     if sample_weight is None:
         return np.ones(count)
     try:
         weights = as_real(sample_weight, np.float64)
     except (TypeError, ValueError) as error:
-        raise ArgumentError("sample_weight= must be numbers of 0 or more, one for each sequence.") from error
-    check_length(weights, count, "sample_weight")
+        raise ArgumentError(f"sample_weight= must be numbers of 0 or more, one for each {unit}.") from error
+    check_length(weights, count, "sample_weight", unit)
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0.0)))
     if weights.ndim != 1 or len(wrong):
         at = f"[{wrong[0]}] is {weights[wrong[0]]}" if weights.ndim == 1 else f" has the shape {weights.shape}"
-        raise ArgumentError(f"sample_weight{at}; give one finite number of 0 or more for each sequence.")
+        raise ArgumentError(f"sample_weight{at}; give one finite number of 0 or more for each {unit}.")
     if not weights.any():
         raise ArgumentError("sample_weight= is 0 everywhere, so that nothing counts.")
     return of_size_one([weights])[0]
@@ -148,17 +148,26 @@ def of_size_one(weights: Sequence[Array]) -> list[Array]:
     return [np.ldexp(each, 1 - exponent) for each in weights]
 
 
-def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
+def class_weights_of(given: Any, classes: Array, codes: Array, weights: Array) -> Array:
     """Return what every class counts, float64 (K,).
 
-    "balanced" is n / (K * n_class), so that all classes count alike and the sum of weights is n; n are the labels that
-    are known. A mapping gives some, the others count 1.
+    "balanced" is n / (K * n_class), so that all classes count alike and the sum of weights is n; n is the sum of the
+    `weights` of labels that are known. A mapping gives some, the others count 1.
     """
     if given is None:
         return np.ones(len(classes))
     if isinstance(given, str):
-        counts = np.bincount(codes[codes != UNKNOWN], minlength=len(classes))
-        return np.divide(counts.sum(), len(classes) * counts, out=np.zeros(len(classes)), where=counts > 0)
+        known = codes != UNKNOWN
+        counts = np.bincount(codes[known], weights[known], len(classes))
+        with np.errstate(over="ignore"):
+            found = np.divide(counts.sum(), len(classes) * counts, out=np.zeros(len(classes)), where=counts > 0)
+        if not np.isfinite(found).all():
+            least = int(found.argmax())
+            raise ArgumentError(
+                f'class_weight="balanced" cannot make up for sample_weight=, of whose sum class '
+                f"{classes.tolist()[least]!r} has {counts[least] / counts.sum():.3g} only: give weights of like size."
+            )
+        return found
     names = classes.tolist()
     for label, weight in given.items():
         if label not in names:
@@ -173,12 +182,12 @@ def class_weights_of(given: Any, classes: Array, codes: Array) -> Array:
     return found
 
 
-def check_length(given: Any, count: int, name: str) -> None:
-    """ArgumentError unless there is one for each sequence."""
+def check_length(given: Any, count: int, name: str, unit: str = "sequence") -> None:
+    """ArgumentError unless there is one for each sequence, or pair."""
     n = len(given) if isinstance(given, list) or np.ndim(given) else 0
     if n != count:
         raise ArgumentError(
-            f"{name} has {counted(n, 'entry', 'entries')}, and X has {counted(count, 'sequence')}; give one for each."
+            f"{name} has {counted(n, 'entry', 'entries')}, and X has {counted(count, unit)}; give one for each."
         )
 
 
@@ -233,6 +242,8 @@ def _as_objects(y: Array, name: str) -> Array:
 
 def array_of(labels: list[Any]) -> Array:
     """Return labels of one kind as an array. NumPy would make floats, some of them equal, of -1 and 2**63 + 1."""
+    if any(isinstance(label, str) and label.endswith("\0") for label in labels):
+        return np.array(labels, object)  # NumPy drops what is zero at the end
     found = np.array(labels)
     whole = found.dtype.kind == "f" and len(labels) and all(isinstance(label, int | np.integer) for label in labels)
     return np.array(labels, object) if whole else found

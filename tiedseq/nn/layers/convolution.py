@@ -47,10 +47,10 @@ class Conv1D(Layer):
     symmetry : str, function or list of functions, default None
         "reverse-complement": `filters` is even, and filter filters - 1 - c is the reverse complement of filter c, so
         that the reverse complement of a sequence gives the outputs backwards, channels swapped. "palindrome":
-        w[i] = w[width - 1 - i]; "antisymmetric": its negative. Read backwards, the outputs of antisymmetric filters
-        have the other sign, so they have no bias. Palindromes over such outputs keep this, antisymmetric filters undo
-        it. Where a `Signal` says that only some channels have it, the weights of these are mirrored with the other
-        sign. Functions rearrange the weights
+        w[i] = w[width - 1 - i], deaf but for rounding to what is odd around its centre; "antisymmetric": its negative,
+        deaf so to what is even. Read backwards, the outputs of antisymmetric filters have the other sign, so they have
+        no bias. Palindromes over such outputs keep this, antisymmetric filters undo it. Where a `Signal` says that only
+        some channels have it, the weights of these are mirrored with the other sign. Functions rearrange the weights
         (width, channels, filters), as for `Ties.orbits`. None and functions keep the symmetry of the layer before, if
         it has one. After a layer that has lost it, palindromic and antisymmetric filters are tied alike, and later
         layers are free.

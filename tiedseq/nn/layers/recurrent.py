@@ -30,7 +30,7 @@ class _Recurrent(Layer):
         self.units = checked_count("units", units)
         self.sequences, self.symmetry = checked_flag("sequences", sequences), symmetry
         self.bidirectional = checked_flag("bidirectional", bidirectional)
-        if symmetry is not None and symmetry != "reverse-complement":
+        if not (symmetry is None or (isinstance(symmetry, str) and symmetry == "reverse-complement")):
             raise ArgumentError(f'symmetry={symmetry!r} of a recurrent layer must be "reverse-complement" or None.')
         if symmetry is not None and not bidirectional:
             raise ArgumentError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiedseq.checkpoints import Checkpoint, Evaluations, vector_of
-from tiedseq.errors import ModelError
+from tiedseq.errors import ArgumentError, ModelError
 from tiedseq.nn import document
 from tiedseq.nn.layer import Layer
 from tiedseq.nn.network import Sequential
@@ -71,8 +71,15 @@ def keep(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def begun(checkpoint: Checkpoint, start: Vector, seed: int, options: Options) -> Run:
-    """Return the training in the file, or a new one."""
+    """Return the training in the file, or a new one. Raises ArgumentError if the file's has gone on for too long."""
     for run in checkpoint.read(lambda state: _restored(state, len(start), options)):
+        if len(run.history) > options.max_epochs:  # of Adam; L-BFGS finds its way again
+            done = len(run.history)
+            raise ArgumentError(
+                f"max_epochs={options.max_epochs} is fewer than the {done} epochs that "
+                f"checkpoint={str(options.checkpoint)!r} has behind it, whose earlier values are not kept: give "
+                f"max_epochs={done} or more, or remove the file to start anew."
+            )
         return run
     run = Run(start, seed)
     run.memory = Adam(options.learning_rate, len(start)) if options.optimiser == "adam" else Evaluations(start)
@@ -108,7 +115,7 @@ def digest(net: Sequential, loss: Loss, data: Sequence[Samples], start: Vector, 
     names = ("optimiser", "batch_size", "learning_rate", "weight_decay", "class_weight", "warm_start")
     chosen = [getattr(options, name) for name in names]
     chosen = [sorted(map(repr, value.items())) if isinstance(value, Mapping) else value for value in chosen]
-    held = options.validation if isinstance(options.validation, float | int) else "given"
+    held = "given" if isinstance(options.validation, tuple) else float(options.validation)
     seeded = isinstance(options.random_state, int | np.integer)
     drawn = int(options.random_state) if seeded else type(options.random_state).__name__  # type: ignore[arg-type]
     found.update(repr((said, chosen, held, drawn)).encode())
