@@ -22,7 +22,7 @@ from commands import ENVIRONMENT, TIEDSEQ, run
 import tiedseq as ts
 from pairhmm_cases import reverse_complement
 from tiedseq import aligning, cli, formats, options
-from tiedseq.commands import align, arguments, models
+from tiedseq.commands import align, models, pair_words
 from tiedseq.errors import ArgumentError, InputError, ResourceError
 
 RANDOM = random.Random(1)
@@ -138,7 +138,7 @@ def test_the_command_offers_what_the_library_knows(
 ) -> None:
     """Every word of the library's own lists, which are no copies: one that is added there is taken here."""
     words: tuple[str, ...] = getattr(options, option)
-    assert getattr(arguments, option) is words
+    assert getattr(pair_words, option) is words
     flag = f"--{option[:-1].lower()}"
     for word in words:
         assert cli.main(["align", "t.fa", "r.fq", flag, word, "--quiet"]) == 0
