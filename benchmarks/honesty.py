@@ -1,4 +1,4 @@
-"""Whether tests and errors keep what they promise: `python -m benchmarks.honesty [CHECK ...]` (an hour a seed).
+"""Whether tests and errors keep what they promise: `python -m benchmarks.honesty [CHECK ...]` (an hour or two a seed).
 
 - uniform: on data from the null, p-values of chi-square and of permutation are uniform (Kolmogorov-Smirnov).
 - switch: the same with deletions next to insertions (`gap_switch=`).
