@@ -14,7 +14,7 @@ from tiedseq.nn.layer import Layer, shown
 from tiedseq.nn.signal import Action, Batch, Signal, masked
 from tiedseq.nn.stack import Composite, labels_of
 from tiedseq.nn.weights import Weight, bias, of_fan_in
-from tiedseq.options import checked_count, checked_flag
+from tiedseq.options import checked_count, checked_flag, in_short
 
 from . import taps
 from .convolution import Conv1D
@@ -117,10 +117,10 @@ class UNet1D(Composite):
         down = width * (channels * first + 2 * inner)
         up = width * (inner if self.tied else 3 * inner)
         check_memory(
-            f"nn.UNet1D with depth={self.depth} has {first} * 2**{self.depth} filters at its last level, and its "
+            f"nn.UNet1D with depth={self.depth} has {in_short(first)} * 2**{self.depth} filters at its last level, and its "
             "weights need at least",
             _BYTES * (down + up),
-            f"make depth= smaller, or filters={first}",
+            f"make depth= smaller, or filters={in_short(first)}",
         )
 
     @property
