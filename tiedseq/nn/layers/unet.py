@@ -117,8 +117,8 @@ class UNet1D(Composite):
         down = width * (channels * first + 2 * inner)
         up = width * (inner if self.tied else 3 * inner)
         check_memory(
-            f"nn.UNet1D with depth={self.depth} has {in_short(first)} * 2**{self.depth} filters at its last level, and its "
-            "weights need at least",
+            f"nn.UNet1D with depth={self.depth} has {in_short(first)} * 2**{self.depth} filters at its last level, and "
+            "its weights need at least",
             _BYTES * (down + up),
             f"make depth= smaller, or filters={in_short(first)}",
         )
