@@ -766,7 +766,6 @@ def test_a_second_class_is_not_tied_to_labels_that_end_alike() -> None:
     ] * 3
 
 
-@pytest.mark.small
 def test_a_second_class_for_members_of_soft_ties() -> None:
     """Untied they are labels of their own; drawn together they are neither one value nor several."""
     untied = ts.PairHMM.affine(soft={"gap": 0}).with_second_gap_class()
@@ -778,7 +777,6 @@ def test_a_second_class_for_members_of_soft_ties() -> None:
     assert result.df == 1 and result.p_value is not None and "one class of gaps fits" in result.notes[-1]
 
 
-@pytest.mark.small
 def test_starting_values_are_drawn_by_random_state() -> None:
     rows = {"M": {"M": "match", "X": "open", "Y": "open"}, "X": {"M": "c", "X": "e"}, "Y": {"M": "c", "Y": "e"}}
     free = {**rows, "M": {"M": "match", "X": "open_x", "Y": "open_y"}}
@@ -801,7 +799,6 @@ def test_starting_values_are_drawn_by_random_state() -> None:
     assert starts(0) == starts(0) != starts(1)
 
 
-@pytest.mark.small
 def test_why_there_is_no_p_value() -> None:
     null, alternative = ts.hypotheses("symmetric-opening")
     pairs = drawn(null, 4, 40, 3)
@@ -818,7 +815,6 @@ def test_why_there_is_no_p_value() -> None:
         ts.compare(null, alternative, pairs, weights=[1.0] * 4)
 
 
-@pytest.mark.small
 def test_what_is_drawn_misses_the_letters_that_the_data_miss() -> None:
     model = ts.PairHMM.affine()
     pairs = [(x[:30] + "N" * 60 + x[90:], y) for x, y in drawn(model, 40, 120, 3)]
