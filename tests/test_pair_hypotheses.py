@@ -8,6 +8,7 @@ import math
 import threading
 import time
 import warnings
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -805,6 +806,7 @@ def test_why_there_is_no_p_value() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"tol": 0.0, "max_iter": 3}, "tol=0 lets no fit converge to 0.01 nats; leave it out, or give one up to 0.01"),
         ({"tol": 0.1}, "tol=0.1 lets no fit converge"),
+        ({"tol": Fraction(1, 10)}, "tol=0.1 lets no fit converge"),
         ({"callback": lambda now: True}, "a fit was stopped before it converged to 0.01 nats; let it go on"),
         ({"max_iter": 2}, "a fit did not converge to 0.01 nats; raise max_iter"),
     ]

@@ -94,12 +94,12 @@ class Comparison:
 
         Either there is no p-value, or no data would have been rejected: fewer than 19 draws, too few blocks to swap.
         """
-        draws = len(self.bootstrap)
-        can_reject = self.p_value is not None and (not draws or least_p_value(draws) <= LEVEL)
-        found = {"likelihood-ratio test": self.p_value <= LEVEL if can_reject and self.p_value is not None else None}
-        if (swaps := self.permutation) is not None:
-            can_reject = swaps.has_blocks_for(self.df) and least_p_value(swaps.permutations) <= LEVEL
-            found["permutation test"] = swaps.p_value <= LEVEL if can_reject else None
+        p_value, draws, swaps = self.p_value, len(self.bootstrap), self.permutation
+        says_nothing = p_value is None or (draws and least_p_value(draws) > LEVEL)
+        found = {"likelihood-ratio test": None if says_nothing or p_value is None else p_value <= LEVEL}
+        if swaps is not None:
+            says_nothing = not swaps.has_blocks_for(self.df) or least_p_value(swaps.permutations) > LEVEL
+            found["permutation test"] = None if says_nothing else swaps.p_value <= LEVEL
         return found
 
     def _sizes(self) -> list[tuple[int, float]]:

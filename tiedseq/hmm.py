@@ -28,7 +28,7 @@ from .nesting import Nests
 from .one_thread import on_one_thread
 from .options import SYMMETRIES, checked_order
 from .random_state import RandomState
-from .restating import describing
+from .restating import damage_as_model_error
 from .soft import split_values
 from .specification import Parameter
 from .strands.language import partner
@@ -324,7 +324,7 @@ class HMM(Topologies, HmmlearnAttributes, ChainProbabilities, Assessment, Estima
         return document if self.provenance is None else {**document, "provenance": self.provenance}
 
     @classmethod
-    @describing()
+    @damage_as_model_error()
     def from_dict(cls, document: Mapping[str, Any]) -> HMM:
         """Return the model that `to_dict` described; ModelError for what is no such description."""
         model = cls.__new__(cls)

@@ -366,8 +366,9 @@ def _errors(
 
 def _unsettled(models: tuple[Any, Any], settings: dict[str, Any]) -> str:
     """Why the fits are not known to be within 0.01 nats of the maximum, and what to do; "" if they are."""
-    if not 0.0 < settings["tol"] <= _SETTLED:
-        return f"tol={settings['tol']:g} lets no fit converge to 0.01 nats; leave it out, or give one up to 0.01"
+    tol = float(settings["tol"])
+    if not 0.0 < tol <= _SETTLED:
+        return f"tol={tol:g} lets no fit converge to 0.01 nats; leave it out, or give one up to 0.01"
     if all(model.converged_ for model in models):
         return ""
     if any(not model.converged_ and len(model.history_) < settings["max_iter"] for model in models):

@@ -21,7 +21,7 @@ from .pairs.tables import Floats
 from .pairs.topologies import affine_arguments
 from .pairs.trainee import PairTrainee
 from .random_state import RandomState
-from .restating import describing, restated
+from .restating import damage_as_model_error, restated
 from .soft import split_values
 from .specification import Parameter
 from .training import Options, train
@@ -359,7 +359,7 @@ class PairHMM(PairAssessment, Estimator):
         return document if self.provenance is None else {**document, "provenance": self.provenance}
 
     @classmethod
-    @describing()
+    @damage_as_model_error()
     def from_dict(cls, document: Mapping[str, Any]) -> PairHMM:
         """Return the model that `to_dict` described; ModelError for what is no such description."""
         model = cls.__new__(cls)

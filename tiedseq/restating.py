@@ -17,7 +17,7 @@ from .language import Numbers
 
 
 @contextmanager
-def describing() -> Iterator[None]:
+def damage_as_model_error() -> Iterator[None]:
     """Make a ModelError of what goes wrong where a model is made from a description that is none: for `from_dict`."""
     try:
         yield

@@ -21,7 +21,7 @@ from .distributions import fixed as fixed
 from .errors import ArgumentError, ModelError
 from .language import Names, Reading, Use, cell_text, read
 from .random_state import RandomState, generator_of
-from .restating import describing, stored_arguments
+from .restating import damage_as_model_error, stored_arguments
 from .sums import SumToOne, constrain, not_held
 from .ties import Ties
 
@@ -313,7 +313,7 @@ class Specification:
         ModelError
             The document lacks something, or contradicts itself as arguments of the constructor might.
         """
-        with describing():
+        with damage_as_model_error():
             arguments = _arguments_of(document)
             spec = cls.of(arguments, alphabet)
         if missing := [label for label in spec.labels if label not in arguments["values"]]:

@@ -20,6 +20,7 @@ from .shared import (
     interruptible,
     letters_of,
     load_model,
+    of_training,
     origin,
     outcome,
     output_of,
@@ -82,16 +83,7 @@ def _train(
     model: HMM, codes: list[Codes], records: list[Record], options: argparse.Namespace, progress: Progress
 ) -> None:
     try:
-        model.fit(
-            codes,
-            max_iter=options.max_iter,
-            tol=options.tol,
-            n_init=options.restarts,
-            random_state=options.seed,
-            executor=options.threads,
-            checkpoint=options.checkpoint,
-            callback=progress.iteration,
-        )
+        model.fit(codes, n_init=options.restarts, **of_training(options, progress))
     except SequenceError:
         for sequence, record in zip(codes, records, strict=True):
             _posterior(model, record, sequence)  # raises for the record at fault

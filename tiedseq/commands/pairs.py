@@ -24,6 +24,7 @@ from .shared import (
     in_words,
     interruptible,
     load_model,
+    of_training,
     origin,
     outcome,
     passing_on_remarks,
@@ -142,14 +143,14 @@ def _verdict(result: Comparison, data: Pairs, options: argparse.Namespace) -> st
 
 def new_model(options: argparse.Namespace) -> PairHMM:
     """The model to train: one from a file, or of affine gaps as the options say."""
-    if options.model is not None:
-        names = ("asymmetric", "substitution", "gaps", "gap_switch", "given", "alphabet")
-        refuse(options, names, "is for a new model; one from --model has a structure of its own")
-        model: PairHMM = load_model(options.model, "pair-hmm")
-    else:
-        from tiedseq.pairhmm import PairHMM
+    with usage(options):
+        if options.model is not None:
+            names = ("asymmetric", "substitution", "gaps", "gap_switch", "given", "alphabet")
+            refuse(options, names, "is for a new model; one from --model has a structure of its own")
+            model: PairHMM = load_model(options.model, "pair-hmm")
+        else:
+            from tiedseq.pairhmm import PairHMM
 
-        with usage(options):
             model = PairHMM.affine(
                 symmetric=not options.asymmetric,
                 **_gaps(options),
@@ -157,27 +158,25 @@ def new_model(options: argparse.Namespace) -> PairHMM:
                 given=options.given,
                 alphabet="dna" if options.alphabet is None else options.alphabet,
             )
-    with usage(options):
         return model.with_qualities() if options.qualities else model
 
 
 def _hypotheses(options: argparse.Namespace) -> tuple[PairHMM, PairHMM]:
     if (options.null is None) != (options.alternative is None):
         options.parser.error("--null and --alternative belong together: give both, or --hypothesis")
-    if options.null is not None:
-        names = ("hypothesis", "gaps", "gap_switch", "substitution", "alphabet")
-        refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
-        models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
-    else:
-        from tiedseq.ready import about, hypotheses
-
-        claim = _claim(options)
-        subject = [name for name in ("gaps", "substitution") if name == about(claim)]
-        refuse(options, subject, f"is what --hypothesis {claim} is about, and sets itself: leave it out")
-        chosen = {**_gaps(options), "substitution": options.substitution, "alphabet": options.alphabet}
-        with usage(options):
-            models = hypotheses(claim, **{name: value for name, value in chosen.items() if value is not None})
     with usage(options):
+        if options.null is not None:
+            names = ("hypothesis", "gaps", "gap_switch", "substitution", "alphabet")
+            refuse(options, names, "is for a ready hypothesis; --null and --alternative say all of theirs")
+            models = load_model(options.null, "pair-hmm"), load_model(options.alternative, "pair-hmm")
+        else:
+            from tiedseq.ready import about, hypotheses
+
+            claim = _claim(options)
+            subject = [name for name in ("gaps", "substitution") if name == about(claim)]
+            refuse(options, subject, f"is what --hypothesis {claim} is about, and sets itself: leave it out")
+            chosen = {**_gaps(options), "substitution": options.substitution, "alphabet": options.alphabet}
+            models = hypotheses(claim, **{name: value for name, value in chosen.items() if value is not None})
         return (models[0].with_qualities(), models[1].with_qualities()) if options.qualities else models
 
 
@@ -198,19 +197,8 @@ def estimate(model: PairHMM, data: Pairs, options: argparse.Namespace) -> float:
         passing_on_remarks(options, options.output if options.command == "train" else None),
         contextlib.closing(Progress(options.quiet)) as progress,
     ):
-        data.named(
-            lambda: model.fit(
-                data.codes,
-                mode=data.mode,
-                strand=data.strand,
-                max_iter=options.max_iter,
-                tol=options.tol,
-                random_state=options.seed,
-                executor=options.threads,
-                checkpoint=options.checkpoint,
-                callback=progress.iteration,
-            )
-        )
+        told = of_training(options, progress)
+        data.named(lambda: model.fit(data.codes, mode=data.mode, strand=data.strand, **told))
     # that of the last iteration is of the values before it, if max_iter was the end
     log_likelihood = model.score(data.codes, mode=data.mode, strand=data.strand)
     model.provenance = {**data.provenance(), **outcome(model, log_likelihood)}

@@ -142,6 +142,18 @@ def origin(options: argparse.Namespace, digest: str) -> dict[str, Any]:
     }
 
 
+def of_training(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """What `fit` is told of how long to train, from where, and by whom."""
+    return {
+        "max_iter": options.max_iter,
+        "tol": options.tol,
+        "random_state": options.seed,
+        "executor": options.threads,
+        "checkpoint": options.checkpoint,
+        "callback": progress.iteration,
+    }
+
+
 def outcome(model: Any, log_likelihood: float) -> dict[str, Any]:
     """What came of a training, as model files record it."""
     return {

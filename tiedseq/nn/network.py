@@ -16,7 +16,7 @@ from tiedseq.errors import ArgumentError
 from tiedseq.one_thread import on_one_thread
 from tiedseq.options import checked_count
 from tiedseq.random_state import RandomState, generators
-from tiedseq.restating import describing
+from tiedseq.restating import damage_as_model_error
 
 from . import document
 from .inputs import gathered, sequences_of
@@ -343,7 +343,7 @@ class Sequential:
         }
 
     @classmethod
-    @describing()
+    @damage_as_model_error()
     def from_dict(cls, found: Mapping[str, Any]) -> Sequential:
         """Return the network that `to_dict` described; ModelError for what is no such description."""
         reader = document.Reader()

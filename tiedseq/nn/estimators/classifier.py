@@ -217,22 +217,12 @@ class Classifier(ClassEstimator):
     def predict_proba(self, X: Any) -> Array:
         """Return P(class | sequence).
 
-        Parameters
-        ----------
-        X : list of sequences, or a single one
-            As for `fit`.
+        X and errors are those of `decision_function`.
 
         Returns
         -------
         float64 array (N, K), or (K,) of a single sequence
             Classes in the order of `classes_`; a row sums to one.
-
-        Raises
-        ------
-        ArgumentError
-            The model has not been fitted, or X holds no sequences.
-        SequenceError
-            A sequence does not suit the network; it is named by its number.
 
         Examples
         --------
@@ -249,22 +239,12 @@ class Classifier(ClassEstimator):
     def predict(self, X: Any) -> Any:
         """Return the likeliest class of every sequence; of equal ones the first in `classes_`.
 
-        Parameters
-        ----------
-        X : list of sequences, or a single one
-            As for `fit`.
+        X and errors are those of `decision_function`.
 
         Returns
         -------
         array (N,) of the dtype of `classes_`, or the label of a single sequence
             An example is at `Classifier`.
-
-        Raises
-        ------
-        ArgumentError
-            The model has not been fitted, or X holds no sequences.
-        SequenceError
-            A sequence does not suit the network; it is named by its number.
         """
         found = self.predict_proba(X)
         labels = self.classes_[found.argmax(axis=-1)]

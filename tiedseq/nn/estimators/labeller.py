@@ -106,22 +106,12 @@ class Labeller(ClassEstimator):
     def predict(self, X: Any) -> Any:
         """Return the likeliest class of every position; of equal ones the first in `classes_`.
 
-        Parameters
-        ----------
-        X : list of sequences, or a single one
-            As for `fit`.
+        X and errors are those of `predict_proba`.
 
         Returns
         -------
         list of arrays (L,) of the dtype of `classes_`, or that of a single sequence
             An example is at `Labeller`.
-
-        Raises
-        ------
-        ArgumentError
-            The model has not been fitted, or X holds no sequences.
-        SequenceError
-            A sequence does not suit the network; it is named by its number.
         """
         scores, one = self._scores(X)
         found = [self.classes_[probabilities(each).argmax(axis=-1)] for each in scores]

@@ -23,7 +23,7 @@ from tiedseq.nn.training.minibatches import Samples
 from tiedseq.nn.training.options import Options
 from tiedseq.one_thread import on_one_thread
 from tiedseq.random_state import generator_of
-from tiedseq.restating import describing
+from tiedseq.restating import damage_as_model_error
 from tiedseq.workers import mapping
 
 from .targets import of_size_one, shown, weights_of
@@ -197,7 +197,7 @@ class NetworkEstimator(Arguments, ABC):
         return {"classes": classes, "flat": meaning.is_flat, "network": self.net.to_dict()}
 
     @classmethod
-    @describing()
+    @damage_as_model_error()
     def from_dict(cls, document: Mapping[str, Any]) -> Any:
         """Return the model that `to_dict` described; ModelError for what is no such description."""
         model = cls(Sequential.from_dict(document["network"]))  # type: ignore[call-arg]

@@ -17,7 +17,7 @@ from tiedseq.nn.training.losses import Loss, contrastive, logistic
 from tiedseq.nn.training.options import Options
 from tiedseq.options import check_word, checked_weight
 from tiedseq.random_state import RandomState
-from tiedseq.restating import describing
+from tiedseq.restating import damage_as_model_error
 
 from . import targets as read
 from .classifier import Classifier
@@ -245,7 +245,7 @@ progress, callback, executor, checkpoint, warm_start
         }
 
     @classmethod
-    @describing()
+    @damage_as_model_error()
     def from_dict(cls, found: Mapping[str, Any]) -> Siamese:
         """Return the model that `to_dict` described; ModelError for what is no such description."""
         embedding = Sequential.from_dict(found["network"])
